@@ -1,0 +1,113 @@
+"""Everything that a user can cause, as one tree of errors.
+
+ClarifyError
+├── InputError           something given is not legal: a value, a file, a setting
+│   ├── PhraseError      a phrase that cannot be embedded or understood
+│   ├── ManifestError    the TOML or the table of images of a data set
+│   └── FeatureError     features that do not fit: shape, NaN, other manifest, other encoder
+├── NotFoundError        a name that nothing has: class, data set, run, description, weights
+├── NoScoreError         a class without right or without wrong images has no error score
+├── GroupError           a group that is empty, or halves that nothing falls into
+├── RefusedError         the gate does not let a model become champion
+├── StoreError           the home or the tracking store: disk full, read-only, old, moved, locked
+└── SolverError          the optimum was not reached to the stated tolerance
+
+Messages are one line: what, where, the value seen, what is legal, the next step.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "ClarifyError",
+    "FeatureError",
+    "GroupError",
+    "InputError",
+    "ManifestError",
+    "NoScoreError",
+    "NotFoundError",
+    "PhraseError",
+    "RefusedError",
+    "SolverError",
+    "StoreError",
+    "nearest",
+    "shown",
+]
+
+
+class ClarifyError(Exception):
+    """Root of all errors that a user can cause; its text is one line for people."""
+
+
+class InputError(ClarifyError):
+    """Something that was given is not legal."""
+
+
+class PhraseError(InputError):
+    """A phrase that cannot be embedded or understood."""
+
+
+class ManifestError(InputError):
+    """A data set's TOML or table of images is not legal."""
+
+
+class FeatureError(InputError):
+    """Features do not fit the manifest, the encoder or one another."""
+
+
+class NotFoundError(ClarifyError):
+    """A name was given that nothing has."""
+
+
+class NoScoreError(ClarifyError):
+    """A class without right or without wrong images has no error score."""
+
+
+class GroupError(ClarifyError):
+    """A group is empty, or a description leaves one half empty."""
+
+
+class RefusedError(ClarifyError):
+    """The gate does not let a model become champion."""
+
+
+class StoreError(ClarifyError):
+    """The home or the tracking store cannot be used as it is."""
+
+
+class SolverError(ClarifyError):
+    """The solver did not reach its stated tolerance."""
+
+
+def nearest(name: str, known: Iterable[str], *, most: int = 3) -> str:
+    """Say which known names are closest to `name`, as the end of a message.
+
+    Parameters
+    ----------
+    name : str
+        What was asked for.
+    known : iterable of str
+        The legal names.
+    most : int
+        How many to suggest.
+
+    Returns
+    -------
+    str
+        ``"nearest: a, b"``, or ``"known: a, b, c"`` (the first ten) where nothing is close.
+    """
+    names = list(known)
+    lowered = {candidate.lower(): candidate for candidate in names}
+    close = difflib.get_close_matches(name.lower(), list(lowered), n=most, cutoff=0.5)
+    if close:
+        return "nearest: " + ", ".join(lowered[key] for key in close)
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    return "known: " + (", ".join(names[:10]) + more if names else "none")
+
+
+def shown(value: object, *, most: int = 60) -> str:
+    """Quote a value for a one-line message: escaped, and cut to `most` characters."""
+    text = repr(value)
+    return text if len(text) <= most else f"{text[: most - 1]}… ({len(str(value))} characters)"

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from clarify.config import read_settings
+from clarify.errors import InputError
+
+
+def test_a_flag_beats_the_environment_which_beats_the_file_which_beats_the_default(
+    tmp_path: Path,
+) -> None:
+    assert read_settings({}, {}, tmp_path).encoder == "small-clip"
+    (tmp_path / "clarify.toml").write_text('encoder = "open_clip:RN50:openai"\nworkers = 3\n')
+    assert read_settings({}, {}, tmp_path).encoder == "open_clip:RN50:openai"
+    environment = {"CLARIFY_ENCODER": "open_clip:RN101:openai"}
+    assert read_settings({}, environment, tmp_path).encoder == "open_clip:RN101:openai"
+    found = read_settings({"encoder": "small-clip"}, environment, tmp_path)
+    assert found.encoder == "small-clip"
+    assert found.workers == 3
+
+
+def test_the_home_is_the_current_folder_unless_said_otherwise(tmp_path: Path) -> None:
+    assert read_settings({}, {}, tmp_path).home == tmp_path.resolve()
+    assert read_settings({"home": "x"}, {}, tmp_path).home == tmp_path.resolve() / "x"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("encodr = 'x'", "nearest: encoder"),
+        ("workers = 'many'", "whole number"),
+        ("workers = 0", "1 or more"),
+        ("workers = [1]", "legal is a text"),
+        ("encoder = ", "not readable as TOML"),
+    ],
+)
+def test_a_wrong_settings_file_is_refused_with_the_place(
+    tmp_path: Path, text: str, expected: str
+) -> None:
+    (tmp_path / "clarify.toml").write_text(text)
+    with pytest.raises(InputError, match=expected):
+        read_settings({}, {}, tmp_path)
+
+
+def test_an_unknown_variable_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nearest: CLARIFY_WORKERS"):
+        read_settings({}, {"CLARIFY_WORKER": "2"}, tmp_path)
+
+
+def test_a_reviewer_needs_a_printable_name(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="reviewer"):
+        read_settings({"reviewer": "a\nb"}, {}, tmp_path)

@@ -1,0 +1,154 @@
+"""Embedding images: the whole of `extract` against the encoder's bare forward, and JPEGs a second.
+
+The encoder is a ViT-B/32 with random weights, saved and loaded as a user's checkpoint is; the
+images are 500 x 375 JPEGs made by code. Bare forward and extraction take turns in one process.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmarks.measurement import Measurement
+
+if TYPE_CHECKING:
+    from clarify.data.manifest import Manifest
+    from clarify.embed.encoders import Encoder
+
+BATCH = 64
+TARGET = 0.90
+
+
+def measure(images: int = 256, rounds: int = 3) -> list[Measurement]:
+    """Return rates and their ratio for a ViT-B/32, and for the small CLIP if it is there."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        encoder = random_vit(folder)
+        manifest = pictures(folder / "jpeg", images, (500, 375), "jpg")
+        found = compared("ViT-B/32", encoder, manifest, folder, rounds, target=TARGET)
+        small = small_clip()
+        if small is not None:
+            drawn = pictures(folder / "png", 8 * images, (128, 128), "png")
+            found += compared("small CLIP", small, drawn, folder, rounds, target=None)
+        return found
+
+
+def random_vit(folder: Path) -> Encoder:
+    import open_clip
+    import torch
+    from safetensors.torch import save_file
+
+    from clarify.embed.encoders import load_encoder
+
+    torch.manual_seed(0)
+    model = open_clip.create_model("ViT-B-32", load_weights=False)
+    save_file(model.state_dict(), folder / "random.safetensors")
+    return load_encoder(f"open_clip:ViT-B-32:{folder / 'random.safetensors'}")
+
+
+def small_clip() -> Encoder | None:
+    from clarify.demo.small_clip import ASSETS
+    from clarify.embed.encoders import load_encoder
+
+    if not (ASSETS / "open_clip_model.safetensors").is_file():
+        return None
+    return load_encoder("small-clip")
+
+
+def pictures(root: Path, n: int, size: tuple[int, int], kind: str) -> Manifest:
+    """Save clouds of colour with some grain: they compress about as photographs do."""
+    import polars as pl
+    from PIL import Image
+
+    from clarify.data.manifest import Manifest
+
+    root.mkdir()
+    rng = np.random.default_rng(0)
+    for row in range(n):
+        clouds = Image.fromarray(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8))
+        smooth = np.asarray(clouds.resize(size, Image.Resampling.BICUBIC), dtype=np.int16)
+        grain = rng.integers(-12, 13, smooth.shape, dtype=np.int16)
+        pixels = np.clip(smooth + grain, 0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(root / f"{row}.{kind}")
+    return Manifest(
+        name="pictures", title="pictures", source="made here", licence="CC0", root=root,
+        classes=("a", "b"), splits=("train", "validation"), attributes={},
+        table=pl.DataFrame(
+            {
+                "id": [str(row) for row in range(n)],
+                "path": [f"{row}.{kind}" for row in range(n)],
+                "label": [("a", "b")[row % 2] for row in range(n)],
+                "split": [("train", "validation")[row // 2 % 2] for row in range(n)],
+            }
+        ),
+    )  # fmt: skip
+
+
+def compared(
+    name: str, encoder: Encoder, manifest: Manifest, folder: Path, rounds: int, target: float | None
+) -> list[Measurement]:
+    """Time the bare forward and the extraction in turns; rates are medians of the rounds."""
+    import torch
+
+    from clarify.data.images import load_image
+
+    n = manifest.table.height
+    first = [manifest.root / path for path in manifest.table["path"][:BATCH]]
+    batch = torch.stack([encoder.preprocess(load_image(path)) for path in first])
+    encoder.encode_images(batch)  # the first call sets up what all later ones use
+    bare, whole, ratios, work = [], [], [], []
+    for _ in range(rounds):
+        # The forward runs before and after, so that a change of the machine's load cancels.
+        before, cpu_before = timed_forward(encoder, batch, n)
+        seconds, cpu = timed_extraction(encoder, manifest, folder)
+        after, cpu_after = timed_forward(encoder, batch, n)
+        bare += [n / before, n / after]
+        whole.append(n / seconds)
+        ratios.append((before + after) / 2 / seconds)
+        work.append((cpu_before + cpu_after) / 2 / cpu)
+    ratio = statistics.median(ratios)
+    return [
+        Measurement(name=f"{name} bare forward", figure=statistics.median(bare), unit="images/s"),
+        Measurement(
+            name=f"{name} extract", figure=statistics.median(whole), unit="images/s",
+            ratio_to_limit=ratio,
+        ),
+        Measurement(
+            name=f"{name} extract over bare forward", figure=ratio, unit="ratio", target=target,
+            holds=None if target is None else ratio >= target, ratio_to_limit=ratio,
+        ),
+        Measurement(
+            name=f"{name} forward's share of extract's CPU time", figure=statistics.median(work),
+            unit="ratio",
+        ),
+    ]  # fmt: skip
+
+
+def timed_forward(encoder: Encoder, batch: object, n: int) -> tuple[float, float]:
+    import torch
+
+    assert isinstance(batch, torch.Tensor)
+    began, worked = time.perf_counter(), time.process_time()
+    for start in range(0, n, BATCH):
+        encoder.encode_images(batch[: min(BATCH, n - start)])
+    return time.perf_counter() - began, time.process_time() - worked
+
+
+def timed_extraction(encoder: Encoder, manifest: Manifest, folder: Path) -> tuple[float, float]:
+    from clarify.embed.extract import extract
+    from clarify.embed.store import FeatureStore
+
+    with tempfile.TemporaryDirectory(dir=folder) as home:
+        began, worked = time.perf_counter(), time.process_time()
+        extract(manifest, encoder, FeatureStore(Path(home)), batch_size=BATCH)
+        return time.perf_counter() - began, time.process_time() - worked
+
+
+if __name__ == "__main__":
+    for measured in measure():
+        print(measured)

@@ -1,0 +1,1 @@
+"""Data sets: the table of images, and the images themselves."""

@@ -1,0 +1,1 @@
+"""Embedding images and phrases: encoders, features on disk, extraction."""

@@ -1,0 +1,327 @@
+"""Embed all images of a data set on this machine, so that it can be stopped at any moment."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import dataclasses
+import itertools
+import os
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from clarify.data.files import write_atomically, writing
+from clarify.data.images import BadImage, load_image
+from clarify.embed.shards import BadRow, Plan, Shards
+from clarify.embed.store import Features, FeatureStore, index_of
+from clarify.errors import FeatureError, InputError, ManifestError, StoreError
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
+
+    from clarify.data.manifest import Manifest
+    from clarify.embed.encoders import Encoder
+
+__all__ = ["Progress", "extract"]
+
+PREFETCHED = 2  # batches decoded ahead of the encoder
+DECODED_AT_ONCE = 8  # images in one task of a decoding thread
+POLITENESS = 5  # how much decoding stands back behind the encoder's own threads
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far an extraction is.
+
+    Parameters
+    ----------
+    done, total : int
+        Images, the bad ones and those of earlier attempts included.
+    bad : int
+        Images that could not be read so far.
+    seconds : float
+        Since this attempt began.
+    """
+
+    done: int
+    total: int
+    bad: int
+    seconds: float
+
+
+def extract(
+    manifest: Manifest,
+    encoder: Encoder,
+    store: FeatureStore,
+    *,
+    batch_size: int = 64,
+    workers: int = 2,
+    dtype: str = "float16",
+    shard_rows: int = 2048,
+    progress: Callable[[Progress], None] | None = None,
+) -> Features:
+    """Embed the images of a data set that have no features yet.
+
+    An interrupted extraction goes on where it stopped and ends with the same bytes. Images that
+    cannot be read are listed in the result and left out; given again, the command embeds those
+    that can be read by then.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    encoder : Encoder
+    store : FeatureStore
+    batch_size : int
+        Images embedded at once.
+    workers : int
+        Threads that decode, of low priority: decoding leaves Python's lock, so processes would
+        only cost their start.
+    dtype : {"float16", "float32"}
+        How features are kept.
+    shard_rows : int
+        Images between two writes to the disk.
+    progress : callable, optional
+        Called after every batch.
+
+    Returns
+    -------
+    Features
+
+    Raises
+    ------
+    StoreError
+        If the home is full or cannot be written (what is done is kept), or another process is
+        at the same extraction.
+    ManifestError
+        If the root folder is absent, or no image at all can be read.
+    FeatureError
+        If the encoder gives values that are not finite, or features on the disk are damaged.
+    InputError
+        If a number is not legal.
+    """
+    if workers < 1:
+        raise InputError(f"extraction: workers is {workers}; legal is 1 or more")
+    plan = Plan(
+        rows=manifest.table.height, width=encoder.width, dtype=dtype, batch_size=batch_size,
+        shard_rows=shard_rows,
+    )  # fmt: skip
+    found = store.open(manifest, encoder.identity)
+    if found is not None and not _readable_now(manifest, found):
+        return found
+    if not manifest.root.is_dir():
+        raise ManifestError(
+            f"data set {manifest.name}: its root folder {manifest.root} does not exist; put the "
+            "images there or correct `root` in its TOML"
+        )
+    folder = store.folder(manifest, encoder.identity)
+    run = _Run(manifest=manifest, encoder=encoder, workers=workers, progress=progress)
+    with _locked(folder, manifest.name):
+        _fill(folder, plan, run, store)
+    opened = store.open(manifest, encoder.identity)
+    if opened is None:
+        raise StoreError(
+            f"{folder} vanished while it was written; run: clarify embed {manifest.name}"
+        )
+    return opened
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    manifest: Manifest
+    encoder: Encoder
+    workers: int
+    progress: Callable[[Progress], None] | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Batch:
+    rows: range
+    inputs: list[torch.Tensor | BadImage]
+
+
+@contextlib.contextmanager
+def _locked(folder: Path, name: str) -> Iterator[None]:
+    import filelock
+
+    lock = filelock.FileLock(folder / "lock", timeout=0)
+    with writing(folder, hint=f"then run: clarify embed {name}"):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            raise StoreError(
+                f"another process is embedding data set {name} into {folder}; wait for it, or "
+                "stop it, and give the command again"
+            ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _fill(folder: Path, plan: Plan, run: _Run, store: FeatureStore) -> None:
+    manifest = run.manifest
+    again = f"then run: clarify embed {manifest.name}"
+    with writing(folder, hint=again):
+        found = store.open(manifest, run.encoder.identity)  # another process may have finished
+        mended = _readable_now(manifest, found) if found is not None else []
+        if found is not None and not mended:
+            return
+        shards = Shards.begin(folder, plan)
+        if found is not None:
+            _reopen(found, shards, mended)
+    _embed_missing(shards, run)
+    kept = f"all {plan.rows} embedded images are kept; {again}"
+    with writing(folder, hint=kept):
+        bad = shards.join(folder / "features.npy")
+        if len(bad) == plan.rows:
+            (folder / "features.npy").unlink()
+            shards.remove()
+            raise ManifestError(
+                f"data set {manifest.name}: none of its {plan.rows} images can be read; the first "
+                f"is {manifest.root / bad[0].path}: {bad[0].reason}"
+            )
+        index = index_of(manifest, run.encoder.identity, dataclasses.asdict(shards.plan), bad)
+        write_atomically(folder / "index.json", [index])
+        shards.remove()
+
+
+def _readable_now(manifest: Manifest, found: Features) -> list[int]:
+    """Return the rows of `found.bad` whose images can be read by now."""
+    mended = []
+    for bad in found.bad:
+        with contextlib.suppress(BadImage):
+            load_image(manifest.root / bad.path)
+            mended.append(bad.row)
+    return mended
+
+
+def _reopen(found: Features, shards: Shards, mended: list[int]) -> None:
+    """Turn complete features back into shards, less those that hold rows to be made again."""
+    plan = shards.plan
+    if str(found.array.dtype) == plan.dtype:
+        for shard in plan.shards:
+            rows = plan.rows_of(shard)
+            if not any(row in rows for row in mended):
+                bad = [row for row in found.bad if row.row in rows]
+                shards.write(shard, np.asarray(found.array[rows.start : rows.stop]), bad)
+    (found.folder / "index.json").unlink()
+    (found.folder / "features.npy").unlink()
+
+
+def _embed_missing(shards: Shards, run: _Run) -> None:
+    plan = shards.plan
+    finished = [shard for shard in plan.shards if shards.is_done(shard)]
+    todo = [shard for shard in plan.shards if shard not in set(finished)]
+    done = sum(len(plan.rows_of(shard)) for shard in finished)
+    n_bad = sum(len(shards.read_bad(shard)) for shard in finished)
+    began = time.monotonic()
+    ranges = (batch for shard in todo for batch in plan.batches_of(shard))
+    with contextlib.closing(_decoded(ranges, run)) as batches:
+        for shard in todo:
+            rows = plan.rows_of(shard)
+            features = np.zeros((len(rows), plan.width), dtype=plan.dtype)
+            bad: list[BadRow] = []
+            for batch in itertools.islice(batches, len(list(plan.batches_of(shard)))):
+                start = batch.rows.start - rows.start
+                features[start : start + len(batch.rows)] = _embedded(batch, plan.width, run)
+                bad += _bad_rows(batch, run.manifest)
+                _report(run, plan, batch.rows.stop - rows.start + done, n_bad + len(bad), began)
+            kept = f"{done} of {plan.rows} images are embedded and kept"
+            again = f"{kept}; then run: clarify embed {run.manifest.name}"
+            with writing(shards.folder, hint=again):
+                shards.write(shard, features, bad)
+            done += len(rows)
+            n_bad += len(bad)
+
+
+def _report(run: _Run, plan: Plan, done: int, bad: int, began: float) -> None:
+    if run.progress is not None:
+        seconds = time.monotonic() - began
+        run.progress(Progress(done=done, total=plan.rows, bad=bad, seconds=seconds))
+
+
+def _embedded(batch: _Batch, width: int, run: _Run) -> NDArray[np.float32]:
+    """Embed a batch; rows of unreadable images are zeros, and do not change its size."""
+    import torch
+
+    good = [entry for entry in batch.inputs if not isinstance(entry, BadImage)]
+    if not good:
+        return np.zeros((len(batch.rows), width), dtype=np.float32)
+    blank = torch.zeros_like(good[0])
+    stacked = torch.stack(
+        [blank if isinstance(entry, BadImage) else entry for entry in batch.inputs]
+    )
+    embeddings = run.encoder.encode_images(stacked)
+    if embeddings.shape != (len(batch.rows), width):
+        raise FeatureError(
+            f"encoder {run.encoder.name} gave embeddings of shape {embeddings.shape} for "
+            f"{len(batch.rows)} images; its width is {width}"
+        )
+    bad = np.array([isinstance(entry, BadImage) for entry in batch.inputs])
+    wrong = ~np.isfinite(embeddings).all(axis=1) & ~bad
+    if wrong.any():
+        row = batch.rows[int(np.argmax(wrong))]
+        raise FeatureError(
+            f"encoder {run.encoder.name} gives values that are not finite for image "
+            f"{run.manifest.table['id'][row]!r} (row {row + 1}, "
+            f"{run.manifest.table['path'][row]}); "
+            "check its weights, or take the image out of the table"
+        )
+    return np.where(bad[:, None], np.float32(0), embeddings)
+
+
+def _bad_rows(batch: _Batch, manifest: Manifest) -> list[BadRow]:
+    table = manifest.table
+    return [
+        BadRow(row=row, id=table["id"][row], path=table["path"][row], reason=entry.reason)
+        for row, entry in zip(batch.rows, batch.inputs, strict=True)
+        if isinstance(entry, BadImage)
+    ]
+
+
+def _decoded(ranges: Iterator[range], run: _Run) -> Generator[_Batch, None, None]:
+    """Decode batches in threads, a few ahead of the one that is asked for."""
+    paths = run.manifest.table["path"]
+
+    def decode(rows: range) -> list[torch.Tensor | BadImage]:
+        return [_input(run.manifest.root / paths[row], run.encoder) for row in rows]
+
+    waiting: collections.deque[tuple[range, list[Future[list[torch.Tensor | BadImage]]]]]
+    waiting = collections.deque()
+    with ThreadPoolExecutor(run.workers, "decode", initializer=_stand_back) as pool:
+        try:
+            while True:
+                for rows in itertools.islice(ranges, 1 + PREFETCHED - len(waiting)):
+                    starts = range(rows.start, rows.stop, DECODED_AT_ONCE)
+                    parts = [range(at, min(at + DECODED_AT_ONCE, rows.stop)) for at in starts]
+                    waiting.append((rows, [pool.submit(decode, part) for part in parts]))
+                if not waiting:
+                    return
+                rows, futures = waiting.popleft()
+                inputs = [entry for future in futures for entry in future.result()]
+                yield _Batch(rows=rows, inputs=inputs)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _input(path: Path, encoder: Encoder) -> torch.Tensor | BadImage:
+    try:
+        return encoder.preprocess(load_image(path))
+    except BadImage as bad:
+        return bad
+
+
+def _stand_back() -> None:
+    """Lower this thread's priority: the encoder's threads wait for one another at every step."""
+    with contextlib.suppress(OSError, AttributeError):  # only a matter of speed, Linux only
+        thread = threading.get_native_id()
+        nice = os.getpriority(os.PRIO_PROCESS, thread)
+        os.setpriority(os.PRIO_PROCESS, thread, min(19, nice + POLITENESS))

@@ -1,0 +1,117 @@
+"""From a picture to an encoder's input, the same numbers as open_clip's own transform.
+
+Written in Pillow and numpy because it runs in threads beside the encoder: torch operations
+there would each bring a team of threads of their own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from clarify.errors import InputError, shown
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+__all__ = ["Preprocessing"]
+
+MODES = ("shortest", "squash")
+FILTERS = ("bicubic", "bilinear")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Preprocessing:
+    """How a picture is brought to size and normalised.
+
+    Parameters
+    ----------
+    size : int
+        Side of the square input in pixels.
+    mode : {"shortest", "squash"}
+        Shorter side to `size` and the middle cut out, or both sides to `size`.
+    interpolation : {"bicubic", "bilinear"}
+        Filter of the resizing, antialiased.
+    mean, std : tuple of 3 floats
+        Subtracted from and divided into the channels in [0, 1].
+
+    Raises
+    ------
+    InputError
+        If a value is not legal.
+    """
+
+    size: int
+    mode: Literal["shortest", "squash"]
+    interpolation: Literal["bicubic", "bilinear"]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    def __post_init__(self) -> None:
+        if self.size < 1 or self.mode not in MODES or self.interpolation not in FILTERS:
+            raise InputError(
+                f"preprocessing {self.mode}/{self.interpolation} to {self.size} pixels is not "
+                f"supported; legal are {' or '.join(MODES)} with {' or '.join(FILTERS)}"
+            )
+        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise InputError(
+                f"preprocessing mean {self.mean}, std {self.std}: 3 values each, std > 0"
+            )
+
+    @classmethod
+    def from_open_clip(cls, config: Mapping[str, Any]) -> Preprocessing:
+        """Read open_clip's preprocessing settings (``model.visual.preprocess_cfg``)."""
+        size = config.get("size", 224)
+        sides = {size} if isinstance(size, int) else set(size)
+        if len(sides) != 1:
+            raise InputError(
+                f"preprocessing size is {shown(size)}; only square inputs are supported"
+            )
+        return cls(
+            size=int(sides.pop()),
+            mode=config.get("resize_mode", "shortest"),
+            interpolation=config.get("interpolation", "bicubic"),
+            mean=_three(config["mean"]),
+            std=_three(config["std"]),
+        )
+
+    def describe(self) -> str:
+        """Return all of it as one line of text, for the identity of the encoder."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True, separators=(",", ":"))
+
+    def __call__(self, image: Image) -> NDArray[np.float32]:
+        """Return the encoder's input, shape (3, size, size), from an RGB picture."""
+        pixels = np.asarray(self._resized(image), dtype=np.float32)
+        scaled = pixels.transpose(2, 0, 1) / np.float32(255)
+        mean = np.array(self.mean, dtype=np.float32)[:, None, None]
+        std = np.array(self.std, dtype=np.float32)[:, None, None]
+        scaled -= mean
+        scaled /= std
+        return np.ascontiguousarray(scaled)
+
+    def _resized(self, image: Image) -> Image:
+        from PIL.Image import Resampling
+
+        method = Resampling[self.interpolation.upper()]
+        side = self.size
+        if self.mode == "squash":
+            return image if image.size == (side, side) else image.resize((side, side), method)
+        width, height = image.size
+        if width <= height:
+            new = (side, int(side * height / width))
+        else:
+            new = (int(side * width / height), side)
+        if new != image.size:
+            image = image.resize(new, method)
+        left, top = round((new[0] - side) / 2.0), round((new[1] - side) / 2.0)
+        return image.crop((left, top, left + side, top + side))
+
+
+def _three(values: Any) -> tuple[float, float, float]:
+    first, second, third = (float(value) for value in values)
+    return first, second, third

@@ -1,0 +1,209 @@
+"""Features on disk: one folder for each pair of a manifest's content and an image encoder.
+
+``<home>/features/<data set>-<manifest digest>/<encoder digest>/`` holds ``features.npy``, one
+row for each row of the manifest's table, and ``index.json``, written last. Another manifest or
+encoder has another folder, and the index is checked as well, so features are never mixed up.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from clarify.embed.identity import EncoderIdentity
+from clarify.embed.shards import BadRow
+from clarify.errors import FeatureError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from clarify.data.manifest import Manifest
+
+__all__ = ["BadRow", "FeatureStore", "Features"]
+
+SCHEMA_VERSION = 1
+CHECKED_AT_ONCE = 65_536
+EXPONENT = {"float16": (np.uint16, 0x7C00), "float32": (np.uint32, 0x7F800000)}
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Features:
+    """The features of all images of a data set.
+
+    Parameters
+    ----------
+    array : (N, D) float16 or float32
+        Read-only, on disk (memory-mapped); a row for each row of the manifest's table, of unit
+        length up to rounding, and zeros for bad rows.
+    bad : tuple of BadRow
+        The images that could not be read.
+    manifest_digest : str
+        Of the manifest they belong to.
+    identity : EncoderIdentity
+        Of the encoder that made them.
+    folder : Path
+        Where they are.
+    """
+
+    array: NDArray[Any]
+    bad: tuple[BadRow, ...]
+    manifest_digest: str
+    identity: EncoderIdentity
+    folder: Path
+
+    @property
+    def valid(self) -> NDArray[np.bool_]:
+        """Return which rows have features, shape (N,)."""
+        valid = np.ones(len(self.array), dtype=np.bool_)
+        valid[[row.row for row in self.bad]] = False
+        valid.flags.writeable = False
+        return valid
+
+    @property
+    def width(self) -> int:
+        """Return the length D of a row."""
+        return int(self.array.shape[1])
+
+    def take(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Copy some rows into memory, shape (M, D) float32."""
+        return np.asarray(self.array[rows], dtype=np.float32)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FeatureStore:
+    """All features of a home.
+
+    Parameters
+    ----------
+    home : Path
+        Its ``features`` folder is used; made when the first features are.
+    """
+
+    home: Path
+
+    def folder(self, manifest: Manifest, identity: EncoderIdentity) -> Path:
+        """Return where the features of a manifest by an encoder are, or would be."""
+        of_data = f"{manifest.name}-{manifest.digest[:12]}"
+        return Path(self.home).absolute() / "features" / of_data / identity.image_digest
+
+    def open(self, manifest: Manifest, identity: EncoderIdentity) -> Features | None:
+        """Open complete features; None if there are none, or not all yet.
+
+        Parameters
+        ----------
+        manifest : Manifest
+            The data set.
+        identity : EncoderIdentity
+            The encoder; its template does not matter for images.
+
+        Raises
+        ------
+        FeatureError
+            If what is there is damaged, has values that are not finite (names the image), or
+            belongs to another manifest or encoder.
+        """
+        folder = self.folder(manifest, identity)
+        index = _read_index(folder, manifest.name)
+        if index is None:
+            return None
+        way_out = f"remove the folder {folder} and run: clarify embed {manifest.name}"
+        _check_owner(index, manifest, identity, way_out)
+        array = _mapped(folder / "features.npy", index, way_out)
+        try:
+            bad = tuple(BadRow(**row) for row in index["bad"])
+        except TypeError as error:
+            raise FeatureError(f"{folder / 'index.json'} is damaged ({error}); {way_out}") from None
+        if array.shape[0] != manifest.table.height:
+            raise FeatureError(
+                f"{folder / 'features.npy'} has {array.shape[0]} rows, the manifest "
+                f"{manifest.table.height}; {way_out}"
+            )
+        _check_finite(array, manifest, way_out)
+        return Features(
+            array=array,
+            bad=bad,
+            manifest_digest=manifest.digest,
+            identity=identity,
+            folder=folder,
+        )
+
+
+def index_of(
+    manifest: Manifest, identity: EncoderIdentity, plan: dict[str, Any], bad: list[BadRow]
+) -> bytes:
+    """Write down what features are of: the content of ``index.json``."""
+    values = {
+        "schema_version": SCHEMA_VERSION,
+        "manifest": manifest.digest,
+        "encoder": _image_part(identity),
+        **plan,
+        "bad": [row.to_dict() for row in bad],
+        "complete": True,
+    }
+    return json.dumps(values, ensure_ascii=False, indent=1, sort_keys=True).encode()
+
+
+def _image_part(identity: EncoderIdentity) -> dict[str, Any]:
+    return {key: value for key, value in identity.to_dict().items() if key != "template"}
+
+
+def _read_index(folder: Path, name: str) -> dict[str, Any] | None:
+    path = folder / "index.json"
+    try:
+        index = json.loads(path.read_bytes())
+        if not isinstance(index, dict) or index.get("schema_version") != SCHEMA_VERSION:
+            raise ValueError("not of this version")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        raise FeatureError(
+            f"{path} cannot be used ({error}); remove the folder and run: clarify embed {name}"
+        ) from None
+    return index
+
+
+def _check_owner(
+    index: dict[str, Any], manifest: Manifest, identity: EncoderIdentity, way_out: str
+) -> None:
+    if index.get("manifest") != manifest.digest:
+        raise FeatureError(
+            f"the features are of another manifest ({str(index.get('manifest'))[:12]}, wanted "
+            f"{manifest.digest[:12]}); {way_out}"
+        )
+    if index.get("encoder") != _image_part(identity):
+        raise FeatureError(
+            f"the features are by another encoder than {identity.describe()}; {way_out}"
+        )
+
+
+def _mapped(path: Path, index: dict[str, Any], way_out: str) -> NDArray[Any]:
+    try:
+        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise FeatureError(f"{path} is damaged ({error}); {way_out}") from None
+    recorded = (index.get("rows"), index.get("width"), index.get("dtype"))
+    if array.ndim != 2 or (*array.shape, str(array.dtype)) != recorded:
+        raise FeatureError(
+            f"{path} is {array.dtype} of shape {array.shape}, its index says {recorded[2]} of "
+            f"{recorded[:2]}; {way_out}"
+        )
+    return array
+
+
+def _check_finite(array: NDArray[Any], manifest: Manifest, way_out: str) -> None:
+    kind, exponent = EXPONENT[str(array.dtype)]
+    for start in range(0, len(array), CHECKED_AT_ONCE):
+        # NaN and infinity are the values whose exponent bits are all set: far cheaper to see
+        # so than by arithmetic on float16.
+        bits = array[start : start + CHECKED_AT_ONCE].view(kind) & exponent
+        wrong = (bits == exponent).any(axis=1)
+        if wrong.any():
+            row = start + int(np.argmax(wrong))
+            raise FeatureError(
+                f"the features of image {manifest.table['id'][row]!r} (row {row + 1}) of data set "
+                f"{manifest.name} are not finite; {way_out}"
+            )

@@ -1,0 +1,120 @@
+"""The feature store: what is opened, and everything that is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from clarify.data.manifest import Manifest
+from clarify.embed.encoders import Encoder, EncoderIdentity
+from clarify.embed.extract import extract
+from clarify.embed.store import Features, FeatureStore
+from clarify.errors import FeatureError
+
+MakeManifest = Callable[..., Manifest]
+OTHER = EncoderIdentity(architecture="other", weights="0" * 64, preprocessing="x")
+
+
+@pytest.fixture
+def made(make_manifest: MakeManifest, tiny: Encoder) -> tuple[FeatureStore, Manifest, Features]:
+    manifest = make_manifest(10, {3: b"no image"})
+    store = FeatureStore(manifest.root.parent)
+    return store, manifest, extract(manifest, tiny, store, workers=1)
+
+
+Made = tuple[FeatureStore, Manifest, Features]
+
+
+def spoil(made: Made, **changes: object) -> None:
+    path = made[2].folder / "index.json"
+    path.write_text(json.dumps({**json.loads(path.read_bytes()), **changes}))
+
+
+def refused(made: Made, tiny: Encoder) -> str:
+    with pytest.raises(FeatureError) as caught:
+        made[0].open(made[1], tiny.identity)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert "clarify embed noise" in message
+    return message
+
+
+def test_features_are_opened_with_their_bad_rows_left_out(made: Made, tiny: Encoder) -> None:
+    opened = made[0].open(made[1], tiny.identity)
+    assert opened is not None
+    assert opened.array.shape == (10, 16)
+    assert np.flatnonzero(~opened.valid).tolist() == [3]
+    assert [(bad.row, bad.id, bad.path) for bad in opened.bad] == [(3, "n3", "3.png")]
+    assert not opened.array[3].any()
+    np.testing.assert_allclose(np.linalg.norm(opened.take(np.array([0, 9])), axis=1), 1, atol=1e-3)
+
+
+def test_opened_features_cannot_be_written(made: Made) -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        made[2].array[0, 0] = 1
+    with pytest.raises(ValueError, match="read-only"):
+        made[2].valid[0] = False
+
+
+def test_nothing_is_opened_of_another_manifest_or_encoder(
+    made: Made, make_manifest: MakeManifest, tiny: Encoder
+) -> None:
+    assert made[0].open(make_manifest(11), tiny.identity) is None
+    assert made[0].open(made[1], OTHER) is None
+    assert FeatureStore(made[1].root).open(made[1], tiny.identity) is None
+
+
+def test_another_template_opens_the_same_features(made: Made, tiny: Encoder) -> None:
+    values = {**tiny.identity.to_dict(), "template": "a photo of {}"}
+    opened = made[0].open(made[1], EncoderIdentity.from_dict(values))
+    assert opened is not None
+    assert opened.folder == made[2].folder
+
+
+def test_features_put_into_the_folder_of_another_manifest_are_refused(
+    made: Made, tiny: Encoder
+) -> None:
+    spoil(made, manifest="f" * 64)
+    assert "of another manifest (ffffffffffff, wanted " in refused(made, tiny)
+
+
+def test_features_put_into_the_folder_of_another_encoder_are_refused(
+    made: Made, tiny: Encoder
+) -> None:
+    image_part = {key: value for key, value in OTHER.to_dict().items() if key != "template"}
+    spoil(made, encoder=image_part)
+    assert "by another encoder than tiny@" in refused(made, tiny)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_value_that_is_not_finite_is_refused_with_the_images_id(
+    made: Made, tiny: Encoder, value: float
+) -> None:
+    path = made[2].folder / "features.npy"
+    array = np.load(path)
+    array[7, 2] = value
+    np.save(path, array)
+    assert "features of image 'n7' (row 8) of data set noise are not finite" in refused(made, tiny)
+
+
+def test_a_file_cut_short_or_of_another_shape_is_refused(made: Made, tiny: Encoder) -> None:
+    path = made[2].folder / "features.npy"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:200])
+    assert "features.npy is damaged" in refused(made, tiny)
+    path.write_bytes(b"")
+    assert "features.npy is damaged" in refused(made, tiny)
+    np.save(path, np.zeros((10, 15), dtype=np.float16))
+    assert "its index says float16 of (10, 16)" in refused(made, tiny)
+    path.unlink()
+    assert "features.npy is damaged" in refused(made, tiny)
+
+
+def test_a_damaged_index_is_refused(made: Made, tiny: Encoder) -> None:
+    spoil(made, schema_version=9)
+    assert "index.json cannot be used" in refused(made, tiny)
+    (made[2].folder / "index.json").write_text("{")
+    assert "index.json cannot be used" in refused(made, tiny)

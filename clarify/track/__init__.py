@@ -1,0 +1,1 @@
+"""Tracking: results as records, MLflow behind one door, the gate and the registry."""

@@ -1,0 +1,159 @@
+"""The file of the tracking store, as SQLite sees it: where it lies, its age, who is writing.
+
+MLflow upgrades or lists nothing without a word where a store is old or was moved; these checks come
+first and say so. Nothing here imports MLflow.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from clarify.errors import StoreError
+
+__all__ = [
+    "LOCATIONS",
+    "check_version",
+    "exists",
+    "recorded_artifacts",
+    "relocate",
+    "use_write_ahead_log",
+    "wait_for_writers",
+]
+
+LOCATIONS = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+)
+"""Tables and columns of MLflow's schema that hold absolute places of artifacts."""
+
+
+def exists(path: Path) -> bool:
+    """Return whether there is a database; an empty file, left by a crash, is none."""
+    return path.is_file() and path.stat().st_size > 0
+
+
+def recorded_artifacts(path: Path) -> Path | None:
+    """Return the folder of artifacts that the experiments speak of; None before the first one.
+
+    Raises
+    ------
+    StoreError
+        If the file is not an MLflow database, is damaged, or cannot be read.
+    """
+    rows = _rows(path, "SELECT artifact_location FROM experiments WHERE name LIKE 'clarify/%'")
+    return Path(rows[0][0]).parent if rows else None
+
+
+def check_version(path: Path, uri: str, *, newest: str, known: Collection[str]) -> None:
+    """Refuse a database that the installed MLflow did not make.
+
+    Parameters
+    ----------
+    path : Path
+    uri : str
+        As MLflow's commands take it.
+    newest, known
+        The schema revision of the installed MLflow, and all that it can upgrade from.
+
+    Raises
+    ------
+    StoreError
+        With the next step: upgrade the store, or upgrade MLflow.
+    """
+    rows = _rows(path, "SELECT version_num FROM alembic_version")
+    found = str(rows[0][0]) if rows else "none"
+    if found == newest:
+        return
+    if found in known:
+        raise StoreError(
+            f"the tracking store {path} is of an older MLflow (schema {found}, this one has "
+            f"{newest}); close what uses it, keep a copy, then run: mlflow db upgrade {uri}"
+        )
+    raise StoreError(
+        f"the tracking store {path} is of a newer MLflow (schema {found}, this one knows up to "
+        f"{newest}); install a newer MLflow: pip install --upgrade mlflow"
+    )
+
+
+def wait_for_writers(path: Path, seconds: float) -> None:
+    """Wait until nobody else writes.
+
+    Raises
+    ------
+    StoreError
+        If somebody still does after that many seconds, or the disk is full or read-only.
+    """
+    with _translated(path, seconds), contextlib.closing(_connect(path, seconds)) as database:
+        database.execute("BEGIN IMMEDIATE")
+        database.rollback()
+
+
+def use_write_ahead_log(path: Path) -> None:
+    """Let writers and readers work side by side; stays with the file."""
+    with contextlib.closing(_connect(path, 20)) as database:
+        database.execute("PRAGMA journal_mode=wal")
+
+
+def relocate(path: Path, old: Path, new: Path) -> int:
+    """Point every place below `old` to the same place below `new`; all or nothing.
+
+    A copy of the database is kept beside it.
+
+    Returns
+    -------
+    int
+        How many places changed.
+    """
+    changed = 0
+    with _translated(path, 20), contextlib.closing(_connect(path, 20)) as database, database:
+        copy = path.with_suffix(f".before-{time.time_ns()}.db")
+        with contextlib.closing(sqlite3.connect(copy)) as kept:
+            database.backup(kept)
+        for table, column in LOCATIONS:
+            changed += database.execute(
+                f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
+                f"WHERE {column} = ? OR substr({column}, 1, ?) = ?",
+                (str(new), len(str(old)) + 1, str(old), len(str(old)) + 1, f"{old}/"),
+            ).rowcount
+    return changed
+
+
+def _rows(path: Path, query: str) -> list[tuple[str]]:
+    with _translated(path, 20), contextlib.closing(_connect(path, 20)) as database:
+        return database.execute(query).fetchall()
+
+
+def _connect(path: Path, seconds: float) -> sqlite3.Connection:
+    return sqlite3.connect(path, timeout=seconds)
+
+
+@contextlib.contextmanager
+def _translated(path: Path, seconds: float) -> Iterator[None]:
+    """Turn what SQLite says into one line with a next step."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise StoreError(f"the tracking store {path} {_meaning(str(error), seconds)}") from None
+
+
+def _meaning(said: str, seconds: float) -> str:
+    if "locked" in said or "busy" in said:
+        return (
+            f"has been locked by another process for {seconds:g} s; let that one finish or end "
+            "it, then run the same command again"
+        )
+    if "no such table" in said:
+        return (
+            f"is not one that MLflow finished making ({said}); move it away to begin a new one, "
+            "or restore a copy of it"
+        )
+    if "readonly" in said or "unable to open" in said or "full" in said:
+        return f"cannot be used: {said}; free space, mend its permissions, or choose another --home"
+    return f"is damaged: {said}; restore a copy of it, or move it away to begin a new one"

@@ -1,0 +1,420 @@
+"""What is logged, as plain data: results become records here, and MLflow calls in `mlflow.py`.
+
+Every run carries the same tags (`TAGS`), and metrics have the same keys whatever the kind of run
+(``<split>/average_accuracy`` ...), so that the tracking UI can compare any two of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import polars as pl
+
+from clarify.errors import InputError, StoreError, shown
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+    from plotly.graph_objects import Figure
+
+    from clarify.method.descriptions import Description
+    from clarify.method.error_score import Evidence
+    from clarify.method.head import Head
+    from clarify.method.metrics import Accuracy, Evaluation
+
+__all__ = [
+    "TAGS",
+    "Artifact",
+    "DatasetRef",
+    "Kind",
+    "RunContext",
+    "RunRecord",
+    "arrays_artifact",
+    "description_record",
+    "html_artifact",
+    "json_artifact",
+    "metric_keys",
+    "model_record",
+    "parquet_artifact",
+    "png_artifact",
+    "read_arrays",
+]
+
+Kind = Literal["base", "description", "retraining"]
+TAGS = (
+    "class", "code_version", "data_set", "encoder", "kept", "kind", "manifest", "oracle",
+    "parent", "phrase", "reviewer",
+)  # fmt: skip
+"""Tags of every run, each logged as ``clarify.<name>``; empty where a kind has no such thing."""
+
+LONGEST_PARAM, LONGEST_TAG = 6000, 8000
+"""What MLflow cuts off with no more than a warning."""
+
+WHOLE_TEXTS = "whole_texts.json"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """One file of a run: its path in the run's folder, and its bytes."""
+
+    path: str
+    content: bytes
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetRef:
+    """The data set of a run, as MLflow lists it.
+
+    Parameters
+    ----------
+    name, digest, source : str
+        The manifest's name and hash, and where it lies.
+    table : DataFrame
+        The rows that were used; only its columns and size are logged.
+    """
+
+    name: str
+    digest: str
+    source: str
+    table: pl.DataFrame
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """One run, whole: what `TrackingStore.log` writes.
+
+    Parameters
+    ----------
+    kind : {"base", "description", "retraining"}
+    name : str
+        For people.
+    params : mapping
+        What was chosen.
+    metrics : mapping
+        Finite numbers; accuracies and scores are fractions.
+    tags : mapping
+        The names of `TAGS`, all of them.
+    artifacts : tuple of Artifact
+        Where a param or tag is longer than MLflow takes, it is cut, and its whole text added here
+        as ``whole_texts.json``.
+    dataset : DatasetRef
+    """
+
+    kind: Kind
+    name: str
+    params: Mapping[str, str | float | int]
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+    artifacts: tuple[Artifact, ...]
+    dataset: DatasetRef
+
+    def __post_init__(self) -> None:
+        if tuple(sorted(self.tags)) != TAGS:
+            raise InputError(f"run {shown(self.name)}: tags {sorted(self.tags)}; legal are {TAGS}")
+        for key, value in self.metrics.items():
+            if not np.isfinite(value):
+                raise InputError(f"run {shown(self.name)}: metric {key} is {value}; not a number")
+        self._move_long_texts()
+
+    def _move_long_texts(self) -> None:
+        whole: dict[str, str] = {}
+        for field, most in (("params", LONGEST_PARAM), ("tags", LONGEST_TAG)):
+            values = dict(getattr(self, field))
+            for key, value in values.items():
+                if len(str(value)) > most:
+                    whole[f"{field}/{key}"] = str(value)
+                    ending = f"… (whole in {WHOLE_TEXTS})"
+                    values[key] = str(value)[: most - len(ending)] + ending
+            object.__setattr__(self, field, values)
+        if whole:
+            artifacts = (*self.artifacts, json_artifact(WHOLE_TEXTS, whole))
+            object.__setattr__(self, "artifacts", artifacts)
+
+
+def json_artifact(path: str, value: object) -> Artifact:
+    """Return a value as readable JSON."""
+    text = json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)
+    return Artifact(path=path, content=(text + "\n").encode())
+
+
+def parquet_artifact(path: str, table: pl.DataFrame) -> Artifact:
+    """Return a table as Parquet."""
+    content = io.BytesIO()
+    table.write_parquet(content)
+    return Artifact(path=path, content=content.getvalue())
+
+
+def html_artifact(path: str, figure: Figure) -> Artifact:
+    """Return a plotly figure as a page that opens offline: its script is inside."""
+    page = figure.to_html(include_plotlyjs=True, full_html=True)
+    return Artifact(path=path, content=page.encode())
+
+
+def png_artifact(path: str, image: Image) -> Artifact:
+    """Return a picture as PNG."""
+    content = io.BytesIO()
+    image.save(content, "PNG", compress_level=1)
+    return Artifact(path=path, content=content.getvalue())
+
+
+def arrays_artifact(path: str, arrays: Mapping[str, NDArray[Any]]) -> Artifact:
+    """Return named arrays as safetensors."""
+    from safetensors.numpy import save
+
+    return Artifact(
+        path=path, content=save({k: np.ascontiguousarray(v) for k, v in arrays.items()})
+    )
+
+
+def read_arrays(content: bytes) -> dict[str, NDArray[Any]]:
+    """Read what `arrays_artifact` wrote.
+
+    Raises
+    ------
+    StoreError
+        If it is damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        found: dict[str, NDArray[Any]] = load(content)
+    except SafetensorError as error:
+        raise StoreError(f"a run's weights are damaged: {error}; train it again") from None
+    return found
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RunContext:
+    """What every record of a project shares.
+
+    Parameters
+    ----------
+    dataset : DatasetRef
+    encoder : mapping
+        The encoder's identity as plain values, `encoder_digest` its digest.
+    reviewer, code_version : str
+    """
+
+    dataset: DatasetRef
+    encoder: Mapping[str, object]
+    encoder_digest: str
+    reviewer: str
+    code_version: str
+
+    def tags(self, kind: Kind, **own: str) -> dict[str, str]:
+        """Return all of `TAGS`, those that a kind has not being empty."""
+        return {
+            **dict.fromkeys(TAGS, ""),
+            "kept": "false",
+            "oracle": "false",
+            "kind": kind,
+            "data_set": self.dataset.name,
+            "manifest": self.dataset.digest,
+            "encoder": self.encoder_digest,
+            "reviewer": self.reviewer,
+            "code_version": self.code_version,
+            **own,
+        }
+
+
+def metric_keys(split: str, values: Mapping[str, float]) -> dict[str, float]:
+    """Return metrics as ``<split>/<name>``, each name one that MLflow takes.
+
+    Class and group names may hold anything; what MLflow refuses in a key becomes ``_`` (and
+    `` · `` a hyphen), and names that become equal are numbered.
+    """
+    found: dict[str, float] = {}
+    for name, value in values.items():
+        head, _, tail = name.partition("/")
+        tail = re.sub(r"[^\w\-. ]", "_", tail.replace(" · ", " - ")).strip(". ")[:150]
+        key = base = f"{split}/{head}/{tail}" if tail else f"{split}/{head}"
+        number = 1
+        while key in found:
+            number += 1
+            key = f"{base} {number}"
+        found[key] = value
+    return found
+
+
+def model_record(
+    context: RunContext,
+    kind: Literal["base", "retraining"],
+    *,
+    name: str,
+    head: Head,
+    params: Mapping[str, str | float | int],
+    evaluations: Mapping[str, Evaluation],
+    described: Mapping[str, Evaluation],
+    selection: Sequence[tuple[float, float]],
+    predictions: pl.DataFrame,
+    descriptions: Sequence[Description],
+    groups: Mapping[str, int],
+    merged: Sequence[str],
+    gate: Mapping[str, object] | None,
+    parent: str,
+    oracle: bool,
+) -> RunRecord:
+    """Return the record of a trained model.
+
+    Parameters
+    ----------
+    evaluations, described : mapping of split to Evaluation
+        By annotated groups (for reporting), and by described ones. Where nothing is described
+        each class is a group (METHOD section 4), so that every model has the same metric keys.
+    selection : sequence of (weight decay, score)
+        What the choice of the weight decay was made from.
+    predictions : DataFrame
+        One row an image of validation and test.
+    descriptions : sequence of Description
+        What it was retrained with.
+    groups : mapping of group to count in training
+    merged : sequence of str
+    gate : mapping or None
+        What the gate needs to judge the model later.
+    """
+    metrics: dict[str, float] = {}
+    for split, found in evaluations.items():
+        metrics |= metric_keys(split, found.to_dict())
+        worst = _worst_described(found, described.get(split))
+        if worst is not None:
+            metrics[f"{split}/described_worst_group_accuracy"] = worst
+    artifacts = [
+        arrays_artifact("head.safetensors", head.to_arrays()),
+        parquet_artifact("predictions.parquet", predictions),
+        parquet_artifact("groups.parquet", _group_table(evaluations, described)),
+        json_artifact("encoder.json", dict(context.encoder)),
+        json_artifact(
+            "training.json",
+            {
+                "groups": dict(groups),
+                "merged": list(merged),
+                "selection": [{"weight_decay": d, "score": s} for d, s in selection],
+            },
+        ),
+        json_artifact("descriptions.json", [each.to_dict() for each in descriptions]),
+    ]
+    if gate is not None:
+        artifacts.append(json_artifact("gate.json", gate))
+    return RunRecord(
+        kind=kind,
+        name=name,
+        params=params,
+        metrics=metrics,
+        tags=context.tags(
+            kind,
+            parent=parent,
+            oracle=str(oracle).lower(),
+            **{"class": ", ".join(each.class_name for each in descriptions)[:500]},
+            phrase=", ".join(each.phrase for each in descriptions)[:500],
+        ),
+        artifacts=tuple(artifacts),
+        dataset=context.dataset,
+    )
+
+
+def _worst_described(found: Evaluation, described: Evaluation | None) -> float | None:
+    if described is not None and described.worst_group is not None:
+        return described.worst_group
+    values = [of.value for of in found.per_class.values() if of.value is not None]
+    return min(values, default=None)
+
+
+def _group_table(
+    evaluations: Mapping[str, Evaluation], described: Mapping[str, Evaluation]
+) -> pl.DataFrame:
+    rows: list[tuple[str, str, str, int, int]] = []
+    for split, found in evaluations.items():
+        rows += [(split, "class", *_row(name, of)) for name, of in found.per_class.items()]
+    for by, every in (("annotated", evaluations), ("described", described)):
+        for split, found in every.items():
+            rows += [(split, by, *_row(name, of)) for name, of in (found.groups or {}).items()]
+    columns = {"split": pl.String, "by": pl.String, "group": pl.String, "count": pl.Int64,
+               "correct": pl.Int64}  # fmt: skip
+    table = pl.DataFrame(rows, schema=columns, orient="row")
+    accuracy = pl.when(pl.col("count") > 0).then(pl.col("correct") / pl.col("count"))
+    return table.with_columns(accuracy.alias("accuracy"))
+
+
+def _row(name: str, found: Accuracy) -> tuple[str, int, int]:
+    return name, found.count, found.correct
+
+
+def description_record(
+    context: RunContext,
+    *,
+    description: Description,
+    evidence: Evidence,
+    with_phrase: Accuracy,
+    without_phrase: Accuracy,
+    unknown_words: Sequence[str],
+    similarities: pl.DataFrame,
+    pictures: Mapping[str, Image],
+    parent: str,
+    kept: bool,
+) -> RunRecord:
+    """Return the record of a phrase that was tried, or kept.
+
+    Parameters
+    ----------
+    similarities : DataFrame
+        ``id, similarity, right, with_phrase`` of the class's validation images.
+    pictures : mapping of name to image
+        Grids of images, such as ``with`` and ``without``.
+    parent : str
+        The model's run.
+    """
+    from clarify.track.figures import distribution_figure
+
+    figure = distribution_figure(
+        similarities["similarity"].to_numpy(),
+        similarities["right"].to_numpy(),
+        description.threshold,
+        title=f"{description.class_name}: {description.phrase}",
+    )
+    measured = {
+        "error_score": evidence.score.value,
+        "p_value": evidence.score.p_value,
+        "p_corrected": evidence.p_corrected,
+        "score_low": evidence.interval[0],
+        "score_high": evidence.interval[1],
+        "held_out_score": evidence.held_out,
+        "with_accuracy": with_phrase.value,
+        "without_accuracy": without_phrase.value,
+    }
+    metrics = {name: value for name, value in measured.items() if value is not None}
+    return RunRecord(
+        kind="description",
+        name=f"{description.class_name}: {description.phrase}"[:200],
+        params={
+            "threshold": description.threshold,
+            "wrong_is_above": str(description.wrong_is_above).lower(),
+            "template": description.template,
+            "n_tried": evidence.n_tried,
+        },
+        metrics=metric_keys("validation", metrics),
+        tags=context.tags(
+            "description",
+            **{"class": description.class_name},
+            phrase=description.phrase,
+            parent=parent,
+            kept=str(kept).lower(),
+        ),
+        artifacts=(
+            json_artifact("description.json", description.to_dict()),
+            json_artifact(
+                "evidence.json", {**evidence.to_dict(), "unknown_words": list(unknown_words)}
+            ),
+            json_artifact("encoder.json", dict(context.encoder)),
+            parquet_artifact("similarities.parquet", similarities),
+            html_artifact("distribution.html", figure),
+            *(png_artifact(f"{name}.png", image) for name, image in pictures.items()),
+        ),
+        dataset=context.dataset,
+    )

@@ -1,0 +1,119 @@
+"""The gate: a rule as a value, its verdict with reasons."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clarify.errors import InputError
+from clarify.track.promotion import Gate, GateHalf, Verdict
+
+
+def half(name: str = "landbird · with water", **numbers: int) -> GateHalf:
+    usual = {"count": 100, "base_correct": 40, "now_correct": 70, "control_correct": 0}
+    return GateHalf(name=name, **{**usual, **numbers})
+
+
+def judged(*halves: GateHalf, base: float = 0.9, now: float = 0.88, gate: Gate | None = None):
+    return (gate or Gate()).judge(halves, base_average=base, now_average=now)
+
+
+def failed(verdict: Verdict) -> list[str]:
+    return [reason.name for reason in verdict.reasons if not reason.passed]
+
+
+def test_a_correction_that_helps_the_worst_group_and_costs_little_passes() -> None:
+    verdict = judged(half(), half("landbird · without water", base_correct=95, now_correct=93))
+    assert verdict.passed
+    assert failed(verdict) == []
+
+
+def test_too_small_a_gain_is_refused_with_the_numbers() -> None:
+    verdict = judged(half(now_correct=49))
+    assert failed(verdict) == ["gain"]
+    assert "40.0% before (landbird · with water), 49.0% now" in verdict.reasons[0].text
+    assert "+9.0 points" in verdict.reasons[0].text
+
+
+def test_a_gain_of_just_the_limit_passes() -> None:
+    assert judged(half(base_correct=25, now_correct=50), gate=Gate(min_gain=0.25)).passed
+
+
+def test_a_gain_that_balancing_the_classes_brings_alone_is_refused() -> None:
+    """A wrong phrase: +30 points on the worst half, of which the control has 26."""
+    verdict = judged(half(control_correct=66))
+    assert failed(verdict) == ["gain_by_phrases"]
+    assert "by classes alone it would be 66.0%" in verdict.reasons[1].text
+    assert judged(half(control_correct=64)).passed
+
+
+def test_too_great_a_loss_of_average_is_refused() -> None:
+    assert failed(judged(half(), base=0.90, now=0.84)) == ["loss"]
+    assert failed(judged(half(), base=0.75, now=0.50, gate=Gate(max_loss=0.25))) == []
+
+
+def test_a_rise_of_the_average_is_no_loss() -> None:
+    verdict = judged(half(), base=0.6, now=0.8)
+    assert verdict.passed
+    assert verdict.reasons[2].seen == pytest.approx(-0.2)
+
+
+def test_a_worst_group_of_few_images_is_not_believed() -> None:
+    assert failed(judged(half(count=19, base_correct=2, now_correct=12))) == ["images"]
+    assert failed(judged(half(count=20, base_correct=2, now_correct=12))) == []
+
+
+def test_errors_that_only_move_to_another_group_are_no_gain() -> None:
+    verdict = judged(half(), half("other", base_correct=90, now_correct=45))
+    assert failed(verdict) == ["gain"]
+    assert "45.0% now (other)" in verdict.reasons[0].text
+
+
+def test_a_group_without_images_is_never_the_worst() -> None:
+    empty = half("empty", count=0, base_correct=0, now_correct=0)
+    assert judged(half(), empty) == judged(half())
+
+
+def test_without_any_described_image_there_is_nothing_to_judge() -> None:
+    with pytest.raises(InputError, match="describe first"):
+        judged(half(count=0, base_correct=0, now_correct=0))
+
+
+@pytest.mark.parametrize("wrong", [{"min_gain": -0.1}, {"max_loss": 1.5}, {"min_images": 0}])
+def test_a_gate_that_makes_no_sense_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(InputError, match="legal"):
+        Gate(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_verdict_comes_back_from_json() -> None:
+    verdict = judged(half(now_correct=42))
+    assert Verdict.from_dict(json.loads(json.dumps(verdict.to_dict()))) == verdict
+
+
+def test_a_text_that_is_no_verdict_is_refused() -> None:
+    with pytest.raises(InputError, match="not one that Clarify wrote"):
+        Verdict.from_dict({"reasons": [{"name": "gain"}]})
+
+
+@given(
+    st.lists(
+        st.integers(1, 50).flatmap(
+            lambda n: st.tuples(st.just(n), st.integers(0, n), st.integers(0, n))
+        ),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_passing_means_that_the_group_that_was_worst_gained_as_much(
+    counts: list[tuple[int, int, int]],
+) -> None:
+    halves = [
+        half(str(k), count=n, base_correct=a, now_correct=b) for k, (n, a, b) in enumerate(counts)
+    ]
+    if judged(*halves).passed:
+        worst = min(halves, key=lambda each: each.base_correct / each.count)
+        gain = (worst.now_correct - worst.base_correct) / worst.count
+        assert gain >= Gate().min_gain - 1e-12

@@ -1,0 +1,139 @@
+"""Records: the same tags and keys on every run, nothing that MLflow would cut or refuse."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import re
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clarify.errors import InputError, StoreError
+from clarify.track.records import (
+    LONGEST_PARAM,
+    TAGS,
+    RunRecord,
+    arrays_artifact,
+    metric_keys,
+    read_arrays,
+)
+from tests.track.conftest import head, model, phrase_tried
+
+
+def content(record: RunRecord, path: str) -> bytes:
+    return next(each.content for each in record.artifacts if each.path == path)
+
+
+def test_every_kind_of_run_has_every_tag() -> None:
+    for record in (model(), model("retraining", parent="x"), phrase_tried()):
+        assert tuple(sorted(record.tags)) == TAGS
+
+
+def test_a_record_without_one_of_the_tags_is_refused() -> None:
+    record = model()
+    tags = {name: value for name, value in record.tags.items() if name != "reviewer"}
+    with pytest.raises(InputError, match="tags"):
+        dataclasses.replace(record, tags=tags)
+
+
+def test_base_and_retraining_have_equal_metric_and_param_keys() -> None:
+    base, retrained = model(), model("retraining", parent="x")
+    assert base.metrics.keys() == retrained.metrics.keys()
+    assert base.params.keys() == retrained.params.keys()
+
+
+def test_metrics_are_those_of_the_evaluation_by_hand() -> None:
+    metrics = model().metrics
+    assert metrics["test/average_accuracy"] == pytest.approx(62 / 80)
+    assert metrics["test/worst_group_accuracy"] == pytest.approx(4 / 10)
+    adjusted = (70 * 28 / 30 + 4 * 4 / 10 + 6 * 10 / 20 + 20 * 20 / 20) / 100
+    assert metrics["test/adjusted_average_accuracy"] == pytest.approx(adjusted)
+    assert metrics["test/gap"] == pytest.approx(adjusted - 4 / 10)
+    assert metrics["test/group_accuracy/landbird - water"] == pytest.approx(4 / 10)
+
+
+def test_without_descriptions_the_worst_described_group_is_the_worst_class() -> None:
+    assert model().metrics["test/described_worst_group_accuracy"] == pytest.approx(30 / 40)
+    retrained = model("retraining", parent="x").metrics
+    assert retrained["test/described_worst_group_accuracy"] == pytest.approx(4 / 10)
+
+
+def test_a_metric_that_is_not_a_number_is_refused_with_its_name() -> None:
+    with pytest.raises(InputError, match="test/gap"):
+        dataclasses.replace(model(), metrics={"test/gap": float("nan")})
+
+
+def test_a_long_param_is_cut_and_its_whole_text_kept_as_a_file() -> None:
+    long = "x" * (LONGEST_PARAM + 1)
+    record = dataclasses.replace(model(), params={"short": 1, "long": long})
+    assert len(str(record.params["long"])) == LONGEST_PARAM
+    assert str(record.params["long"]).endswith("(whole in whole_texts.json)")
+    assert record.params["short"] == 1
+    assert json.loads(content(record, "whole_texts.json")) == {"params/long": long}
+
+
+def test_a_param_as_long_as_mlflow_takes_is_left_alone() -> None:
+    record = dataclasses.replace(model(), params={"long": "x" * LONGEST_PARAM})
+    assert record.params["long"] == "x" * LONGEST_PARAM
+    assert all(each.path != "whole_texts.json" for each in record.artifacts)
+
+
+@given(st.lists(st.text(min_size=1, max_size=300), min_size=1, max_size=6, unique=True))
+def test_any_group_names_become_distinct_keys_that_mlflow_takes(names: list[str]) -> None:
+    values = {f"group_accuracy/{name}": float(k) for k, name in enumerate(names)}
+    keys = metric_keys("test", values)
+    assert sorted(keys.values()) == sorted(values.values())
+    for key in keys:
+        assert re.fullmatch(r"[/\w.\- :]+", key)
+        assert len(key) <= 250
+        assert "//" not in key
+        assert not key.endswith("/")
+        assert not set(key.split("/")) & {".", ".."}
+
+
+def test_the_distribution_page_opens_offline() -> None:
+    page = content(phrase_tried(), "distribution.html").decode()
+    assert "Plotly.newPlot" in page
+    assert len(page) > 1_000_000  # the script is inside
+    assert not re.search(r"<script[^>]+src=", page)
+    assert "#0072B2" in page
+    assert "#D55E00" in page
+
+
+def test_a_phrase_cannot_put_script_into_the_distribution_page() -> None:
+    page = content(phrase_tried("a </script><b> bird"), "distribution.html").decode()
+    assert "</script><b>" not in page
+
+
+def test_weights_come_back_bit_for_bit() -> None:
+    arrays = head().to_arrays()
+    found = read_arrays(arrays_artifact("head.safetensors", arrays).content)
+    assert found.keys() == arrays.keys()
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(found[name], array)
+
+
+def test_damaged_weights_are_refused() -> None:
+    with pytest.raises(StoreError, match="damaged"):
+        read_arrays(arrays_artifact("w", head().to_arrays()).content[:40])
+
+
+def test_group_counts_are_kept_with_their_real_names() -> None:
+    table = pl.read_parquet(io.BytesIO(content(model(), "groups.parquet")))
+    row = table.filter(
+        (pl.col("split") == "test") & (pl.col("group") == "landbird · water")
+    ).to_dicts()
+    assert row == [
+        {"split": "test", "by": "annotated", "group": "landbird · water", "count": 10,
+         "correct": 4, "accuracy": 0.4}
+    ]  # fmt: skip
+
+
+def test_a_record_says_whether_a_phrase_is_kept() -> None:
+    assert phrase_tried(kept=True).tags["kept"] == "true"
+    assert phrase_tried(kept=False).tags["kept"] == "false"

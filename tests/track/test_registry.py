@@ -1,0 +1,136 @@
+"""The registry: versions with their verdicts, the champion, and the model as anybody loads it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from clarify.errors import InputError, StoreError
+from clarify.track.mlflow import TrackingStore
+from clarify.track.promotion import Gate, GateHalf, Verdict
+from clarify.track.registry import Version, crown, register, version_of
+from tests.track.conftest import CLASSES, WIDTH, head
+
+LOADS = """
+import json, sys
+import mlflow, numpy as np
+mlflow.set_tracking_uri(sys.argv[1])
+model = mlflow.pyfunc.load_model("models:/birds@champion")
+rng = np.random.default_rng(1)
+found = model.predict(rng.normal(size=(50, int(sys.argv[2]))).astype(np.float32))
+print(json.dumps({name: found[name].tolist() for name in found.columns}))
+"""
+
+
+def verdict(*, now_correct: int = 70) -> Verdict:
+    half = GateHalf(name="with water", count=100, base_correct=40, now_correct=now_correct,
+                    control_correct=50)  # fmt: skip
+    return Gate().judge([half], base_average=0.9, now_average=0.9)
+
+
+def registered(store: TrackingStore, said: Verdict, *, name: str = "birds") -> Version:
+    run, *_ = store.runs("birds", kind="retraining")
+    return register(
+        store,
+        model_name=name,
+        run_id=run.id,
+        head=head(),
+        encoder={"schema_version": 1, "architecture": "tiny"},
+        verdict=said,
+        by="Ada",
+        note="it finds birds over water",
+    )
+
+
+def test_the_champion_predicts_as_the_head_without_clarify_or_pickle(store: TrackingStore) -> None:
+    crown(store, registered(store, verdict()))
+    environment = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
+    environment |= {
+        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", LOADS, store.uri, str(WIDTH)],
+        cwd=store.folder, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    answered = json.loads(done.stdout)
+    features = np.random.default_rng(1).normal(size=(50, WIDTH)).astype(np.float32)
+    expected = head().probabilities(features)
+    assert list(answered) == ["label", *CLASSES]
+    for k, name in enumerate(CLASSES):
+        np.testing.assert_allclose(answered[name], expected[:, k], rtol=1e-12)
+    assert answered["label"] == [CLASSES[k] for k in head().predict(features)]
+
+
+def test_no_file_of_a_registered_model_is_a_pickle(store: TrackingStore) -> None:
+    version = registered(store, verdict())
+    folder = store.artifact_folder(version.run_id) / "model-1"
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} <= {"", ".json", ".py", ".safetensors", ".txt", ".yaml"}
+    assert any(path.suffix == ".safetensors" for path in files)
+    assert not any(path.read_bytes().startswith(b"\x80\x04") for path in files)
+
+
+def test_the_verdict_is_kept_with_the_version_and_in_its_files(store: TrackingStore) -> None:
+    said = verdict(now_correct=42)
+    version = registered(store, said)
+    found = store.client.get_model_version("birds", version.version)
+    assert found.tags["clarify.verdict"] == "refused"
+    assert found.tags["clarify.by"] == "Ada"
+    assert found.tags["clarify.note"] == "it finds birds over water"
+    kept = json.loads(store.artifact(version.run_id, "model-1/verdict.json"))
+    assert Verdict.from_dict(kept) == said
+
+
+def test_registering_a_run_again_leaves_its_first_version_as_it_was(store: TrackingStore) -> None:
+    first, second = registered(store, verdict()), registered(store, verdict(now_correct=42))
+    sources = [store.client.get_model_version("birds", each.version).source
+               for each in (first, second)]  # fmt: skip
+    kept = [json.loads((Path(source) / "verdict.json").read_text()) for source in sources]
+    assert [each["passed"] for each in kept] == [True, False]
+
+
+def test_a_version_that_the_gate_refused_cannot_be_crowned(store: TrackingStore) -> None:
+    version = registered(store, verdict(now_correct=42))
+    with pytest.raises(InputError, match=r"refused by the gate: worst described group"):
+        crown(store, version)
+    assert version_of(store, "birds") is None
+
+
+def test_the_newest_crowned_version_is_the_champion(store: TrackingStore) -> None:
+    assert version_of(store, "birds") is None
+    first, second = registered(store, verdict()), registered(store, verdict(now_correct=80))
+    crown(store, first)
+    assert version_of(store, "birds") == first
+    crown(store, second)
+    assert version_of(store, "birds") == second
+    assert (first.version, second.version) == ("1", "2")
+
+
+def test_a_registered_model_survives_a_move(store: TrackingStore) -> None:
+    import mlflow
+
+    crown(store, registered(store, verdict()))
+    moved = store.folder.parent.with_name("moved")
+    store.folder.parent.rename(moved)
+    again = TrackingStore(moved)
+    with pytest.raises(StoreError, match="moved"):
+        again.open()
+    again.relocate()
+    found = again.client.get_model_version_by_alias("birds", "champion")
+    model = mlflow.pyfunc.load_model(found.source)
+    features = np.random.default_rng(2).normal(size=(3, WIDTH)).astype(np.float32)
+    assert list(model.predict(features).columns) == ["label", *CLASSES]
+
+
+@pytest.mark.parametrize("name", ["", " ", "a/b", "a:b", "a.b", "50%", 'a"b', "it's"])
+def test_a_name_that_the_registry_cannot_hold_is_refused(store: TrackingStore, name: str) -> None:
+    with pytest.raises(InputError, match="legal"):
+        registered(store, verdict(), name=name)

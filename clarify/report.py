@@ -1,0 +1,204 @@
+"""Results in words and tables, for a person at a terminal. Percent with one decimal, scores .66."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from clarify.method.error_score import band
+
+if TYPE_CHECKING:
+    from clarify.method.metrics import Accuracy, Evaluation
+    from clarify.workflow.compare import Compared
+    from clarify.workflow.demo import Story
+    from clarify.workflow.phrases import ClassDiagnosis, ScoredPhrase
+    from clarify.workflow.promote import Promotion
+    from clarify.workflow.trained import Trained
+
+__all__ = ["comparison", "diagnosis", "embedded", "promotion", "scored", "story", "trained"]
+
+COLUMNS = {
+    "average_accuracy": "average",
+    "adjusted_average_accuracy": "adj. average",
+    "worst_group_accuracy": "worst group",
+    "described_worst_group_accuracy": "worst described",
+    "gap": "gap",
+}
+SHORT_RUN = 8
+
+
+def percent(value: float | None) -> str:
+    """Return a fraction as percent with one decimal, or a dash."""
+    return "–" if value is None else f"{100 * value:.1f} %"
+
+
+def score_text(value: float) -> str:
+    """Return a score in [-1, 1] as people write it: .66, 1.00, -.05."""
+    text = f"{value:.2f}"
+    return text.replace("0.", ".", 1) if abs(value) < 0.995 else text
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return an aligned table: the first column left, the others right."""
+    lines = [list(header), *(list(row) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if column == 0 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+
+
+def embedded(result: dict[str, Any]) -> str:
+    """Tell what was embedded, and what was left out."""
+    lines = [f"{result['images']:,} images of {result['data_set']} embedded, {result['width']} "
+             f"numbers each, in {result['folder']}"]  # fmt: skip
+    lines += [f"left out {bad['path']}: {bad['reason']}" for bad in result["left_out"]]
+    return "\n".join(lines)
+
+
+def trained(result: Trained) -> str:
+    """Tell how a model was trained and how it does."""
+    fit = result.selected.fit
+    lines = [
+        f"{result.model.name}: run {result.model.run_id[:SHORT_RUN]}, weight decay "
+        f"{fit.weight_decay:g} chosen by {result.selected.rule.name}"
+        + (" (oracle: uses annotated groups)" if result.oracle else ""),
+        "groups in training: "
+        + ", ".join(f"{name} {count:,}" for name, count in result.group_counts.items()),
+        *(f"merged: {note}" for note in result.merged),
+        table(["split", *COLUMNS.values()], [
+            [split, *_cells(found)] for split, found in result.evaluations.items()
+        ]),
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _cells(found: Evaluation) -> list[str]:
+    values = found.to_dict()
+    return [percent(values.get(key)) for key in COLUMNS]
+
+
+def diagnosis(classes: Sequence[ClassDiagnosis]) -> str:
+    """Tell where the model fails, worst class first."""
+    return table(
+        ["class", "images", "wrong", "right", "mostly taken for"],
+        [
+            [
+                each.class_name,
+                f"{each.accuracy.count:,}",
+                f"{each.accuracy.count - each.accuracy.correct:,}",
+                percent(each.accuracy.value),
+                f"{each.confused_with} ({each.confused_count:,})" if each.confused_with else "–",
+            ]
+            for each in classes
+        ],
+    )
+
+
+def scored(result: ScoredPhrase) -> str:
+    """Tell how well a phrase explains the errors, and how far to trust that."""
+    found, score = result.evidence, result.evidence.score
+    held_out = "no held-out score" if found.held_out is None else (
+        f"held-out {score_text(found.held_out)}")  # fmt: skip
+    lines = [
+        f"{result.description.class_name}: {result.description.phrase!r} "
+        f"{score_text(score.value)}, {band(score.value)}. It puts "
+        f"{100 * score.wrong_on_wrong_side:.0f}% of the wrong images on one side and "
+        f"{100 * (1 - score.correct_on_wrong_side):.0f}% of the right ones on the other.",
+        f"  95% interval {score_text(found.interval[0])} to {score_text(found.interval[1])}, "
+        f"{held_out}, p {found.p_corrected:.2g} corrected for {found.n_tried} tried",
+        f"  with: {_half(result.with_phrase)}; without: {_half(result.without_phrase)}",
+    ]
+    if found.few_wrong:
+        lines.append(f"  only {score.n_wrong} wrong images: this score may be luck")
+    if result.unknown_words:
+        lines.append("  the encoder was never taught: " + ", ".join(result.unknown_words))
+    lines.append(f"  {'kept' if result.kept else 'tried'} as run {result.run_id[:SHORT_RUN]}")
+    return "\n".join(lines)
+
+
+def _half(found: Accuracy) -> str:
+    return f"{found.correct:,} of {found.count:,} right ({percent(found.value)})"
+
+
+def comparison(rows: Sequence[Compared]) -> str:
+    """Tell the models side by side."""
+    shown = [key for key in COLUMNS if any(key in row.metrics for row in rows)]
+    figures = table(
+        ["model", *(COLUMNS[key] for key in shown), "run"],
+        [
+            [
+                row.name + (" [oracle]" if row.oracle else ""),
+                *(percent(row.metrics.get(key)) for key in shown),
+                row.run_id[:SHORT_RUN],
+            ]
+            for row in rows
+        ],
+    )
+    gains = [_gains(row) for row in rows if row.gains]
+    return "\n".join([figures, *(["against the base, same images:"] if gains else []), *gains])
+
+
+def _gains(row: Compared) -> str:
+    told = [
+        f"{what.replace('_', ' ')} {100 * gain.estimate:+.1f} points "
+        f"(95% {100 * gain.low:+.1f} to {100 * gain.high:+.1f})"
+        for what, gain in row.gains.items()
+    ]
+    return f"  {row.run_id[:SHORT_RUN]}: {', '.join(told)}"
+
+
+def promotion(result: Promotion) -> str:
+    """Tell what the gate said."""
+    first = (
+        f"promoted: {result.model_name} version {result.version} is now the champion"
+        if result.verdict.passed
+        else f"refused: {result.model_name} version {result.version} stays a candidate"
+    )
+    return "\n".join([first, *(_reason(reason) for reason in result.verdict.reasons)])
+
+
+def _reason(reason: Any) -> str:
+    return f"  {'passes' if reason.passed else 'fails '} {reason.text}"
+
+
+def story(found: Story) -> str:
+    """Tell the demo's story from the first look to the promotion."""
+    models = [found.base, found.misled, found.retrained, found.oracle]
+    return "\n".join(
+        [
+            "",
+            "1. Where does the model fail? (validation)",
+            diagnosis(found.classes),
+            "",
+            "2. Phrases tried: the model is often wrong with images that have ___ in them",
+            *(scored(each) for each in (*found.wrong, *found.kept)),
+            "",
+            "3. Retrained, on the test split",
+            table(
+                ["model", "average", "adj. average", "worst group"],
+                [
+                    [
+                        each.model.name,
+                        percent(each.evaluations["test"].average),
+                        percent(each.evaluations["test"].adjusted_average),
+                        percent(each.evaluations["test"].worst_group),
+                    ]
+                    for each in models
+                ],
+            ),
+            "",
+            "4. The gate",
+            promotion(found.promotion),
+            f"the model misled by {found.wrong[0].description.phrase!r}: "
+            + ("passes" if found.wrong_verdict.passed else "refused"),
+            *(_reason(reason) for reason in found.wrong_verdict.reasons if not reason.passed),
+            "",
+            f"The pictures: {found.pictures}",
+            f"Everything is in MLflow: mlflow ui --backend-store-uri {found.store}",
+            f"{found.seconds:.0f} seconds",
+        ]
+    )

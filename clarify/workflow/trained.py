@@ -1,0 +1,203 @@
+"""What a training came to, and its record."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from clarify.method.metrics import Accuracy
+from clarify.track.records import model_record
+from clarify.workflow.project import run_context
+from clarify.workflow.runs import Model
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import polars as pl
+
+    from clarify.method.descriptions import Description
+    from clarify.method.head import Head
+    from clarify.method.metrics import Evaluation
+    from clarify.method.objectives import Objective
+    from clarify.method.training import Selected
+    from clarify.workflow.project import Project, SplitData
+
+__all__ = ["REPORTED", "HalfResult", "Trained", "recorded"]
+
+REPORTED = ("validation", "test")
+"""Splits that a model is evaluated on."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class HalfResult:
+    """One described group on the validation split: before, after, and without the phrases.
+
+    Parameters
+    ----------
+    name : str
+    base, now : Accuracy
+    control : Accuracy
+        Of a head retrained without the phrases, by the worst class: what they must beat.
+    """
+
+    name: str
+    base: Accuracy
+    now: Accuracy
+    control: Accuracy
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """What a training returns: the model, how it was chosen, and its accuracies.
+
+    Parameters
+    ----------
+    model : Model
+    selected : Selected
+        The fit, the rule that chose its weight decay, and the table it chose from.
+    evaluations : mapping of split to Evaluation
+        With annotated groups where the data set has them; for reporting only.
+    group_counts : mapping of group to its training images
+    merged : tuple of str
+        Cells that were too small and joined another.
+    halves : tuple of HalfResult
+        The described groups on validation; empty for a base model.
+    oracle : bool
+        Whether annotated groups were used to train or to select.
+    """
+
+    model: Model
+    selected: Selected
+    evaluations: dict[str, Evaluation]
+    group_counts: dict[str, int]
+    merged: tuple[str, ...] = ()
+    halves: tuple[HalfResult, ...] = ()
+    oracle: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what a script wants to know, as plain values."""
+        fit = self.selected.fit
+        return {
+            "run": self.model.run_id,
+            "name": self.model.name,
+            "weight_decay": fit.weight_decay,
+            "relative_gap": fit.relative_gap,
+            "selection": self.selected.rule.name,
+            "oracle": self.oracle,
+            "groups": self.group_counts,
+            "merged": list(self.merged),
+            **{split: found.to_dict() for split, found in self.evaluations.items()},
+        }
+
+
+def recorded(
+    project: Project,
+    splits: Mapping[str, SplitData],
+    trained: Trained,
+    *,
+    objective: Objective,
+    descriptions: Sequence[Description],
+    base: Model | None,
+    described: Mapping[str, Evaluation],
+) -> Trained:
+    """Log a trained model, and return it with its run.
+
+    Parameters
+    ----------
+    splits : mapping of split to SplitData
+        With ``validation``; predictions of those in `REPORTED` are kept.
+    descriptions : sequence of Description
+        What it was retrained with.
+    base : Model or None
+        What it was retrained from; None for a base model.
+    described : mapping of split to Evaluation
+        By described groups.
+    """
+    fit = trained.selected.fit
+    validation = splits["validation"]
+    record = model_record(
+        run_context(project, validation),
+        "base" if base is None else "retraining",
+        name=trained.model.name,
+        head=fit.head,
+        params=_params(trained, objective),
+        evaluations=trained.evaluations,
+        described=described,
+        selection=trained.selected.table,
+        predictions=_predictions(project, splits, fit.head),
+        descriptions=descriptions,
+        groups=trained.group_counts,
+        merged=trained.merged,
+        gate=None if base is None else _for_gate(trained, base, validation),
+        parent="" if base is None else base.run_id,
+        oracle=trained.oracle,
+    )
+    run_id = project.tracking.log(record)
+    return dataclasses.replace(trained, model=dataclasses.replace(trained.model, run_id=run_id))
+
+
+def _params(trained: Trained, objective: Objective) -> dict[str, str | float | int]:
+    fit = trained.selected.fit
+    settings = {
+        field.name: getattr(objective, field.name)
+        for field in dataclasses.fields(objective)  # type: ignore[arg-type]
+        if field.name != "groups"
+    }
+    return {
+        "objective": objective.name,
+        **{f"{objective.name}_{name}": value for name, value in settings.items()},
+        "weight_decay": fit.weight_decay,
+        "selection": trained.selected.rule.name,
+        "relative_gap": fit.relative_gap,
+        "iterations": fit.iterations,
+    }
+
+
+def _for_gate(trained: Trained, base: Model, data: SplitData) -> dict[str, Any]:
+    """Return what the gate asks for: described groups and averages on validation, as counts."""
+    averages = {
+        "base_average": float((base.head.predict(data.features) == data.labels).mean()),
+        "now_average": float((trained.model.head.predict(data.features) == data.labels).mean()),
+    }
+    halves = [
+        {
+            "name": half.name,
+            "count": half.now.count,
+            "base_correct": half.base.correct,
+            "now_correct": half.now.correct,
+            "control_correct": half.control.correct,
+        }
+        for half in trained.halves
+    ]
+    return {**averages, "halves": halves}
+
+
+def _predictions(project: Project, splits: Mapping[str, SplitData], head: Head) -> pl.DataFrame:
+    """Return id, split, label, prediction and its probability for each reported image."""
+    import polars as pl
+
+    classes = np.array(project.manifest.classes)
+    tables = []
+    for name in REPORTED:
+        if name not in splits:
+            continue
+        data = splits[name]
+        probabilities = head.probabilities(data.features)
+        predicted = probabilities.argmax(axis=1)
+        rows = np.arange(len(predicted))
+        tables.append(
+            pl.DataFrame(
+                {
+                    "id": data.ids,
+                    "split": [name] * len(predicted),
+                    "label": classes[data.labels],
+                    "predicted": classes[predicted],
+                    "right": predicted == data.labels,
+                    "probability_of_predicted": probabilities[rows, predicted],
+                    "probability_of_label": probabilities[rows, data.labels],
+                }
+            )
+        )
+    return pl.concat(tables)

@@ -1,0 +1,113 @@
+"""A small home with everything in it, made once by the real commands and copied for each test."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+DATA_SET = "tiny-birds"
+COUNTS = {
+    "train": {
+        ("landbird", "land"): 300,
+        ("landbird", "water"): 24,
+        ("waterbird", "land"): 14,
+        ("waterbird", "water"): 110,
+    },
+    "validation": {
+        (label, place): 50 for label in ("landbird", "waterbird") for place in ("land", "water")
+    },
+    "test": {
+        (label, place): 50 for label in ("landbird", "waterbird") for place in ("land", "water")
+    },
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What a command left: its exit status, and both of its outputs."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def result(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.out)
+        return found
+
+    @property
+    def refusal(self) -> str:
+        """The one line of a refused command, after its progress."""
+        assert self.status == 1, (self.status, self.out, self.err)
+        assert self.out == ""
+        assert "Traceback" not in self.err
+        lines = [line for line in self.err.splitlines() if line.startswith("clarify: ")]
+        assert len(lines) == 1, self.err
+        return lines[0].removeprefix("clarify: ")
+
+
+def run_clarify(*arguments: str, home: Path | None = None) -> Done:
+    """Run one command in this process."""
+    from clarify.cli import main
+
+    out, err = io.StringIO(), io.StringIO()
+    place = [] if home is None else ["--home", str(home)]
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            status = main([*arguments, *place])
+        except SystemExit as leaving:
+            status = int(leaving.code or 0)
+    return Done(status=status, out=out.getvalue(), err=err.getvalue())
+
+
+@pytest.fixture(scope="session")
+def made_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with tiny birds, their features, a base model and two kept descriptions."""
+    from clarify.demo.dataset import group_table
+    from clarify.demo.datasets import DATASETS
+    from clarify.workflow.demo import write_demo_data
+
+    home = tmp_path_factory.mktemp("made") / "home"
+    birds = dataclasses.replace(
+        DATASETS["rendered-waterbirds"],
+        name=DATA_SET,
+        size_px=64,
+        groups=group_table("place", COUNTS),
+    )
+    write_demo_data(home, birds, seed=0, workers=1)
+    for step in (
+        ("embed", DATA_SET),
+        ("train", DATA_SET),
+        ("describe", DATA_SET, "landbird", "water", "--reviewer", "Ada"),
+        ("describe", DATA_SET, "waterbird", "forest", "--reviewer", "Ada"),
+    ):
+        done = run_clarify(*step, home=home)
+        assert done.status == 0, done.err
+    return home
+
+
+@pytest.fixture
+def home(made_home: Path, tmp_path: Path) -> Path:
+    """A copy of the made home to break; its tracking store is re-rooted to where it now is."""
+    copy = tmp_path / "home"
+    shutil.copytree(made_home, copy)
+    assert run_clarify("relocate", home=copy).status == 0
+    return copy
+
+
+@pytest.fixture
+def clarify(home: Path) -> Callable[..., Done]:
+    """Run a command on the copied home."""
+
+    def run(*arguments: str) -> Done:
+        return run_clarify(*arguments, home=home)
+
+    return run

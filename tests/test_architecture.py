@@ -1,0 +1,144 @@
+"""Who may import whom, read from the source; and that importing costs and does nothing."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "clarify"
+
+ALLOWED = {
+    # part: the parts of ours that it may import
+    "": {"errors", "method"},  # clarify/__init__.py, lazily
+    "errors": set(),
+    "config": {"errors"},
+    "method": {"errors"},
+    "data": {"errors", "method"},
+    "embed": {"errors", "method", "data", "demo"},
+    "track": {"errors", "method"},
+    "demo": {"errors"},
+    "workflow": {"", "errors", "method", "data", "embed", "track", "demo"},
+    "report": {"method", "workflow"},
+    "cli": {"", "errors", "config", "report", "workflow", "data", "embed", "track"},
+}
+VENDORS = {
+    "mlflow": {"track/mlflow.py", "track/registry.py", "track/served_head.py"},
+    "open_clip": {"embed/encoders.py", "demo/small_clip.py", "demo/train_clip.py"},
+    "timm": {"embed/encoders.py"},
+    "streamlit": set(),
+    "click": {"cli.py"},
+}
+# The seams between parts: only these modules may be imported from outside their part.
+DOORS = {
+    "data": {"clarify.data.manifest", "clarify.data.images", "clarify.data.files"},
+    "embed": {"clarify.embed.encoders", "clarify.embed.extract", "clarify.embed.store"},
+    "track": {
+        "clarify.track.mlflow", "clarify.track.promotion", "clarify.track.records",
+        "clarify.track.registry",
+    },
+    "demo": {"clarify.demo.small_clip", "clarify.demo.vocabulary", "clarify.demo.datasets"},
+}  # fmt: skip
+HEAVY = {"torch", "open_clip", "timm", "mlflow", "streamlit", "plotly", "scipy", "torchvision"}
+
+
+def imports(source: str) -> set[str]:
+    """Return the absolute names of the modules that a source file imports, anywhere in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                raise AssertionError("relative imports hide who imports whom")
+            module = node.module or ""
+            found |= {f"{module}.{alias.name}" for alias in node.names} | {module}
+    return found
+
+
+def part_of(module: str) -> str:
+    names = module.split(".")
+    return names[1] if len(names) > 1 else ""
+
+
+def violations(path: str, source: str) -> list[str]:
+    """List what a file of the package, `path` relative to clarify/, imports against the plan."""
+    own = path.split("/")[0].removesuffix(".py").replace("__init__", "")
+    parts = {p.stem for p in PACKAGE.iterdir() if p.suffix == ".py" or p.is_dir()}
+    wrong = []
+    for module in imports(source):
+        if module.split(".")[0] == "clarify":
+            other = part_of(module)
+            if other and other not in parts:
+                other = ""  # `from clarify import error_score`
+            if other not in (own, *ALLOWED[own]):
+                wrong.append(f"clarify/{path} imports {module}")
+            if other in DOORS and own != other and not through_a_door(own, other, module):
+                wrong.append(f"clarify/{path} imports {module} past the doors of {other}")
+        vendor = module.split(".")[0]
+        if vendor in VENDORS and path not in VENDORS[vendor]:
+            wrong.append(f"clarify/{path} imports {module}")
+    return wrong
+
+
+def through_a_door(own: str, other: str, module: str) -> bool:
+    """Whether a module of another part is one that outsiders may import, or a name in it."""
+    doors = DOORS[other] - ({"clarify.demo.datasets"} if own == "embed" else set())
+    packages = {door.rsplit(".", 1)[0] for door in doors}
+    return module in packages or any(f"{module}.".startswith(f"{door}.") for door in doors)
+
+
+def sources() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def test_every_import_follows_the_plan_of_the_house() -> None:
+    found = [
+        line
+        for path in sources()
+        for line in violations(path.relative_to(PACKAGE).as_posix(), path.read_text())
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("method/error_score.py", "import mlflow"),
+        ("method/error_score.py", "from clarify.track import records"),
+        ("track/records.py", "from clarify.data.manifest import Manifest"),
+        ("data/manifest.py", "def f():\n    from clarify.embed.store import FeatureStore"),
+        ("embed/store.py", "from clarify.demo.waterbirds import DATASETS"),
+        ("workflow.py", "import clarify.cli"),
+        ("errors.py", "from clarify.config import Settings"),
+    ],
+)
+def test_the_test_of_imports_can_fail(path: str, source: str) -> None:
+    assert violations(path, source) != []
+
+
+def test_importing_every_light_module_loads_nothing_heavy_and_writes_nothing(
+    tmp_path: Path,
+) -> None:
+    names = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for path in sources()
+        if path.name not in {"served_head.py", "__main__.py"}
+    ]
+    code = (
+        "import importlib, json, sys, logging\n"
+        "before = logging.getLogger().handlers[:]\n"
+        f"for name in {names!r}: importlib.import_module(name)\n"
+        "assert logging.getLogger().handlers == before\n"
+        "print(json.dumps(sorted(name for name in sys.modules if '.' not in name)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert HEAVY & set(json.loads(done.stdout)) == set()
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,58 @@
+"""The README's commands and figures: what it says is what there is."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from clarify.demo.datasets import DATASETS
+from tests.conftest import run_clarify
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def shell_blocks() -> list[str]:
+    return re.findall(r"```sh\n(.*?)```", README, flags=re.S)
+
+
+def test_ci_runs_exactly_the_readmes_test_command() -> None:
+    command = next(block.strip() for block in shell_blocks() if "pytest" in block)
+    assert command in (ROOT / ".ci" / "run").read_text().splitlines()
+
+
+def test_every_link_into_the_repository_leads_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert target.startswith("https://") or (ROOT / target).exists(), target
+
+
+def test_the_figures_of_the_small_clip_are_those_of_its_record() -> None:
+    record = json.loads((ROOT / "clarify" / "demo" / "small_clip" / "record.json").read_text())
+    figures = record["figures"]
+    for name in ("background", "subject", "colour", "bird"):
+        assert f"{figures['accuracy'][name]:.4f}".rstrip("0").lstrip("0") in README
+    assert str(record["taught_words"]) in README
+
+
+def test_the_python_example_runs() -> None:
+    example = re.search(r"```python\n(.*?)```", README, flags=re.S)
+    assert example is not None
+    exec(example.group(1), {})
+
+
+@pytest.mark.slow
+def test_the_loop_in_the_readme_runs_as_it_stands(tmp_path: Path) -> None:
+    from clarify.workflow.demo import write_demo_data
+
+    write_demo_data(tmp_path, DATASETS["sprites"], seed=0, workers=1)
+    block = next(block for block in shell_blocks() if "clarify embed sprites" in block)
+    for line in block.strip().splitlines():
+        words = [
+            word.strip('"') for word in re.findall(r'"[^"]*"|\S+', line.partition("#")[0].strip())
+        ]
+        assert words[0] == "clarify"
+        done = run_clarify(*words[1:], home=tmp_path)
+        assert done.status == 0, (line, done.err)

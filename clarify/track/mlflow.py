@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import logging
 import os
 import time
@@ -134,11 +133,6 @@ class TrackingStore:
     def artifact_folder(self, run_id: str) -> Path:
         """Return where a run's files lie."""
         return _folder(self._trying(lambda: self.client.get_run(run_id)))
-
-    def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
-        """Set tags of a run, each as ``clarify.<name>``."""
-        for name, value in tags.items():
-            self._trying(functools.partial(self.client.set_tag, run_id, PREFIX + name, value))
 
     def relocate(self) -> int:
         """Adopt a store that was moved here: point its runs to where it lies now.

@@ -126,7 +126,7 @@ def split_data(project: Project, split: str) -> SplitData:
             f"data set {manifest.name}, split {split}: class {missing!r} has no readable image; "
             "each class needs at least one in every split: mend the manifest's table"
         )
-    values = np.asarray(features.array[kept], dtype=np.float32)
+    values = features.take(kept)
     bad = ~np.isfinite(values).all(axis=1)
     ids = manifest.ids(split)[readable]
     if bad.any():

@@ -20,7 +20,7 @@ import pytest
 from clarify.errors import NotFoundError, StoreError
 from clarify.method.head import Head
 from clarify.track.mlflow import TrackingStore
-from clarify.track.records import TAGS, read_arrays
+from clarify.track.records import read_arrays
 from tests.track.conftest import CLASSES, head, model, phrase_tried
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,14 +81,6 @@ def test_a_run_that_was_cut_short_is_not_listed(
     with closing(sqlite3.connect(store.database)) as database:
         rows = database.execute("SELECT status FROM runs WHERE name = 'cut short'").fetchall()
     assert rows == [("FAILED",)]
-
-
-def test_tags_can_be_set_later(store: TrackingStore) -> None:
-    (found,) = store.runs("birds", kind="description")
-    store.set_tags(found.id, {"kept": "false"})
-    (again,) = store.runs("birds", kind="description")
-    assert again.tags["kept"] == "false"
-    assert set(again.tags) == set(TAGS)
 
 
 def test_more_params_and_metrics_than_one_request_holds_are_all_kept(store: TrackingStore) -> None:

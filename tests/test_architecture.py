@@ -29,8 +29,8 @@ ALLOWED = {
 }
 VENDORS = {
     "mlflow": {"track/mlflow.py", "track/registry.py", "track/served_head.py"},
-    "open_clip": {"embed/encoders.py", "demo/small_clip.py", "demo/train_clip.py"},
-    "timm": {"embed/encoders.py"},
+    "open_clip": {"embed/open_clip_models.py", "demo/small_clip.py", "demo/train_clip.py"},
+    "timm": {"embed/timm_models.py"},
     "streamlit": set(),
     "click": set(),
 }

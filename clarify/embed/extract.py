@@ -198,7 +198,7 @@ def _readable_now(manifest: Manifest, found: Features) -> list[int]:
     mended = []
     for bad in found.bad:
         with contextlib.suppress(BadImage):
-            load_image(manifest.root / bad.path)
+            load_image(manifest.root / bad.path, inside=manifest.root)
             mended.append(bad.row)
     return mended
 
@@ -292,7 +292,7 @@ def _decoded(ranges: Iterator[range], run: _Run) -> Generator[_Batch, None, None
     paths = run.manifest.table["path"]
 
     def decode(rows: range) -> list[torch.Tensor | BadImage]:
-        return [_input(run.manifest.root / paths[row], run.encoder) for row in rows]
+        return [_input(paths[row], run.manifest.root, run.encoder) for row in rows]
 
     waiting: collections.deque[tuple[range, list[Future[list[torch.Tensor | BadImage]]]]]
     waiting = collections.deque()
@@ -312,9 +312,9 @@ def _decoded(ranges: Iterator[range], run: _Run) -> Generator[_Batch, None, None
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _input(path: Path, encoder: Encoder) -> torch.Tensor | BadImage:
+def _input(path: str, root: Path, encoder: Encoder) -> torch.Tensor | BadImage:
     try:
-        return encoder.preprocess(load_image(path))
+        return encoder.preprocess(load_image(root / path, inside=root))
     except BadImage as bad:
         return bad
 

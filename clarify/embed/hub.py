@@ -6,15 +6,17 @@ import contextlib
 import os
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 
 __all__ = ["cached_weights", "hub_cache", "probe_hub"]
 
 PROBE_SECONDS = 8
-DEFAULT_FILES = ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"]
 
 
-def cached_weights(hub_name: str, cache_dir: str | None) -> Path | None:
+def cached_weights(
+    hub_name: str, cache_dir: str | None, default_files: Sequence[str]
+) -> Path | None:
     """Find weights in the hub's cache without asking the hub whether there are newer ones."""
     from huggingface_hub import try_to_load_from_cache
 
@@ -22,7 +24,7 @@ def cached_weights(hub_name: str, cache_dir: str | None) -> Path | None:
     if not repository:
         return None
     stem = os.path.splitext(file)[0]
-    names = [f"{stem}.safetensors", file] if file else DEFAULT_FILES
+    names = [f"{stem}.safetensors", file] if file else default_files
     for name in names:
         found = try_to_load_from_cache(repository, name, cache_dir=cache_dir)
         if isinstance(found, str):

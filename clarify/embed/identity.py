@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-__all__ = ["DEFAULT_TEMPLATE", "Encoder", "EncoderIdentity", "check_template"]
+__all__ = ["DEFAULT_TEMPLATE", "Encoder", "EncoderIdentity", "ImageEncoder", "check_template"]
 
 DEFAULT_TEMPLATE = "an image of a {}"
 SCHEMA_VERSION = 1
@@ -36,7 +36,8 @@ class EncoderIdentity:
     preprocessing : str
         How pictures are brought to size and normalised, as one line.
     template : str
-        Prompt with exactly one ``{}``, where the phrase goes (METHOD.md section 2).
+        Prompt with exactly one ``{}``, where the phrase goes (METHOD.md section 2); empty for an
+        encoder of images only.
 
     Raises
     ------
@@ -58,7 +59,8 @@ class EncoderIdentity:
                 f"encoder identity: weights is {shown(self.weights)}; legal is a SHA-256, 64 "
                 "hexadecimal digits"
             )
-        check_template(self.template)
+        if self.template:
+            check_template(self.template)
 
     @property
     def image_digest(self) -> str:
@@ -72,7 +74,8 @@ class EncoderIdentity:
 
     def describe(self) -> str:
         """Say it in one line for people."""
-        return f"{self.architecture}, weights {self.weights[:12]}, template {self.template!r}"
+        template = f", template {self.template!r}" if self.template else ""
+        return f"{self.architecture}, weights {self.weights[:12]}{template}"
 
     def to_dict(self) -> dict[str, str | int]:
         """Return it as plain values with a ``schema_version``."""
@@ -105,12 +108,12 @@ class EncoderIdentity:
         )
 
 
-class Encoder(Protocol):
-    """Embeds images and phrases; similarity is the inner product of the two."""
+class ImageEncoder(Protocol):
+    """Embeds images: what a base model's last layer stands on."""
 
     @property
     def name(self) -> str:
-        """The text that `load_encoder` was given."""
+        """The text that named it."""
 
     @property
     def identity(self) -> EncoderIdentity:
@@ -129,6 +132,10 @@ class Encoder(Protocol):
 
     def encode_images(self, batch: torch.Tensor) -> NDArray[np.float32]:
         """Embed inputs of shape (B, 3, H, W); returns (B, D) float32 of unit length."""
+
+
+class Encoder(ImageEncoder, Protocol):
+    """Embeds phrases as well, in the same space; similarity is the inner product of the two."""
 
     def encode_phrases(self, phrases: Sequence[str]) -> NDArray[np.float32]:
         """Put P phrases into the template and embed them; returns (P, D) float32, unit length."""

@@ -8,12 +8,15 @@ encoder has another folder, and the index is checked as well, so features are ne
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from clarify.data.files import write_atomically, writing
 from clarify.embed.identity import EncoderIdentity
 from clarify.embed.shards import BadRow
 from clarify.errors import FeatureError
@@ -130,6 +133,48 @@ class FeatureStore:
             identity=identity,
             folder=folder,
         )
+
+    def save(
+        self, manifest: Manifest, identity: EncoderIdentity, array: NDArray[np.float32]
+    ) -> Features:
+        """Keep features that were made elsewhere, all or none of them.
+
+        Parameters
+        ----------
+        array : (N, D) float32
+            A row of unit length for each row of the manifest's table.
+
+        Raises
+        ------
+        StoreError
+            If the home is full or cannot be written.
+        FeatureError
+            As `open`.
+        """
+        folder = self.folder(manifest, identity)
+        plan = {"rows": len(array), "width": array.shape[1], "dtype": str(array.dtype)}
+        with writing(folder, hint="then give the same command again"):
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "index.json").unlink(missing_ok=True)
+            write_atomically(folder / "features.npy", npy_parts(array))
+            index = index_of(manifest, identity, plan, [])
+            write_atomically(folder / "index.json", [index])
+        saved = self.open(manifest, identity)
+        if saved is None:
+            raise FeatureError(f"{folder} vanished while it was written; give the command again")
+        return saved
+
+
+def npy_parts(array: NDArray[Any]) -> Iterator[bytes | memoryview]:
+    """Yield a matrix as the content of an .npy file, a bounded part at a time."""
+    header = io.BytesIO()
+    described = np.lib.format.dtype_to_descr(array.dtype)
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": described, "fortran_order": False, "shape": array.shape}
+    )
+    yield header.getvalue()
+    for start in range(0, len(array), CHECKED_AT_ONCE):
+        yield np.ascontiguousarray(array[start : start + CHECKED_AT_ONCE]).tobytes()
 
 
 def index_of(

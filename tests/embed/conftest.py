@@ -93,8 +93,9 @@ class Projection:
     width = 16
     identity = EncoderIdentity(architecture="projection", weights="0" * 64, preprocessing="16")
     preprocess_array = Preprocessing(
-        size=16, mode="squash", interpolation="bilinear", mean=(0.5, 0.5, 0.5), std=(1, 1, 1)
-    )
+        size=16, resize=16, mode="squash", interpolation="bilinear",
+        mean=(0.5, 0.5, 0.5), std=(1, 1, 1),
+    )  # fmt: skip
 
     def __init__(self) -> None:
         import torch

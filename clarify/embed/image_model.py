@@ -1,0 +1,117 @@
+"""A network that embeds images, as an `ImageEncoder`: what open_clip's and timm's share."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+    from clarify.embed.identity import EncoderIdentity
+    from clarify.embed.preprocessing import Preprocessing
+
+__all__ = ["ImageModel", "Recipe", "file_digest", "output_width", "quiet"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How to build a network again, without its weights.
+
+    Parameters
+    ----------
+    kind : {"open_clip", "timm"}
+        The library that builds it.
+    config : mapping
+        What the library is told, fit for JSON.
+    """
+
+    kind: str
+    config: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ImageModel:
+    """An `ImageEncoder` made of a torch network.
+
+    Parameters
+    ----------
+    name : str
+        The text that named it.
+    identity : EncoderIdentity
+    width : int
+        Length D of an embedding.
+    domain : str
+        Its limits, or empty.
+    preprocessing : Preprocessing
+    tower : torch.nn.Module
+        What holds the weights of the image half, in evaluation mode.
+    forward : callable
+        From inputs (B, 3, size, size) to embeddings (B, D) of any length.
+    recipe : Recipe
+    device : str
+        Where the network is.
+    """
+
+    name: str
+    identity: EncoderIdentity
+    width: int
+    domain: str
+    preprocessing: Preprocessing
+    tower: torch.nn.Module
+    forward: Callable[[torch.Tensor], torch.Tensor]
+    recipe: Recipe
+    device: str
+
+    def preprocess(self, image: Image) -> torch.Tensor:
+        """Return the input for an RGB picture, shape (3, size, size) float32."""
+        import torch
+
+        return torch.from_numpy(self.preprocessing(image))
+
+    def encode_images(self, batch: torch.Tensor) -> NDArray[np.float32]:
+        """Embed inputs of shape (B, 3, size, size); returns (B, D) float32 of unit length."""
+        import torch
+
+        with torch.inference_mode():
+            embeddings = self.forward(batch.to(self.device))
+            unit = torch.nn.functional.normalize(embeddings, dim=-1)
+            return np.asarray(unit.float().cpu().numpy(), dtype=np.float32)
+
+
+def output_width(
+    forward: Callable[[torch.Tensor], torch.Tensor], preprocessing: Preprocessing, device: str
+) -> int:
+    """Return the length of a network's embeddings, by asking it for one."""
+    import torch
+
+    side = preprocessing.size
+    with torch.inference_mode():
+        return int(forward(torch.zeros(1, 3, side, side, device=device)).shape[1])
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file, 64 hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep a library's calls of the root logger from setting up logging for the whole process."""
+    root = logging.getLogger()
+    handler = logging.NullHandler()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)

@@ -1,0 +1,334 @@
+"""CLIP models of open_clip, and the small CLIP: images and phrases in one space."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from clarify.embed.hub import cached_weights, hub_cache, probe_hub
+from clarify.embed.identity import Encoder, EncoderIdentity
+from clarify.embed.image_model import ImageModel, Recipe, file_digest, output_width, quiet
+from clarify.embed.preprocessing import Preprocessing
+from clarify.errors import ClarifyError, InputError, NotFoundError, PhraseError, nearest, shown
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
+
+__all__ = ["SMALL_CLIP", "build_image_half", "load_open_clip", "load_small_clip"]
+
+SMALL_CLIP = "small-clip"
+PHRASES_AT_ONCE = 256
+CONFIG_FILE = "open_clip_config.json"
+DEFAULT_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+WEIGHT_ENDINGS = (".safetensors", ".bin", ".pt", ".pth")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OpenClipEncoder(ImageModel):
+    """An `Encoder` made of an open_clip model.
+
+    Parameters
+    ----------
+    encode_text : callable
+        From tokens (P, context) to embeddings (P, D) of unit length.
+    tokenize : callable
+        From a list of texts to (P, context) int64.
+    vocabulary : callable or None
+        From a phrase to the words in it that were never taught.
+    """
+
+    encode_text: Callable[[torch.Tensor], torch.Tensor]
+    tokenize: Callable[[list[str]], torch.Tensor]
+    vocabulary: Callable[[str], tuple[str, ...]] | None
+
+    def encode_phrases(self, phrases: Sequence[str]) -> NDArray[np.float32]:
+        """Embed P phrases in the template; returns (P, D) float32 of unit length.
+
+        Raises
+        ------
+        PhraseError
+            If one is longer than the encoder reads, so that its end would be ignored.
+        """
+        import torch
+
+        texts = [self.identity.template.replace("{}", phrase) for phrase in phrases]
+        for phrase, text in zip(phrases, texts, strict=True):
+            self._check_length(phrase, text)
+        found = [np.empty((0, self.width), dtype=np.float32)]
+        with torch.inference_mode():
+            for start in range(0, len(texts), PHRASES_AT_ONCE):
+                tokens = self.tokenize(texts[start : start + PHRASES_AT_ONCE])
+                embeddings = self.encode_text(tokens.to(self.device))
+                found.append(embeddings.float().cpu().numpy())
+        return np.concatenate(found)
+
+    def unknown_words(self, phrase: str) -> tuple[str, ...]:
+        """Return the words of a phrase that the encoder was never taught."""
+        return self.vocabulary(phrase) if self.vocabulary is not None else ()
+
+    def _check_length(self, phrase: str, text: str) -> None:
+        encode = getattr(self.tokenize, "encode", None)
+        most = getattr(self.tokenize, "context_length", None)
+        if encode is None or most is None:
+            return
+        tokens = len(encode(text)) + 2  # begin and end
+        if tokens > most:
+            raise PhraseError(
+                f"phrase {shown(phrase)} is {tokens} tokens long with its template; encoder "
+                f"{self.name} reads {most}: shorten it"
+            )
+
+
+def load_small_clip(*, template: str, device: str) -> Encoder:
+    """Load the small CLIP that Clarify brings along."""
+    from clarify.demo import small_clip, vocabulary
+
+    model, _, tokenize = small_clip.load()
+    loaded = _Loaded(
+        model=model.to(device),
+        tokenize=tokenize,
+        weights=small_clip.ASSETS / "open_clip_model.safetensors",
+        model_config=json.loads((small_clip.ASSETS / CONFIG_FILE).read_text())["model_cfg"],
+    )
+    return _wrapped(
+        SMALL_CLIP, SMALL_CLIP, loaded, template, device,
+        vocabulary=vocabulary.unknown_words, domain="drawn scenes only",
+    )  # fmt: skip
+
+
+def load_open_clip(
+    spec: str, rest: str, *, template: str, cache_dir: Path | None, device: str
+) -> Encoder:
+    """Load ``open_clip:ARCHITECTURE:TAG_OR_PATH``; `rest` is what follows ``open_clip:``.
+
+    Raises
+    ------
+    InputError
+        If the name is malformed, or the weights do not fit the architecture.
+    NotFoundError
+        If there is no such architecture, tag or file, or the weights are neither cached nor
+        reachable: the message says how to place them by hand.
+    """
+    architecture, _, weights = rest.partition(":")
+    if not architecture or not weights:
+        raise InputError(
+            f"encoder {shown(spec)}; legal is open_clip:ARCHITECTURE:TAG_OR_PATH, as in "
+            "open_clip:RN50:openai"
+        )
+    source = _find_weights(spec, architecture, weights, cache_dir)
+    try:
+        with quiet():
+            loaded = _build(source, device)
+    except ClarifyError:
+        raise
+    except Exception as error:  # whatever a foreign file or tokenizer provokes is told in one line
+        why = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"encoder {spec}: {source.weights} cannot be loaded as weights of {architecture} "
+            f"({why}); give a .safetensors file saved from that architecture"
+        ) from None
+    return _wrapped(spec, architecture + source.suffix, loaded, template, device)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Source:
+    architecture: str
+    weights: Path
+    preprocess: dict[str, Any]  # what differs from open_clip's defaults
+    quick_gelu: bool = False
+    model_folder: Path | None = None  # of an architecture described by a file
+    suffix: str = ""
+
+
+def _find_weights(spec: str, architecture: str, weights: str, cache_dir: Path | None) -> _Source:
+    import open_clip
+
+    path = Path(weights).expanduser()
+    if path.is_dir():
+        return _in_folder(spec, architecture, path)
+    known = open_clip.list_models()
+    if architecture not in known:
+        raise NotFoundError(
+            f"encoder {spec}: open_clip has no architecture {shown(architecture)}; "
+            f"{nearest(architecture, known)}"
+        )
+    if path.is_file():
+        config = _config_beside(path)
+        return _Source(
+            architecture=architecture,
+            weights=path,
+            preprocess=dict(config.get("preprocess_cfg", {})),
+            quick_gelu=bool(config.get("model_cfg", {}).get("quick_gelu", False)),
+        )
+    tags = open_clip.list_pretrained_tags_by_model(architecture)
+    if weights.lower().replace("-", "_") not in tags:
+        what = "file" if path.suffix in WEIGHT_ENDINGS or "/" in weights else "weights"
+        raise NotFoundError(
+            f"encoder {spec}: there are no {what} {shown(weights)} for {architecture}; "
+            f"{nearest(weights, tags)}; or the path of a .safetensors file"
+        )
+    config = open_clip.get_pretrained_cfg(architecture, weights)
+    return _Source(
+        architecture=architecture,
+        weights=_downloaded(spec, architecture, config, cache_dir),
+        preprocess={
+            key: config[key]
+            for key in ("mean", "std", "interpolation", "resize_mode")
+            if key in config
+        },
+        quick_gelu=bool(config.get("quick_gelu", False)),
+    )
+
+
+def _in_folder(spec: str, architecture: str, folder: Path) -> _Source:
+    config = folder / CONFIG_FILE
+    found = [path for ending in WEIGHT_ENDINGS for path in sorted(folder.glob(f"*{ending}"))]
+    if not config.is_file() or not found:
+        raise NotFoundError(
+            f"encoder {spec}: folder {folder} needs {CONFIG_FILE} and a file of weights "
+            f"({', '.join(WEIGHT_ENDINGS)})"
+        )
+    described = hashlib.sha256(config.read_bytes()).hexdigest()[:12]
+    return _Source(
+        architecture=architecture,
+        weights=found[0],
+        preprocess={},
+        model_folder=folder,
+        suffix=f"@{described}",
+    )
+
+
+def _config_beside(path: Path) -> dict[str, Any]:
+    """Read the configuration that a hub's folder keeps beside the weights, if it is there."""
+    config = path.parent / CONFIG_FILE
+    if not config.is_file():
+        return {}
+    try:
+        found = json.loads(config.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{config} is not readable as JSON: {error}; mend or remove it") from None
+    return found if isinstance(found, dict) else {}
+
+
+def _downloaded(
+    spec: str, architecture: str, config: dict[str, Any], cache_dir: Path | None
+) -> Path:
+    import open_clip
+
+    cache_name = None if cache_dir is None else str(cache_dir)
+    cached = cached_weights(str(config.get("hf_hub", "")), cache_name, DEFAULT_FILES)
+    if cached is not None:
+        return cached
+    try:
+        probe_hub()
+        with quiet():
+            return Path(open_clip.download_pretrained(config, cache_dir=cache_name))
+    except Exception as error:  # no network, no room, a proxy ...: the way out is the same
+        cache = cache_dir or hub_cache()
+        gelu = f"{architecture}-quickgelu"
+        exact = (
+            gelu if config.get("quick_gelu") and gelu in open_clip.list_models() else architecture
+        )
+        what = str(config.get("hf_hub") or config.get("url", "")).rsplit("//", 1)[-1].strip("/")
+        raise NotFoundError(
+            f"encoder {spec}: its weights ({what}) are not in the cache {cache} and the hub "
+            f"cannot be reached ({_why(error)}); fetch open_clip_model.safetensors of it "
+            "on another machine, copy it here together with its open_clip_config.json, and give "
+            f"the encoder open_clip:{exact}:/folder/open_clip_model.safetensors"
+        ) from None
+
+
+def _why(error: Exception) -> str:
+    return " ".join(str(error).split())[:80] or type(error).__name__
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Loaded:
+    model: Any
+    tokenize: Callable[[list[str]], torch.Tensor]
+    weights: Path
+    model_config: dict[str, Any]
+
+
+def _build(source: _Source, device: str) -> _Loaded:
+    import open_clip
+
+    if source.model_folder is not None:
+        named = f"local-dir:{source.model_folder.resolve()}"
+        # The file whose hash is the identity, and no other that may lie in the folder.
+        model = open_clip.create_model(named, device=device, load_weights=False)
+        open_clip.load_checkpoint(model, str(source.weights), strict=True, weights_only=True)
+        config = json.loads((source.model_folder / CONFIG_FILE).read_text())["model_cfg"]
+        tokenize = open_clip.get_tokenizer(named)
+    else:
+        extra = {"force_quick_gelu": True} if source.quick_gelu else {}
+        model = open_clip.create_model(
+            source.architecture,
+            pretrained=str(source.weights),
+            device=device,
+            weights_only=True,
+            force_preprocess_cfg=source.preprocess,
+            **extra,
+        )
+        config = {**open_clip.get_model_config(source.architecture)}
+        if source.quick_gelu:
+            config["quick_gelu"] = True
+        tokenize = open_clip.get_tokenizer(source.architecture)
+    return _Loaded(
+        model=model.eval(), tokenize=tokenize, weights=source.weights, model_config=config
+    )
+
+
+def _wrapped(
+    spec: str,
+    architecture: str,
+    loaded: _Loaded,
+    template: str,
+    device: str,
+    *,
+    vocabulary: Callable[[str], tuple[str, ...]] | None = None,
+    domain: str = "",
+) -> OpenClipEncoder:
+    model = loaded.model
+    preprocessing = Preprocessing.from_open_clip(model.visual.preprocess_cfg)
+    return OpenClipEncoder(
+        name=spec,
+        identity=EncoderIdentity(
+            architecture=architecture,
+            weights=file_digest(loaded.weights),
+            preprocessing=preprocessing.describe(),
+            template=template,
+        ),
+        width=output_width(model.encode_image, preprocessing, device),
+        domain=domain,
+        preprocessing=preprocessing,
+        tower=model.visual,
+        forward=model.encode_image,
+        recipe=Recipe(kind="open_clip", config=loaded.model_config),
+        device=device,
+        encode_text=functools.partial(model.encode_text, normalize=True),
+        tokenize=loaded.tokenize,
+        vocabulary=vocabulary,
+    )
+
+
+def build_image_half(config: Mapping[str, Any], device: str) -> tuple[Any, Any]:
+    """Build a network of a `Recipe` without weights; returns its image half and its forward."""
+    import open_clip
+
+    with tempfile.TemporaryDirectory(prefix="clarify-") as folder:
+        described = {"model_cfg": dict(config), "preprocess_cfg": {}}
+        (Path(folder) / CONFIG_FILE).write_text(json.dumps(described), encoding="utf-8")
+        with quiet():
+            model = open_clip.create_model(f"local-dir:{folder}", device=device, load_weights=False)
+    model.eval()
+    return model.visual, model.encode_image

@@ -1,0 +1,92 @@
+"""An image encoder as a folder of its own: what a served model takes along.
+
+``encoder.json`` says how to build the network and prepare pictures, ``encoder.safetensors`` holds
+the weights of its image half. Nothing is fetched when it is read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from clarify.embed.identity import EncoderIdentity, ImageEncoder
+from clarify.embed.image_model import ImageModel, Recipe, output_width
+from clarify.embed.preprocessing import Preprocessing
+from clarify.errors import InputError
+
+__all__ = ["pack", "unpack"]
+
+SCHEMA_VERSION = 1
+DESCRIPTION, WEIGHTS = "encoder.json", "encoder.safetensors"
+
+
+def pack(encoder: ImageEncoder, folder: Path) -> None:
+    """Write an encoder into a folder that is there.
+
+    Raises
+    ------
+    InputError
+        If it has no network, because its features were imported.
+    """
+    if not isinstance(encoder, ImageModel):
+        raise InputError(
+            f"encoder {encoder.name} cannot be taken along: its features were imported, and no "
+            "network is known that makes them"
+        )
+    from safetensors.torch import save_model
+
+    save_model(encoder.tower, str(folder / WEIGHTS))
+    described = {
+        "schema_version": SCHEMA_VERSION,
+        "name": encoder.name,
+        "domain": encoder.domain,
+        "identity": encoder.identity.to_dict(),
+        "preprocessing": encoder.preprocessing.to_dict(),
+        "kind": encoder.recipe.kind,
+        "config": dict(encoder.recipe.config),
+    }
+    (folder / DESCRIPTION).write_text(json.dumps(described, indent=1), encoding="utf-8")
+
+
+def unpack(folder: Path, *, device: str = "cpu") -> ImageEncoder:
+    """Read the encoder that `pack` wrote; its identity is the one it had then.
+
+    Raises
+    ------
+    InputError
+        If the folder was written by another version of Clarify.
+    """
+    from safetensors.torch import load_model
+
+    described = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    if described.get("schema_version") != SCHEMA_VERSION:
+        raise InputError(
+            f"{folder / DESCRIPTION}: schema_version is {described.get('schema_version')!r}; this "
+            f"Clarify reads {SCHEMA_VERSION}"
+        )
+    tower, forward = _builder(described["kind"])(described["config"], device)
+    load_model(tower, str(folder / WEIGHTS), device=device)
+    preprocessing = Preprocessing.from_dict(described["preprocessing"])
+    return ImageModel(
+        name=described["name"],
+        identity=EncoderIdentity.from_dict(described["identity"]),
+        width=output_width(forward, preprocessing, device),
+        domain=described["domain"],
+        preprocessing=preprocessing,
+        tower=tower,
+        forward=forward,
+        recipe=Recipe(kind=described["kind"], config=described["config"]),
+        device=device,
+    )
+
+
+def _builder(kind: str) -> Callable[[Mapping[str, Any], str], tuple[Any, Any]]:
+    if kind == "timm":
+        from clarify.embed.timm_models import build_timm
+
+        return build_timm
+    from clarify.embed.open_clip_models import build_image_half
+
+    return build_image_half

@@ -1,4 +1,8 @@
-"""Settings: flag > `CLARIFY_*` > `clarify.toml` in the current folder > default."""
+"""Settings: flag > environment > `clarify.toml` in the current folder > default.
+
+The environment's names are `CLARIFY_*`; only the tracking store's address keeps the name that
+MLflow gave it.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,8 @@ __all__ = ["Settings", "read_settings"]
 
 FILE_NAME = "clarify.toml"
 PREFIX = "CLARIFY_"
+VARIABLES = {"tracking_uri": "MLFLOW_TRACKING_URI"}
+"""Settings whose variable in the environment is another's."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,17 +31,28 @@ class Settings:
     home : Path
         Absolute folder that holds data_manifests, images, features and mlruns.
     encoder : str
-        The encoder's name: ``small-clip`` or ``open_clip:ARCHITECTURE:TAG_OR_FILE``.
+        What embeds images and phrases: ``small-clip``, ``open_clip:ARCHITECTURE:TAG_OR_FILE`` or
+        ``imported:LABEL``.
+    backbone : str
+        What embeds images for the models: ``timm:MODEL[:PATH]`` or an encoder's name; empty is
+        the encoder.
     reviewer : str
         Who writes the descriptions; goes into every record.
     workers : int
         Threads that decode images, and processes that draw the demo's; at least 1.
+    leads : tuple of str
+        Who may promote in the dashboard; empty is everybody.
+    tracking_uri : str
+        Where runs are kept; empty is the SQLite store in the home. May hold a password.
     """
 
     home: Path
     encoder: str = "small-clip"
+    backbone: str = ""
     reviewer: str = "unknown"
     workers: int = 2
+    leads: tuple[str, ...] = ()
+    tracking_uri: str = dataclasses.field(default="", repr=False)
 
     def __post_init__(self) -> None:
         if self.workers < 1:
@@ -57,7 +74,8 @@ def read_settings(
     flags : mapping
         Settings from the command line; None means not given.
     environ : mapping
-        The environment; every name that begins with ``CLARIFY_`` must be a setting.
+        The environment: ``MLFLOW_TRACKING_URI``, and ``CLARIFY_*``, each of which must be a
+        setting.
     folder : Path
         Where ``clarify.toml`` is looked for; relative homes are relative to it.
 
@@ -73,8 +91,11 @@ def read_settings(
     return Settings(
         home=(folder / str(chosen["home"])).expanduser().resolve(),
         encoder=str(chosen.get("encoder", "small-clip")),
+        backbone=str(chosen.get("backbone", "")),
         reviewer=str(chosen["reviewer"]),
         workers=_whole_number(chosen.get("workers", 2)),
+        leads=_names(str(chosen.get("leads", ""))),
+        tracking_uri=str(chosen.get("tracking_uri", "")),
     )
 
 
@@ -98,15 +119,15 @@ def _from_file(path: Path) -> dict[str, object]:
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, object]:
+    settings = {VARIABLES.get(key, PREFIX + key.upper()): key for key in _known()}
     found: dict[str, object] = {}
     for name, value in environ.items():
-        if not name.startswith(PREFIX) or not value:
+        if not value or not (name in settings or name.startswith(PREFIX)):
             continue
-        key = name.removeprefix(PREFIX).lower()
-        if key not in _known():
-            legal = [PREFIX + known.upper() for known in _known()]
-            raise InputError(f"unknown variable {name} in the environment; {nearest(name, legal)}")
-        found[key] = value
+        if name not in settings:
+            near = nearest(name, settings)
+            raise InputError(f"unknown variable {name} in the environment; {near}")
+        found[settings[name]] = value
     return found
 
 
@@ -115,6 +136,11 @@ def _whole_number(value: object) -> int:
         return int(str(value))
     except ValueError:
         raise InputError(f"workers is {shown(value)}; legal is a whole number from 1") from None
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """Return the names of a list with commas."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _user() -> str:

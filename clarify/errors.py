@@ -10,6 +10,7 @@ ClarifyError
 ├── GroupError           a group that is empty, or halves that nothing falls into
 ├── RefusedError         the gate does not let a model become champion
 ├── StoreError           the home or the tracking store: disk full, read-only, old, moved, locked
+│   └── AwayError        the tracking store does not answer, or stays locked: later it may be fine
 └── SolverError          the optimum was not reached to the stated tolerance
 
 Messages are one line: what, where, the value seen, what is legal, the next step.
@@ -21,6 +22,7 @@ import difflib
 from collections.abc import Iterable
 
 __all__ = [
+    "AwayError",
     "ClarifyError",
     "FeatureError",
     "GroupError",
@@ -75,6 +77,10 @@ class RefusedError(ClarifyError):
 
 class StoreError(ClarifyError):
     """The home or the tracking store cannot be used as it is."""
+
+
+class AwayError(StoreError):
+    """The tracking store does not answer now, or stays locked; nothing is wrong with it."""
 
 
 class SolverError(ClarifyError):

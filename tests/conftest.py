@@ -6,8 +6,9 @@ import contextlib
 import dataclasses
 import io
 import json
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,16 @@ def run_clarify(*arguments: str, home: Path | None = None) -> Done:
         except SystemExit as leaving:
             status = int(leaving.code or 0)
     return Done(status=status, out=out.getvalue(), err=err.getvalue())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_settings() -> Iterator[None]:
+    """Keep the settings of whoever runs the tests out of them, their tracking store above all."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [*os.environ]:
+            if name.startswith("CLARIFY_") or name == "MLFLOW_TRACKING_URI":
+                patch.delenv(name)
+        yield
 
 
 @pytest.fixture(scope="session")

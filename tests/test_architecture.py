@@ -21,29 +21,74 @@ ALLOWED = {
     "method": {"errors"},
     "data": {"errors", "method"},
     "embed": {"errors", "method", "data", "demo"},
-    "track": {"errors", "method"},
+    "track": {"errors", "method", "data"},
     "demo": {"errors"},
-    "workflow": {"", "errors", "method", "data", "embed", "track", "demo"},
-    "report": {"method", "workflow"},
-    "cli": {"", "errors", "config", "report", "workflow", "data", "embed", "track"},
+    "discover": {"errors", "method"},
+    "workflow": {"", "errors", "method", "data", "embed", "track", "demo", "discover"},
+    "assembly": {"config", "data", "embed", "track", "workflow"},
+    "ui": {"errors", "config", "method", "data", "track", "workflow", "assembly"},
+    "report": {"method", "workflow", "data", "discover"},
+    "cli": {
+        "", "errors", "config", "report", "workflow", "data", "embed", "track", "assembly",
+    },
 }
 VENDORS = {
-    "mlflow": {"track/mlflow.py", "track/registry.py", "track/served_head.py"},
-    "open_clip": {"embed/open_clip_models.py", "demo/small_clip.py", "demo/train_clip.py"},
-    "timm": {"embed/timm_models.py"},
-    "streamlit": set(),
+    "mlflow": {
+        "track/mlflow.py",
+        "track/registry.py",
+        "track/served_head.py",
+        "track/served_images.py",
+        "track/model_folder.py",
+        "track/backend.py",
+        "track/run.py",
+        "track/sqlite.py",
+        "track/postgresql.py",
+        "track/server.py",
+    },
+    "open_clip": {
+        "embed/open_clip_models.py",
+        "embed/imagenet.py",
+        "demo/small_clip.py",
+        "demo/train_clip.py",
+    },
+    "timm": {"embed/timm_models.py", "embed/imagenet.py"},
+    "streamlit": {
+        "ui/gallery.py", "ui/page.py", "ui/phrases.py", "ui/script.py", "ui/sidebar.py",
+    },
     "click": set(),
 }
 # The seams between parts: only these modules may be imported from outside their part.
 DOORS = {
-    "data": {"clarify.data.manifest", "clarify.data.images", "clarify.data.files"},
-    "embed": {"clarify.embed.encoders", "clarify.embed.extract", "clarify.embed.store"},
+    "data": {
+        "clarify.data.manifest", "clarify.data.images", "clarify.data.files",
+        "clarify.data.predictions", "clarify.data.checking", "clarify.data.copying",
+        "clarify.data.names", "clarify.data.parallel", "clarify.data.sources",
+        "clarify.data.thumbnails", "clarify.data.archive", "clarify.data.content",
+        "clarify.data.opening",
+    },
+    "embed": {
+        "clarify.embed.answering", "clarify.embed.encoders", "clarify.embed.extract",
+        "clarify.embed.feature_files", "clarify.embed.imagenet", "clarify.embed.imported",
+        "clarify.embed.packing", "clarify.embed.store",
+    },
     "track": {
-        "clarify.track.mlflow", "clarify.track.promotion", "clarify.track.records",
-        "clarify.track.registry",
+        "clarify.track.artifacts", "clarify.track.mlflow", "clarify.track.model_folder",
+        "clarify.track.promotion", "clarify.track.records", "clarify.track.registry",
+        "clarify.track.run",
+    },
+    "discover": {
+        "clarify.discover.halves", "clarify.discover.promise", "clarify.discover.suggest",
+        "clarify.discover.vocabulary",
     },
     "demo": {"clarify.demo.small_clip", "clarify.demo.vocabulary", "clarify.demo.datasets"},
 }  # fmt: skip
+# Doors that are closed to one part.
+CLOSED = {
+    ("embed", "demo"): {"clarify.demo.datasets"},
+    ("track", "data"): DOORS["data"] - {"clarify.data.files"},
+}
+# MLflow runs it by itself, so nobody hands it what it works with: it ties the parts as a step does.
+LIKE = {"track/served_images.py": "workflow"}
 HEAVY = {"torch", "open_clip", "timm", "mlflow", "streamlit", "plotly", "scipy", "torchvision"}
 
 
@@ -68,7 +113,7 @@ def part_of(module: str) -> str:
 
 def violations(path: str, source: str) -> list[str]:
     """List what a file of the package, `path` relative to clarify/, imports against the plan."""
-    own = path.split("/")[0].removesuffix(".py").replace("__init__", "")
+    own = LIKE.get(path) or path.split("/")[0].removesuffix(".py").replace("__init__", "")
     parts = {p.stem for p in PACKAGE.iterdir() if p.suffix == ".py" or p.is_dir()}
     wrong = []
     for module in imports(source):
@@ -88,7 +133,7 @@ def violations(path: str, source: str) -> list[str]:
 
 def through_a_door(own: str, other: str, module: str) -> bool:
     """Whether a module of another part is one that outsiders may import, or a name in it."""
-    doors = DOORS[other] - ({"clarify.demo.datasets"} if own == "embed" else set())
+    doors = DOORS[other] - CLOSED.get((own, other), set())
     packages = {door.rsplit(".", 1)[0] for door in doors}
     return module in packages or any(f"{module}.".startswith(f"{door}.") for door in doors)
 
@@ -128,7 +173,8 @@ def test_importing_every_light_module_loads_nothing_heavy_and_writes_nothing(
     names = [
         ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         for path in sources()
-        if path.name not in {"served_head.py", "__main__.py"}
+        if path.name not in {"served_head.py", "served_images.py", "__main__.py"}
+        and path.relative_to(PACKAGE).as_posix() not in VENDORS["streamlit"]
     ]
     code = (
         "import importlib, json, sys, logging\n"

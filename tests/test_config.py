@@ -52,3 +52,21 @@ def test_an_unknown_variable_is_refused_with_the_nearest(tmp_path: Path) -> None
 def test_a_reviewer_needs_a_printable_name(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="reviewer"):
         read_settings({"reviewer": "a\nb"}, {}, tmp_path)
+
+
+def test_the_tracking_store_is_one_setting_under_the_name_that_mlflow_gave_it(
+    tmp_path: Path,
+) -> None:
+    assert read_settings({}, {}, tmp_path).tracking_uri == ""
+    (tmp_path / "clarify.toml").write_text('tracking_uri = "http://in-file:5000"\n')
+    assert read_settings({}, {}, tmp_path).tracking_uri == "http://in-file:5000"
+    environment = {"MLFLOW_TRACKING_URI": "postgresql://ada:secret@db/clarify"}
+    found = read_settings({}, environment, tmp_path)
+    assert found.tracking_uri == "postgresql://ada:secret@db/clarify"
+    assert "secret" not in repr(found)
+    with pytest.raises(InputError, match="nearest: MLFLOW_TRACKING_URI"):
+        read_settings({}, {"CLARIFY_TRACKING_URI": "http://other:5000"}, tmp_path)
+
+
+def test_other_variables_of_mlflow_are_left_alone(tmp_path: Path) -> None:
+    assert read_settings({}, {"MLFLOW_TRACKING_TOKEN": "x"}, tmp_path).tracking_uri == ""

@@ -103,7 +103,7 @@ def test_no_model_is_pickled_anywhere(clarify: Clarify, home: Path) -> None:
 
 
 def test_an_oracle_is_labelled_and_cannot_be_promoted(clarify: Clarify, home: Path) -> None:
-    from clarify.cli import open_project
+    from clarify.assembly import open_project
     from clarify.config import Settings
     from clarify.errors import InputError
     from clarify.workflow.models import retrain_oracle

@@ -6,11 +6,6 @@ import json
 import re
 from pathlib import Path
 
-import pytest
-
-from clarify.demo.datasets import DATASETS
-from tests.conftest import run_clarify
-
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -41,18 +36,3 @@ def test_the_python_example_runs() -> None:
     example = re.search(r"```python\n(.*?)```", README, flags=re.S)
     assert example is not None
     exec(example.group(1), {})
-
-
-@pytest.mark.slow
-def test_the_loop_in_the_readme_runs_as_it_stands(tmp_path: Path) -> None:
-    from clarify.workflow.demo import write_demo_data
-
-    write_demo_data(tmp_path, DATASETS["sprites"], seed=0, workers=1)
-    block = next(block for block in shell_blocks() if "clarify embed sprites" in block)
-    for line in block.strip().splitlines():
-        words = [
-            word.strip('"') for word in re.findall(r'"[^"]*"|\S+', line.partition("#")[0].strip())
-        ]
-        assert words[0] == "clarify"
-        done = run_clarify(*words[1:], home=tmp_path)
-        assert done.status == 0, (line, done.err)

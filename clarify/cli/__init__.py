@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from clarify import __version__
-from clarify.cli import loop
-from clarify.cli.shell import Commands, Shell, open_project
+from clarify.cli import data, doctor, exchange, imports, loop, serving
+from clarify.cli.shell import Commands, Shell
 from clarify.config import read_settings
 from clarify.errors import ClarifyError, StoreError
 
-__all__ = ["main", "open_project"]
+__all__ = ["main"]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -28,7 +28,10 @@ def _parser() -> argparse.ArgumentParser:
     shared.add_argument("--home", metavar="DIR", help="folder of data_manifests, features and "
                         "mlruns (default: the current folder)")  # fmt: skip
     shared.add_argument("--encoder", metavar="SPEC", help="small-clip, or "
-                        "open_clip:ARCHITECTURE:TAG_OR_FILE (default: small-clip)")  # fmt: skip
+                        "open_clip:ARCHITECTURE:TAG_OR_FILE, or imported:LABEL "
+                        "(default: small-clip)")  # fmt: skip
+    shared.add_argument("--backbone", metavar="SPEC", help="whose features the models stand on, as "
+                        "timm:MODEL[:PATH] (default: the encoder's)")  # fmt: skip
     shared.add_argument("--reviewer", metavar="WHO", help="your name, for the records")
     shared.add_argument("--json", action="store_true", help="print one JSON object on stdout")
 
@@ -40,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"clarify {__version__}")
     commands = Commands(parser, common)
-    for module in (loop,):
+    for module in (loop, data, imports, serving, exchange, doctor):
         module.add_commands(commands)
     return parser
 
@@ -52,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # threads that decode: embedding the demo took 23 s with spinning, 8 s without.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        flags = {"home": args.home, "encoder": args.encoder, "reviewer": args.reviewer}
+        flags = {"home": args.home, "encoder": args.encoder, "backbone": args.backbone,
+                 "reviewer": args.reviewer}  # fmt: skip
         args.handler(Shell(settings=read_settings(flags, os.environ, Path.cwd()), args=args))
         sys.stdout.flush()
     except ClarifyError as error:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from typing import TYPE_CHECKING
 
-from clarify.cli.shell import Commands, Shell, bar, open_project
+from clarify.assembly import open_project
+from clarify.cli.shell import Commands, Shell, bar
 from clarify.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def _demo(shell: Shell) -> None:
     from clarify.workflow.demo import run_demo
 
     def opened(name: str) -> Project:
-        return open_project(shell.settings, name)
+        return open_project(shell.settings, name, say=shell.say)
 
     story = run_demo(
         shell.settings.home,
@@ -43,18 +43,30 @@ def _embed(shell: Shell) -> None:
             f"note: encoder {project.encoder.name} knows {project.encoder.domain}; for other "
             "images give --encoder open_clip:ARCHITECTURE:TAG_OR_FILE"
         )
-    with bar(f"embed {project.manifest.name}") as move:
-        features = embed(
-            project, workers=shell.settings.workers, dtype=shell.args.dtype, progress=move
+    found = []
+    for encoder in project.encoders:
+        with bar(f"embed {project.manifest.name} by {encoder.name}") as move:
+            features = embed(
+                project,
+                encoder,
+                workers=shell.settings.workers,
+                dtype=shell.args.dtype,
+                progress=move,
+            )
+        found.append(
+            {
+                "encoder": encoder.identity.to_dict(),
+                "name": encoder.name,
+                "images": int(features.valid.sum()),
+                "width": features.width,
+                "folder": str(features.folder),
+                "left_out": [bad.to_dict() for bad in features.bad],
+            }
         )
     result = {
         "data_set": project.manifest.name,
         "manifest": project.manifest.digest,
-        "encoder": project.encoder.identity.to_dict(),
-        "images": int(features.valid.sum()),
-        "width": int(features.array.shape[1]),
-        "folder": str(features.folder),
-        "left_out": [dataclasses.asdict(bad) for bad in features.bad],
+        "features": found,
     }
     shell.answer(result, report.embedded(result))
 
@@ -69,13 +81,13 @@ def _train(shell: Shell) -> None:
 
 def _diagnose(shell: Shell) -> None:
     from clarify.report import loop as report
-    from clarify.workflow.phrases import diagnose
+    from clarify.workflow.failures import diagnose, failures_of
     from clarify.workflow.project import split_data
     from clarify.workflow.runs import open_model
 
     project = shell.project()
     model = open_model(project, shell.args.model)
-    found = diagnose(project, model, split_data(project, "validation"))
+    found = diagnose(project, failures_of(model, split_data(project, "validation")))
     result = {"model": model.run_id, "classes": [each.to_dict() for each in found]}
     shell.answer(result, report.diagnosis(found))
 
@@ -90,6 +102,7 @@ def _describe(shell: Shell) -> None:
 
 def _try_phrase(shell: Shell, *, keep: bool) -> None:
     from clarify.report import loop as report
+    from clarify.workflow.failures import failures_of
     from clarify.workflow.phrases import score_phrase
     from clarify.workflow.project import split_data
     from clarify.workflow.runs import open_model
@@ -98,8 +111,7 @@ def _try_phrase(shell: Shell, *, keep: bool) -> None:
     project = shell.project()
     scored = score_phrase(
         project,
-        open_model(project, args.model),
-        split_data(project, "validation"),
+        failures_of(open_model(project, args.model), split_data(project, "validation")),
         args.class_name,
         args.phrase,
         threshold=args.threshold,
@@ -135,7 +147,12 @@ def _promote(shell: Shell) -> None:
     from clarify.report import loop as report
     from clarify.workflow.promote import promote
 
-    done = promote(shell.project(), shell.args.run, note=shell.args.note)
+    done = promote(
+        shell.project(),
+        shell.args.run,
+        note=shell.args.note,
+        by_hash=shell.args.encoder_by_hash,
+    )
     shell.answer(done.to_dict(), report.promotion(done))
     if not done.verdict.passed:
         failed = "; ".join(each.text for each in done.verdict.reasons if not each.passed)
@@ -145,7 +162,8 @@ def _promote(shell: Shell) -> None:
 def _relocate(shell: Shell) -> None:
     from clarify.track.mlflow import TrackingStore
 
-    changed = TrackingStore(shell.settings.home).relocate()
+    settings = shell.settings
+    changed = TrackingStore(settings.home, uri=settings.tracking_uri).relocate()
     shell.answer(
         {"home": str(shell.settings.home), "changed": changed},
         f"{changed} places in the tracking store now point to {shell.settings.home}",
@@ -208,6 +226,9 @@ def add_commands(commands: Commands) -> None:
     command.add_argument("run", metavar="RUN", nargs="?", help="the retraining's run, or its first "
                          "characters (default: newest)")  # fmt: skip
     command.add_argument("--note", default="", help="why, for the record")
+    command.add_argument("--encoder-by-hash", action="store_true", help="leave the backbone out "
+                         "of the registered model; it is found by its name and checked by its "
+                         "hash")  # fmt: skip
     add(
         "relocate",
         _relocate,

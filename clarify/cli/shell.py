@@ -10,12 +10,13 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
+from clarify.assembly import open_project
 from clarify.config import Settings
 
 if TYPE_CHECKING:
     from clarify.workflow.project import Project
 
-__all__ = ["Commands", "Progress", "Shell", "bar", "open_project"]
+__all__ = ["Commands", "Progress", "Shell", "bar"]
 
 
 class Progress(Protocol):
@@ -43,7 +44,7 @@ class Shell:
 
     def project(self) -> Project:
         """Open the data set that the command names."""
-        return open_project(self.settings, self.args.name)
+        return open_project(self.settings, self.args.name, say=self.say)
 
     def answer(self, result: dict[str, Any], text: str) -> None:
         """Print the result: for machines as one JSON object, else as text."""
@@ -91,24 +92,6 @@ class Commands:
     def group(self, name: str, what: str) -> Commands:
         """Add a command that has commands of its own, as in ``clarify data check``."""
         return Commands(self._commands.add_parser(name, help=what, description=what), self._common)
-
-
-def open_project(settings: Settings, name: str) -> Project:
-    """Build the adapters for one data set of a home."""
-    from clarify.data.manifest import open_manifest
-    from clarify.embed.encoders import load_encoder
-    from clarify.embed.store import FeatureStore
-    from clarify.track.mlflow import TrackingStore
-    from clarify.workflow.project import Project
-
-    return Project(
-        home=settings.home,
-        manifest=open_manifest(settings.home, name),
-        encoder=load_encoder(settings.encoder),
-        store=FeatureStore(settings.home),
-        tracking=TrackingStore(settings.home),
-        reviewer=settings.reviewer,
-    )
 
 
 @contextlib.contextmanager

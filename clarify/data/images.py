@@ -3,48 +3,84 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+import dataclasses
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from clarify.data.opening import BadImage, open_image_file
 from clarify.errors import InputError
 
 if TYPE_CHECKING:
+    from io import BufferedReader
+
     from PIL.Image import Image
 
-__all__ = ["MAX_PIXELS", "BadImage", "grid", "load_image"]
+__all__ = [
+    "ENDINGS",
+    "MAX_PIXELS",
+    "BadImage",
+    "Header",
+    "decode_image",
+    "grid",
+    "load_image",
+    "read_header",
+]
 
-MAX_PIXELS = 100_000_000
-# Formats that Pillow decodes itself; others (EPS, ...) start programs or are no photographs.
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
+# Beyond this Pillow itself warns of a bomb.
+MAX_PIXELS = 89_478_485
+# Formats that Pillow decodes itself, with their usual endings; others (EPS, ...) start programs or
+# are no photographs.
+ENDINGS = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "PNG": (".png",),
+    "WEBP": (".webp",),
+    "GIF": (".gif",),
+    "BMP": (".bmp",),
+    "TIFF": (".tif", ".tiff"),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
+}
+FORMATS = tuple(ENDINGS)
+# How far below its side a thumbnail may be decoded, to be enlarged that little: half of a JPEG of
+# 500 pixels is 250, which costs a third of decoding all of it to get 256.
+ENOUGH = 0.9
 WRONG = (0xD5, 0x5E, 0x00)
 PAPER = (255, 255, 255)
 MISSING = (0xB0, 0xB0, 0xB0)
 GAP = 5
 
+_Result = TypeVar("_Result")
 
-class BadImage(InputError):
-    """An image that cannot be used.
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """What a file's first bytes say of the picture in it.
 
     Parameters
     ----------
-    path : Path
-        The file.
-    reason : str
-        One line: what is wrong with it.
+    kind : str
+        One of `ENDINGS`, by content and not by name.
+    width, height : int
+        In pixels, as stored: not yet turned upright.
     """
 
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"image {path}: {reason}")
-        self.path = path
-        self.reason = reason
+    kind: str
+    width: int
+    height: int
 
 
-def load_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> Image:
+def load_image(
+    path: Path,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    inside: Path | None = None,
+    side: int | None = None,
+) -> Image:
     """Read an image as a person would see it.
 
     Turned upright as its EXIF says; transparent parts shown on white; the first picture of an
-    animation; 16-bit grey scaled to 8 bits.
+    animation; 16-bit grey scaled to 8 bits; CMYK as its inks.
 
     Parameters
     ----------
@@ -52,6 +88,11 @@ def load_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> Image:
         A JPEG, PNG, WebP, GIF, BMP, TIFF or PPM file.
     max_pixels : int
         Larger images are refused by their header, before anything is decoded.
+    inside : Path, optional
+        As in `open_image_file`.
+    side : int, optional
+        Fit the image into a square of so many pixels; smaller ones stay as they are. JPEGs are
+        then decoded at about that size, which is much faster.
 
     Returns
     -------
@@ -63,48 +104,111 @@ def load_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> Image:
     BadImage
         If it cannot be read, whatever the cause.
     """
+    path = Path(path)
+    with open_image_file(path, inside=inside) as file:
+        return decode_image(file, path, max_pixels=max_pixels, side=side)
+
+
+def decode_image(
+    file: BufferedReader, path: Path, *, max_pixels: int = MAX_PIXELS, side: int | None = None
+) -> Image:
+    """Read an image as `load_image` does, from an open file; `path` is for the message."""
+
+    def seen(image: Image) -> Image:
+        if side is None:
+            image.load()
+            return _upright_rgb(image)
+        size = _fitted(image.size, side) if max(image.size) > side else image.size
+        image.draft(image.mode, _drafted(image.size, side))
+        image.load()
+        upright = _upright_rgb(image)
+        if upright.size != image.size:  # turned by a quarter
+            size = size[::-1]
+        return upright if upright.size == size else _scaled(upright, size)
+
+    return _with_image(file, path, max_pixels, seen)
+
+
+def _drafted(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """Return the least size that is enough to make a thumbnail of."""
+    scale = min(1.0, ENOUGH * side / max(size))
+    return max(1, int(size[0] * scale)), max(1, int(size[1] * scale))
+
+
+def _fitted(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """Scale so that the longer side is `side`, the shorter at least one pixel."""
+    scale = side / max(size)
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def _scaled(image: Image, size: tuple[int, int]) -> Image:
     from PIL import Image as images
 
+    return image.resize(size, images.Resampling.BICUBIC, reducing_gap=2.0)
+
+
+def read_header(path: Path, *, max_pixels: int = MAX_PIXELS, inside: Path | None = None) -> Header:
+    """Read what an image is without decoding it; a broken picture may still have a good header.
+
+    Raises
+    ------
+    BadImage
+        As `load_image`, as far as the header shows it.
+    """
+
+    def told(image: Image) -> Header:
+        kind = image.format if image.format in ENDINGS else "JPEG"  # MPO: a JPEG with more in it
+        return Header(kind=str(kind), width=image.width, height=image.height)
+
     path = Path(path)
-    if not path.is_file():
-        raise BadImage(path, "is a folder" if path.is_dir() else "there is no such file")
+    with open_image_file(path, inside=inside) as file:
+        return _with_image(file, path, max_pixels, told)
+
+
+def _with_image(
+    file: BufferedReader, path: Path, max_pixels: int, use: Callable[[Image], _Result]
+) -> _Result:
+    from PIL import Image as images
+
     try:
-        with images.open(path, formats=FORMATS) as image:
+        with images.open(file, formats=FORMATS) as image:
             width, height = image.size
             if width * height > max_pixels:
                 raise BadImage(path, f"{width} x {height} pixels, more than {max_pixels} allowed")
-            image.load()
-            return _upright_rgb(image)
+            return use(image)
     except BadImage:
         raise
     except Exception as error:  # decoders raise anything on a broken file; it is reported
-        raise BadImage(path, _reason(path, error)) from None
+        raise BadImage(path, _reason(error)) from None
 
 
-def _reason(path: Path, error: Exception) -> str:
+def _reason(error: Exception) -> str:
     from PIL import Image as images
     from PIL import UnidentifiedImageError
 
-    with contextlib.suppress(OSError):
-        if path.stat().st_size == 0:
-            return "the file is empty"
     if isinstance(error, UnidentifiedImageError):
         return f"not an image of a known kind ({', '.join(FORMATS)})"
     if isinstance(error, images.DecompressionBombError | images.DecompressionBombWarning):
-        return f"more than {MAX_PIXELS} pixels"
+        # Pillow says how many first; it refuses some before we see their size.
+        seen = re.search(r"\d+", str(error))
+        return f"{seen[0] if seen else 'too many'} pixels, more than {MAX_PIXELS} allowed"
     text = " ".join(str(error).split())[:160]
     return text or type(error).__name__
 
 
 def _upright_rgb(image: Image) -> Image:
     from PIL import Image as images
-    from PIL import ImageOps
+    from PIL import ImageChops, ImageOps
 
+    kind = image.format  # what is transposed forgets it
     # A broken EXIF block says nothing about the picture itself, which is used as it is.
     with contextlib.suppress(Exception):
         image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I;16"):
-        image = image.point(lambda value: value / 256).convert("L")
+    if image.mode[0] in "IF":
+        image = _eight_bits(image, kind)
+    if kind == "JPEG" and image.mode == "CMYK" and "adobe" not in image.info:
+        # Pillow takes every CMYK JPEG for Adobe's, who stores inks inverted; browsers do not.
+        image = ImageChops.invert(image)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         paper = images.new("RGBA", image.size, (*PAPER, 255))
@@ -112,8 +216,30 @@ def _upright_rgb(image: Image) -> Image:
     return image.convert("RGB")
 
 
+def _eight_bits(image: Image, kind: str | None) -> Image:
+    """Scale 16-bit grey to 8 bits; a transparent shade of it becomes a mask."""
+    import numpy as np
+    from PIL import Image as images
+
+    if image.mode in ("I", "F") and kind != "PPM":
+        raise ValueError(
+            f"its pixels are 32-bit numbers (mode {image.mode}) of unknown range; legal are 8 or "
+            "16 bits a channel"
+        )
+    shades = np.asarray(image)
+    grey = images.fromarray((shades.astype(np.uint32) >> 8).astype(np.uint8))
+    hidden = image.info.get("transparency")
+    if isinstance(hidden, int):
+        grey.putalpha(images.fromarray((shades != hidden).astype(np.uint8) * 255))
+    return grey
+
+
 def grid(
-    paths: Sequence[Path], flags_wrong: Sequence[bool], columns: int = 10, size: int = 96
+    paths: Sequence[Path],
+    flags_wrong: Sequence[bool],
+    columns: int = 10,
+    size: int = 96,
+    read: Callable[[Path], Image] = load_image,
 ) -> Image:
     """Draw images side by side, wrong ones framed in vermilion and with a folded corner.
 
@@ -127,6 +253,8 @@ def grid(
         Images in a row, at least 1.
     size : int
         Side of a cell in pixels, at least 16; images are fitted in, not cropped.
+    read : callable
+        Gives the image of a path, or raises BadImage: `load_image`, or thumbnails made before.
 
     Returns
     -------
@@ -151,18 +279,21 @@ def grid(
     )
     for index, (path, wrong) in enumerate(zip(paths, flags_wrong, strict=True)):
         corner = (GAP + index % columns * step, GAP + index // columns * step)
-        sheet.paste(_cell(path, bool(wrong), size), corner)
+        sheet.paste(_cell(path, bool(wrong), size, read), corner)
     return sheet
 
 
-def _cell(path: Path, wrong: bool, size: int) -> Image:
+def _cell(path: Path, wrong: bool, size: int, read: Callable[[Path], Image]) -> Image:
     from PIL import Image as images
-    from PIL import ImageDraw, ImageOps
+    from PIL import ImageDraw
 
+    cell = images.new("RGB", (size, size), PAPER)
     try:
-        cell = ImageOps.pad(load_image(path), (size, size), color=PAPER)
+        picture = read(path)
+        picture = _scaled(picture, _fitted(picture.size, size))
+        cell.paste(picture, ((size - picture.width) // 2, (size - picture.height) // 2))
     except BadImage:
-        cell = images.new("RGB", (size, size), MISSING)
+        cell.paste(MISSING, (0, 0, size, size))
     if wrong:
         line = max(2, size // 24)
         fold = size // 4

@@ -1,7 +1,8 @@
 """A data set's manifest: a small TOML beside a table of images, read, validated and hashed.
 
 The TOML says what the data set is (name, title, source, licence, classes, splits, attributes),
-the table lists its images: ``id, path, label, split`` and one column an attribute.
+the table lists its images: ``id, path, label, split`` and one column an attribute. A column
+``content``, which importers fill when they hash the files, says which bytes are meant.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,13 +20,21 @@ import numpy as np
 import polars as pl
 
 from clarify.data.files import write_atomically, writing
-from clarify.data.table import BASE_COLUMNS, check_table, read_table, table_digest
+from clarify.data.names import SAFE_NAME, check_name, check_names, check_text
+from clarify.data.reading import read_table
+from clarify.data.table import BASE_COLUMNS, CONTENT, base_columns, check_table, table_digest
 from clarify.errors import ManifestError, NotFoundError, nearest, shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Manifest", "find_manifests", "open_manifest", "read_manifest", "write_manifest"]
+__all__ = [
+    "Manifest",
+    "find_manifests",
+    "open_manifest",
+    "read_manifest",
+    "write_manifest",
+]
 
 SCHEMA_VERSION = 1
 KEYS = {
@@ -34,7 +42,6 @@ KEYS = {
     "table": str, "classes": list, "splits": list, "attributes": dict,
 }  # fmt: skip
 OPTIONAL = {"attributes"}
-SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 NEEDED_SPLITS = ("train", "validation")
 
 
@@ -57,7 +64,8 @@ class Manifest:
     attributes : mapping of str to tuple of str
         Annotated attributes with their legal values; may be empty.
     table : DataFrame
-        One row an image, all text: ``id, path, label, split`` and the attributes.
+        One row an image, all text: ``id, path, label, split``, the attributes, and perhaps
+        ``content``, the first 32 digits of the SHA-256 of the file's bytes.
     digest : str
         SHA-256 of names, classes, splits, attributes and rows (not of title, source, licence
         or root), the same for any file format and order of rows. Computed.
@@ -84,7 +92,7 @@ class Manifest:
         attributes = MappingProxyType({key: tuple(value) for key, value in self.attributes.items()})
         object.__setattr__(self, "attributes", attributes)
         check_table(self.table, classes=self.classes, splits=self.splits, attributes=attributes)
-        table = self.table.select(*BASE_COLUMNS, *attributes)
+        table = self.table.select(*base_columns(self.table), *attributes)
         object.__setattr__(self, "table", table)
         digest = table_digest(
             table, name=self.name, classes=self.classes, splits=self.splits, attributes=attributes
@@ -157,15 +165,11 @@ class Manifest:
 
 
 def _check_header(manifest: Manifest) -> None:
-    if not SAFE_NAME.fullmatch(manifest.name):
-        raise ManifestError(
-            f"name is {shown(manifest.name)}; legal are 1 to 64 letters, digits, '.', '_' or '-', "
-            "a letter or digit first"
-        )
+    check_name(manifest.name)
     for key in ("title", "source", "licence"):
-        _check_text(key, getattr(manifest, key), most=2000)
-    _check_names("classes", manifest.classes, least=2)
-    _check_names("splits", manifest.splits, least=2)
+        check_text(key, getattr(manifest, key), most=2000)
+    check_names("classes", manifest.classes, least=2)
+    check_names("splits", manifest.splits, least=2)
     for split in manifest.splits:
         if not SAFE_NAME.fullmatch(split):
             raise ManifestError(
@@ -177,27 +181,10 @@ def _check_header(manifest: Manifest) -> None:
                 f"splits is {shown(list(manifest.splits))}; {split!r} must be among them"
             )
     for name, values in manifest.attributes.items():
-        _check_text("an attribute's name", name, most=100)
-        if name in BASE_COLUMNS:
+        check_text("an attribute's name", name, most=100)
+        if name in (*BASE_COLUMNS, CONTENT):
             raise ManifestError(f"attribute {name!r} has the name of a column; choose another")
-        _check_names(f"attribute {name!r}", tuple(values), least=1)
-
-
-def _check_names(what: str, names: tuple[str, ...], *, least: int) -> None:
-    for name in names:
-        _check_text(f"a name in {what}", name, most=100)
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ManifestError(f"{what} has {twice!r} twice; names must differ")
-    if len(names) < least:
-        raise ManifestError(f"{what} has {len(names)} names; at least {least} are needed")
-
-
-def _check_text(what: str, text: object, *, most: int) -> None:
-    if not isinstance(text, str) or not text.strip() or not text.isprintable() or len(text) > most:
-        raise ManifestError(
-            f"{what} is {shown(text)}; legal is one line of 1 to {most} printable characters"
-        )
+        check_names(f"attribute {name!r}", tuple(values), least=1)
 
 
 def read_manifest(toml_path: Path) -> Manifest:
@@ -298,7 +285,7 @@ def write_manifest(
         name=name, title=title, source=source, licence=licence, root=(folder / root).absolute(),
         classes=tuple(classes), splits=tuple(splits), attributes=attributes, table=table,
     )  # fmt: skip
-    _check_text("root", root, most=4000)
+    check_text("root", root, most=4000)
     # A new name for each content, so that the TOML's replacement is the one moment of change.
     table_name = f"images-{checked.digest[:12]}.parquet"
     content = io.BytesIO()

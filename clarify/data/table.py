@@ -1,4 +1,4 @@
-"""The table of images of a data set: reading it, checking every row, hashing it.
+"""The table of images of a data set: checking every row, hashing it.
 
 Everything is done in columns, so that a million rows cost seconds and not minutes.
 """
@@ -9,15 +9,18 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from pathlib import Path
 
 import polars as pl
 
 from clarify.errors import ManifestError, nearest, shown
 
-__all__ = ["BASE_COLUMNS", "check_table", "read_table", "table_digest"]
+__all__ = ["BASE_COLUMNS", "CONTENT", "base_columns", "check_table", "table_digest"]
 
 BASE_COLUMNS = ("id", "path", "label", "split")
+# Optional: the first 32 digits of the SHA-256 of each file's bytes. A table without it has the
+# digest that it had before this column was thought of.
+CONTENT = "content"
+CONTENT_FORM = r"^[0-9a-f]{32}$"
 NEEDS_EVERY_CLASS = ("train", "validation", "test")
 # A component that is empty, "." or ".." — which also finds a leading and a doubled slash.
 UNSAFE_PATH = r"(^|/)\.{0,2}(/|$)|\\"
@@ -32,44 +35,9 @@ class _Problem:
     text: str
 
 
-def read_table(path: Path) -> pl.DataFrame:
-    """Read a CSV or Parquet file with every column as text.
-
-    Parameters
-    ----------
-    path : Path
-        Ends in ``.csv`` or ``.parquet``. Whole numbers in a Parquet file become their digits.
-
-    Returns
-    -------
-    DataFrame
-        Columns of strings, rows in the file's order.
-
-    Raises
-    ------
-    ManifestError
-        If the file is absent, unreadable, or of another kind.
-    """
-    if path.suffix not in {".csv", ".parquet"}:
-        raise ManifestError(f"table {path.name}: legal endings are .csv and .parquet")
-    if not path.is_file():
-        raise ManifestError(f"table {path} does not exist; put it there or correct `table`")
-    try:
-        if path.suffix == ".csv":
-            return pl.read_csv(path, infer_schema=False)
-        return _as_text(pl.read_parquet(path), path)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        why = " ".join(str(error).split())[:200]
-        raise ManifestError(f"table {path} cannot be read as {path.suffix[1:]}: {why}") from None
-
-
-def _as_text(table: pl.DataFrame, path: Path) -> pl.DataFrame:
-    for name, kind in table.schema.items():
-        if not (kind.is_integer() or kind in (pl.String, pl.Categorical) or kind == pl.Enum):
-            raise ManifestError(
-                f"table {path}: column {name!r} is of type {kind}; legal are text and whole numbers"
-            )
-    return table.with_columns(pl.all().cast(pl.String))
+def base_columns(table: pl.DataFrame) -> tuple[str, ...]:
+    """Return the columns of a table that are no attributes: with `content`, if it has that."""
+    return (*BASE_COLUMNS, CONTENT) if CONTENT in table.columns else BASE_COLUMNS
 
 
 def check_table(
@@ -105,6 +73,8 @@ def check_table(
     legal = {"label": classes, "split": splits, **attributes}
     problems += [_unknown(table, name, values) for name, values in legal.items()]
     problems.append(_leaving(table))
+    if CONTENT in table.columns:
+        problems.append(_no_content(table))
     _raise_first([problem for problem in problems if problem is not None])
     _check_classes_of_splits(table, classes, splits)
 
@@ -127,7 +97,7 @@ def _check_columns(table: pl.DataFrame, attributes: Mapping[str, tuple[str, ...]
                 f"and needs {', '.join(wanted)}"
             )
     for name in table.columns:
-        if name not in wanted:
+        if name not in wanted and name != CONTENT:
             raise ManifestError(
                 f"the table has a column {shown(name)} that is no attribute of the TOML; "
                 f"{nearest(name, wanted)}"
@@ -189,6 +159,15 @@ def _leaving(table: pl.DataFrame) -> _Problem | None:
     )
 
 
+def _no_content(table: pl.DataFrame) -> _Problem | None:
+    mask = ~table[CONTENT].str.contains(CONTENT_FORM).fill_null(True)
+    value = shown(_first(table, mask, CONTENT))
+    return _problem(
+        table, mask, f"content {value} is no hash; legal are the first 32 hexadecimal digits, in "
+        "small letters, of the file's SHA-256, or no such column",
+    )  # fmt: skip
+
+
 def _check_classes_of_splits(
     table: pl.DataFrame, classes: tuple[str, ...], splits: tuple[str, ...]
 ) -> None:
@@ -231,8 +210,8 @@ def table_digest(
         "splits": splits,
         "attributes": [[key, attributes[key]] for key in names],
     }
+    columns = [*base_columns(table), *names]
     digest = hashlib.sha256(json.dumps(head, ensure_ascii=True).encode())
-    columns = [*BASE_COLUMNS, *names]
     # No cell holds a control character, so these separators cannot be forged.
     for part in table.select(columns).sort("id").iter_slices(HASHED_AT_ONCE):
         rows = part.select(pl.concat_str(columns, separator="\x1f")).to_series()

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from clarify.data.manifest import Manifest
-    from clarify.embed.encoders import Encoder
+    from clarify.embed.encoders import ImageEncoder
 
 __all__ = ["Progress", "extract"]
 
@@ -58,7 +58,7 @@ class Progress:
 
 def extract(
     manifest: Manifest,
-    encoder: Encoder,
+    encoder: ImageEncoder,
     store: FeatureStore,
     *,
     batch_size: int = 64,
@@ -76,7 +76,7 @@ def extract(
     Parameters
     ----------
     manifest : Manifest
-    encoder : Encoder
+    encoder : ImageEncoder
     store : FeatureStore
     batch_size : int
         Images embedded at once.
@@ -135,7 +135,7 @@ def extract(
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class _Run:
     manifest: Manifest
-    encoder: Encoder
+    encoder: ImageEncoder
     workers: int
     progress: Callable[[Progress], None] | None
 
@@ -312,7 +312,7 @@ def _decoded(ranges: Iterator[range], run: _Run) -> Generator[_Batch, None, None
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _input(path: str, root: Path, encoder: Encoder) -> torch.Tensor | BadImage:
+def _input(path: str, root: Path, encoder: ImageEncoder) -> torch.Tensor | BadImage:
     try:
         return encoder.preprocess(load_image(root / path, inside=root))
     except BadImage as bad:

@@ -27,7 +27,7 @@ TEXTS = ("text_features", "text_embeddings", "text_emb", "phrase_features", "emb
          "embedding", "features")  # fmt: skip
 PHRASES = ("phrases", "phrase", "words", "word", "texts", "text", "captions", "caption")
 CLIP_RETRIEVAL = {"images": "img_emb", "texts": "text_emb"}
-ROWS_AT_ONCE = 65_536
+ROWS_AT_ONCE = 16_384
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -81,13 +81,18 @@ def read_bank_file(path: Path) -> Named:
     return found
 
 
-def unit_rows(array: NDArray[Any], names: Sequence[str], what: str) -> NDArray[np.float32]:
-    """Return rows of unit length, float32.
+def unit_rows(
+    array: NDArray[Any], rows: NDArray[np.int64], names: Sequence[str], what: str
+) -> tuple[NDArray[np.float32], tuple[float, float]]:
+    """Return some rows with unit length (M, D), and the least and greatest length they had.
 
     Parameters
     ----------
     array : (N, D)
-    names : sequence of N str
+        May lie on disk: a bounded part of it is read at a time.
+    rows : (M,)
+        Which ones, in the order wanted.
+    names : sequence of M str
         For the message.
     what : str
         What a row is of: ``"image"`` or ``"phrase"``.
@@ -97,9 +102,10 @@ def unit_rows(array: NDArray[Any], names: Sequence[str], what: str) -> NDArray[n
     FeatureError
         If a row is zero, NaN or infinite.
     """
-    found = np.empty(array.shape, dtype=np.float32)
-    for start in range(0, len(array), ROWS_AT_ONCE):
-        part = np.asarray(array[start : start + ROWS_AT_ONCE], dtype=np.float64)
+    found = np.empty((len(rows), array.shape[1]), dtype=np.float32)
+    low, high = np.inf, 0.0
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        part = np.asarray(array[rows[start : start + ROWS_AT_ONCE]], dtype=np.float64)
         norms = np.linalg.norm(part, axis=1)
         bad = ~(np.isfinite(norms) & (norms > 0))
         if bad.any():
@@ -111,7 +117,8 @@ def unit_rows(array: NDArray[Any], names: Sequence[str], what: str) -> NDArray[n
                 "zero: make them again, or leave it out"
             )
         found[start : start + len(part)] = part / norms[:, None]
-    return found
+        low, high = min(low, float(norms.min())), max(high, float(norms.max()))
+    return found, (low, high)
 
 
 def _read(path: Path, values: Sequence[str], names: Sequence[str], *, kind: str) -> Named:
@@ -169,7 +176,8 @@ def _one_of(path: Path, known: Sequence[str], there: Sequence[str], what: str) -
 
 
 def _npz(path: Path, values: Sequence[str], names: Sequence[str]) -> Named:
-    with np.load(path, allow_pickle=False) as arrays:
+    # Given a path, numpy leaves the file open where it is no archive.
+    with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
         value = _one_of(path, values, arrays.files, "the features")
         if value is None:
             raise FeatureError(

@@ -107,11 +107,20 @@ def file_digest(path: Path) -> str:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep a library's calls of the root logger from setting up logging for the whole process."""
+    """Keep a library's calls of the root logger from setting up logging for the whole process.
+
+    Its warnings are not shown either: that a network has no weights yet is what was asked for.
+    """
     root = logging.getLogger()
     handler = logging.NullHandler()
     root.addHandler(handler)
+    root.addFilter(_is_error)
     try:
         yield
     finally:
+        root.removeFilter(_is_error)
         root.removeHandler(handler)
+
+
+def _is_error(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.ERROR

@@ -30,6 +30,9 @@ PHRASES_AT_ONCE = 256
 CONFIG_FILE = "open_clip_config.json"
 DEFAULT_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 WEIGHT_ENDINGS = (".safetensors", ".bin", ".pt", ".pth")
+TEXT_HALF = ("text", "text_decoder", "transformer", "token_embedding", "positional_embedding",
+             "ln_final", "text_projection")  # fmt: skip
+"""What open_clip's models call the parts that only phrases need."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -330,5 +333,8 @@ def build_image_half(config: Mapping[str, Any], device: str) -> tuple[Any, Any]:
         (Path(folder) / CONFIG_FILE).write_text(json.dumps(described), encoding="utf-8")
         with quiet():
             model = open_clip.create_model(f"local-dir:{folder}", device=device, load_weights=False)
+    for name in TEXT_HALF:
+        if hasattr(model, name):
+            setattr(model, name, None)
     model.eval()
     return model.visual, model.encode_image

@@ -12,14 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from clarify.embed.identity import EncoderIdentity, ImageEncoder
-from clarify.embed.image_model import ImageModel, Recipe, output_width
+from clarify.embed.image_model import ImageModel, Recipe, file_digest, output_width
 from clarify.embed.preprocessing import Preprocessing
 from clarify.errors import InputError
 
-__all__ = ["pack", "unpack"]
+__all__ = ["can_pack", "pack", "unpack"]
 
 SCHEMA_VERSION = 1
 DESCRIPTION, WEIGHTS = "encoder.json", "encoder.safetensors"
+
+
+def can_pack(encoder: ImageEncoder) -> bool:
+    """Whether there is a network to pack; of an imported encoder only what it made is known."""
+    return isinstance(encoder, ImageModel)
 
 
 def pack(encoder: ImageEncoder, folder: Path) -> None:
@@ -46,6 +51,7 @@ def pack(encoder: ImageEncoder, folder: Path) -> None:
         "preprocessing": encoder.preprocessing.to_dict(),
         "kind": encoder.recipe.kind,
         "config": dict(encoder.recipe.config),
+        "sha256": file_digest(folder / WEIGHTS),
     }
     (folder / DESCRIPTION).write_text(json.dumps(described, indent=1), encoding="utf-8")
 
@@ -56,11 +62,11 @@ def unpack(folder: Path, *, device: str = "cpu") -> ImageEncoder:
     Raises
     ------
     InputError
-        If the folder was written by another version of Clarify.
+        If the folder was written by another version of Clarify, or its files are damaged.
     """
     from safetensors.torch import load_model
 
-    described = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    described = _described(folder)
     if described.get("schema_version") != SCHEMA_VERSION:
         raise InputError(
             f"{folder / DESCRIPTION}: schema_version is {described.get('schema_version')!r}; this "
@@ -80,6 +86,21 @@ def unpack(folder: Path, *, device: str = "cpu") -> ImageEncoder:
         recipe=Recipe(kind=described["kind"], config=described["config"]),
         device=device,
     )
+
+
+def _described(folder: Path) -> dict[str, Any]:
+    """Read what the folder says, and check that its weights are the ones meant."""
+    try:
+        described = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        seen = file_digest(folder / WEIGHTS)
+        if seen != described["sha256"]:
+            raise ValueError(f"{WEIGHTS} has SHA-256 {seen[:12]}")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"the packed encoder in {folder} is damaged ({error!s}); register the model again"
+        ) from None
+    found: dict[str, Any] = described
+    return found
 
 
 def _builder(kind: str) -> Callable[[Mapping[str, Any], str], tuple[Any, Any]]:

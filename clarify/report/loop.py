@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from clarify.method.error_score import band
 from clarify.report.words import SHORT_RUN, percent, score_text, table
+from clarify.workflow.outbox import waits
 
 if TYPE_CHECKING:
-    from clarify.method.metrics import Accuracy, Evaluation
+    from clarify.method.metrics import Accuracy
     from clarify.workflow.compare import Compared
     from clarify.workflow.demo import Story
-    from clarify.workflow.phrases import ClassDiagnosis, ScoredPhrase
+    from clarify.workflow.failures import ClassDiagnosis
+    from clarify.workflow.phrases import ScoredPhrase
     from clarify.workflow.promote import Promotion
     from clarify.workflow.trained import Trained
 
@@ -26,12 +28,21 @@ COLUMNS = {
     "gap": "gap",
 }
 
+ANOTHER_MODEL = (
+    "note: of the base model only predictions are known, so this is another model: a new last "
+    "layer on the backbone's features, trained where the described halves count"
+)
+
 
 def embedded(result: dict[str, Any]) -> str:
     """Tell what was embedded, and what was left out."""
-    lines = [f"{result['images']:,} images of {result['data_set']} embedded, {result['width']} "
-             f"numbers each, in {result['folder']}"]  # fmt: skip
-    lines += [f"left out {bad['path']}: {bad['reason']}" for bad in result["left_out"]]
+    lines = []
+    for by in result["features"]:
+        lines.append(
+            f"{by['images']:,} images of {result['data_set']} embedded by {by['name']}, "
+            f"{by['width']} numbers each, in {by['folder']}"
+        )
+        lines += [f"left out {bad['path']}: {bad['reason']}" for bad in by["left_out"]]
     return "\n".join(lines)
 
 
@@ -45,16 +56,19 @@ def trained(result: Trained) -> str:
         "groups in training: "
         + ", ".join(f"{name} {count:,}" for name, count in result.group_counts.items()),
         *(f"merged: {note}" for note in result.merged),
-        table(["split", *COLUMNS.values()], [
-            [split, *_cells(found)] for split, found in result.evaluations.items()
-        ]),
+        *([ANOTHER_MODEL] if result.another_model else []),
+        _evaluations(result),
     ]  # fmt: skip
     return "\n".join(lines)
 
 
-def _cells(found: Evaluation) -> list[str]:
-    values = found.to_dict()
-    return [percent(values.get(key)) for key in COLUMNS]
+def _evaluations(result: Trained) -> str:
+    values = {split: found.to_dict() for split, found in result.evaluations.items()}
+    shown = [key for key in COLUMNS if any(key in found for found in values.values())]
+    return table(
+        ["split", *(COLUMNS[key] for key in shown)],
+        [[split, *(percent(found.get(key)) for key in shown)] for split, found in values.items()],
+    )
 
 
 def diagnosis(classes: Sequence[ClassDiagnosis]) -> str:
@@ -92,7 +106,11 @@ def scored(result: ScoredPhrase) -> str:
         lines.append(f"  only {score.n_wrong} wrong images: this score may be luck")
     if result.unknown_words:
         lines.append("  the encoder was never taught: " + ", ".join(result.unknown_words))
-    lines.append(f"  {'kept' if result.kept else 'tried'} as run {result.run_id[:SHORT_RUN]}")
+    done = "kept" if result.kept else "tried"
+    if waits(result.run_id):
+        lines.append(f"  {done}, and waiting in the outbox for the tracking store")
+    else:
+        lines.append(f"  {done} as run {result.run_id[:SHORT_RUN]}")
     return "\n".join(lines)
 
 
@@ -174,7 +192,12 @@ def story(found: Story) -> str:
             *(_reason(reason) for reason in found.wrong_verdict.reasons if not reason.passed),
             "",
             f"The pictures: {found.pictures}",
-            f"Everything is in MLflow: mlflow ui --backend-store-uri {found.store}",
+            f"Everything is in MLflow: {_opened(found.store)}",
             f"{found.seconds:.0f} seconds",
         ]
     )
+
+
+def _opened(store: str) -> str:
+    """Return how people open a tracking store: its page, or the command that serves one."""
+    return store if store.startswith("http") else f"mlflow ui --backend-store-uri {store}"

@@ -9,17 +9,18 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-from clarify.errors import StoreError
+from clarify.errors import AwayError, StoreError
 
 __all__ = [
     "LOCATIONS",
-    "check_version",
     "exists",
+    "meaning",
     "recorded_artifacts",
     "relocate",
+    "revision",
     "use_write_ahead_log",
     "wait_for_writers",
 ]
@@ -51,35 +52,16 @@ def recorded_artifacts(path: Path) -> Path | None:
     return Path(rows[0][0]).parent if rows else None
 
 
-def check_version(path: Path, uri: str, *, newest: str, known: Collection[str]) -> None:
-    """Refuse a database that the installed MLflow did not make.
-
-    Parameters
-    ----------
-    path : Path
-    uri : str
-        As MLflow's commands take it.
-    newest, known
-        The schema revision of the installed MLflow, and all that it can upgrade from.
+def revision(path: Path) -> str:
+    """Return the revision of MLflow's schema that the database has, or ``none``.
 
     Raises
     ------
     StoreError
-        With the next step: upgrade the store, or upgrade MLflow.
+        As `recorded_artifacts`.
     """
     rows = _rows(path, "SELECT version_num FROM alembic_version")
-    found = str(rows[0][0]) if rows else "none"
-    if found == newest:
-        return
-    if found in known:
-        raise StoreError(
-            f"the tracking store {path} is of an older MLflow (schema {found}, this one has "
-            f"{newest}); close what uses it, keep a copy, then run: mlflow db upgrade {uri}"
-        )
-    raise StoreError(
-        f"the tracking store {path} is of a newer MLflow (schema {found}, this one knows up to "
-        f"{newest}); install a newer MLflow: pip install --upgrade mlflow"
-    )
+    return str(rows[0][0]) if rows else "none"
 
 
 def wait_for_writers(path: Path, seconds: float) -> None:
@@ -87,8 +69,10 @@ def wait_for_writers(path: Path, seconds: float) -> None:
 
     Raises
     ------
+    AwayError
+        If somebody still does after that many seconds.
     StoreError
-        If somebody still does after that many seconds, or the disk is full or read-only.
+        If the disk is full or read-only.
     """
     with _translated(path, seconds), contextlib.closing(_connect(path, seconds)) as database:
         database.execute("BEGIN IMMEDIATE")
@@ -140,15 +124,17 @@ def _translated(path: Path, seconds: float) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        raise StoreError(f"the tracking store {path} {_meaning(str(error), seconds)}") from None
+        said = str(error)
+        if "locked" in said or "busy" in said:
+            raise AwayError(
+                f"the tracking store {path} has been locked by another process for {seconds:g} s; "
+                "let that one finish or end it, then run the same command again"
+            ) from None
+        raise StoreError(f"the tracking store {path} {meaning(said)}") from None
 
 
-def _meaning(said: str, seconds: float) -> str:
-    if "locked" in said or "busy" in said:
-        return (
-            f"has been locked by another process for {seconds:g} s; let that one finish or end "
-            "it, then run the same command again"
-        )
+def meaning(said: str) -> str:
+    """Turn what SQLite, or MLflow on it, says into the end of one line, with a next step."""
     if "no such table" in said:
         return (
             f"is not one that MLflow finished making ({said}); move it away to begin a new one, "
@@ -156,4 +142,6 @@ def _meaning(said: str, seconds: float) -> str:
         )
     if "readonly" in said or "unable to open" in said or "full" in said:
         return f"cannot be used: {said}; free space, mend its permissions, or choose another --home"
+    if "malformed" not in said and "not a database" not in said:
+        return f"cannot be used: {said}; if it was changed by hand, restore a copy of it"
     return f"is damaged: {said}; restore a copy of it, or move it away to begin a new one"

@@ -1,82 +1,97 @@
-"""The tracking store: MLflow on SQLite under the home. With `registry.py`, all that knows MLflow.
+"""The tracking store: MLflow, whether in the home's SQLite, in PostgreSQL or behind a server.
 
-What MLflow needs to be told: absolute paths (its defaults are relative to the working directory),
-one process at a time for the first migration, write-ahead logging so that writers do not wait for
-readers, and a check that the store still lies where its runs say that it does.
+What differs by kind is in `sqlite.py`, `postgresql.py` and `server.py`; here is what is common:
+runs are written once and whole, read back, copied where the store is elsewhere, and descriptions
+wait in the outbox while it is away.
 """
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import logging
-import os
+import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from clarify.errors import NotFoundError, StoreError
-from clarify.track import database
-from clarify.track.records import TAGS, Artifact, RunRecord
+from clarify.errors import AwayError, NotFoundError, StoreError
+from clarify.track.address import read_address
+from clarify.track.backend import LocalFiles
+from clarify.track.backends import backend_of
+from clarify.track.copies import Copies
+from clarify.track.outbox import WAITING, DamagedError, Entry, Outbox
+from clarify.track.records import RunRecord
+from clarify.track.run import PREFIX, Run, completed, now, search, write_once
 
 if TYPE_CHECKING:
     import mlflow.entities
     from mlflow import MlflowClient
 
-__all__ = ["PREFIX", "Run", "TrackingStore"]
+__all__ = ["PREFIX", "WAITING", "Run", "TrackingStore"]
 
-PREFIX = "clarify."
-STATUS = "clarify.status"
 ATTEMPTS = 4
-LOCK_SECONDS = 120
-LOCK_FILE = ".lock"
-PAGE = 1000
-BATCH = 100
+DESCRIPTION_SECONDS = 10.0
+"""A description waits no longer for the store than this, and then in the outbox."""
+
+DELIVERY_SECONDS = 0.5
+"""What waits is delivered by the way: a store that is busy is left alone."""
+
+ASK_AGAIN_SECONDS = 5.0
+"""Reading does not ask a store elsewhere again so soon whether it is there."""
+
+MODEL = "model-"
+"""How the folders of registered models begin, among a run's files."""
+
 T = TypeVar("T")
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """A completed run, read back.
-
-    Parameters
-    ----------
-    id, kind, name : str
-    params, tags : mapping of str to str
-    metrics : mapping of str to float
-    started : int
-        Milliseconds since 1970.
-    """
-
-    id: str
-    kind: str
-    name: str
-    params: Mapping[str, str]
-    metrics: Mapping[str, float]
-    tags: Mapping[str, str]
-    started: int
-
-
 class TrackingStore:
-    """MLflow's store of one home, opened (and made) when first used.
+    """Where the runs of a home are kept, opened (and made) when first used.
 
     Parameters
     ----------
     home : Path
-        The home; the database is ``mlruns/mlflow.db`` in it, artifacts lie in
+        The home. Without `uri` the database is ``mlruns/mlflow.db`` in it, artifacts lie in
         ``mlruns/artifacts``.
+    uri : str
+        ``postgresql://...``, ``http://...`` of an MLflow server, or ``sqlite:////...``.
     patience : float
         Seconds to wait for another process that is writing.
+    say : callable or None
+        Told in one line what takes long, and when the store is found to be away.
+
+    Raises
+    ------
+    InputError
+        For another address.
     """
 
-    def __init__(self, home: Path, *, patience: float = 60.0) -> None:
-        self.folder = Path(home).absolute() / "mlruns"
-        self.database = self.folder / "mlflow.db"
-        self.artifacts = self.folder / "artifacts"
-        self.uri = f"sqlite:///{self.database}"
+    def __init__(
+        self,
+        home: Path,
+        *,
+        uri: str = "",
+        patience: float = 60.0,
+        say: Callable[[str], None] | None = None,
+    ) -> None:
+        home = Path(home).absolute()
+        self.address = read_address(uri, home)
+        self.uri = self.address.uri
         self.patience = patience
+        self.outbox = Outbox(home)
+        self.backend = backend_of(self.address, home)
+        self.meant_for = self.address.shown if uri.strip() else ""
+        self._copies = Copies(home, self.address.shown)
+        self._say = say or (lambda line: None)
+        self._away = ""
+        self._asked = -math.inf
         self._opened: MlflowClient | None = None
+
+    @property
+    def away(self) -> str:
+        """Why the store could not be reached when it was last needed; empty if it was."""
+        return self._away
 
     @property
     def client(self) -> MlflowClient:
@@ -86,32 +101,113 @@ class TrackingStore:
     def open(self) -> MlflowClient:
         """Open the store, made first where there is none, and return MLflow's client on it.
 
+        Descriptions that wait are delivered by the way.
+
         Raises
         ------
+        AwayError
+            If it does not answer.
         StoreError
             If the store is broken, of another version, moved, or cannot be written.
         """
         if self._opened is None:
-            self._opened = self._open()
+            with self._noting():
+                self._opened = self.backend.open(self._say)
+            self.deliver()
         return self._opened
 
     def log(self, record: RunRecord) -> str:
         """Write a run whole, and return its id; a run cut short is never listed.
 
+        A description that cannot be written now is kept in the outbox, and gets the id
+        ``waiting-...``.
+
         Raises
         ------
+        AwayError
+            If the store does not answer; not for a description.
         StoreError
-            If the store cannot be written.
+            If the store cannot be written, or no room is left for the outbox.
+        """
+        delivery, at = uuid.uuid4().hex, now()
+        may_wait = record.kind == "description"
+        patience = min(self.patience, DESCRIPTION_SECONDS) if may_wait else self.patience
+        try:
+            self.open()
+            self._reach(patience)
+            self.deliver()
+            return self._trying(
+                lambda attempt: write_once(
+                    self.client, self.backend, record, delivery, at=at, first=attempt == 0
+                ),
+                attempts=2 if may_wait else ATTEMPTS,
+            )
+        except AwayError:
+            if not may_wait:
+                raise
+        entry = Entry(delivery=delivery, store=self.meant_for, at=at, record=record)
+        self.outbox.put(entry)
+        return entry.run_id
+
+    def adopt(self, record: RunRecord, *, delivery: str, at: int) -> str:
+        """Write a run that was made elsewhere, once however often it is tried; return its id.
+
+        Parameters
+        ----------
+        record : RunRecord
+        delivery : str
+            Equal for every attempt: the id that it had elsewhere.
+        at : int
+            When it began, milliseconds since 1970.
+
+        Raises
+        ------
+        AwayError, StoreError
+            As `log`; nothing waits in the outbox.
         """
         self.open()
-        database.wait_for_writers(self.database, self.patience)
-        return self._trying(lambda: self._log(record))
+        self._reach(self.patience)
+        return self._trying(
+            lambda _: write_once(self.client, self.backend, record, delivery, at=at, first=False)
+        )
+
+    def deliver(self) -> int:
+        """Write what waits in the outbox to the store, each exactly once; return how many.
+
+        One process at a time does; what is damaged is set aside, what the store refuses goes on
+        waiting, and neither is in the way of the rest.
+        """
+        if not self.outbox.names():
+            return 0
+        from filelock import FileLock, Timeout
+
+        delivered = 0
+        try:
+            with FileLock(self.outbox.folder / ".lock", timeout=0):
+                self.backend.reach(DELIVERY_SECONDS)
+                self.outbox.tidy()
+                for each in self.outbox.names():
+                    delivered += self._deliver(each)
+        except (Timeout, StoreError, OSError):
+            pass  # what waits goes on waiting, and `clarify doctor` shows it
+        return delivered
 
     def runs(self, data_set: str, *, kind: str) -> list[Run]:
-        """Return the completed runs of a kind on a data set, newest first; of no store, none."""
-        if self._opened is None and not self._made:
-            return []
-        return self._trying(lambda: list(self._search(data_set, kind)))
+        """Return the completed runs of a kind on a data set, newest first; of no store, none.
+
+        Those that wait in the outbox are among them. While the store is away the rest is what was
+        last seen of it.
+
+        Raises
+        ------
+        AwayError
+            If it is away and was never asked for these.
+        """
+        waiting = self._waiting(data_set, kind)  # first: it may be delivered a moment later
+        known = self._listed(data_set, kind)
+        delivered = {run.delivery for run in known}
+        waiting = [run for run in waiting if run.delivery not in delivered]
+        return sorted([*waiting, *known], key=lambda run: -run.started) if waiting else known
 
     def artifact(self, run_id: str, path: str) -> bytes:
         """Return a file of a run.
@@ -120,274 +216,182 @@ class TrackingStore:
         ------
         NotFoundError
             If the run has no such file (any more).
+        AwayError
+            If the store is away and the file was never read.
         """
-        place = self.artifact_folder(run_id) / path
-        try:
-            return place.read_bytes()
-        except OSError as error:
-            raise NotFoundError(
-                f"run {run_id[:8]}: its file {path} cannot be read at {place} "
-                f"({error.strerror}); restore it, or make the run again"
-            ) from None
+        if run_id.startswith(WAITING):
+            entry = self._entry(run_id)
+            if entry is not None:
+                return entry.content(path)
+            run_id = self._delivered(run_id)
+        if not self.backend.remote:
+            return self.backend.read(self._run(run_id), path)
+        known = self._copies.artifact(run_id, path)
+        if known is None:
+            run = self._run(run_id)
+            known = self._trying(lambda _: self.backend.read(run, path))
+            self._copies.keep_artifact(run_id, path, known)
+        return known
+
+    def files(self, run_id: str) -> list[str]:
+        """Return the paths of a run's files, sorted; those of registered models are left out."""
+        if run_id.startswith(WAITING):
+            entry = self._entry(run_id)
+            if entry is not None:
+                return sorted(artifact.path for artifact in entry.record.artifacts)
+            run_id = self._delivered(run_id)
+        run = self._run(run_id)
+        found = self._trying(lambda _: self.backend.files(run))
+        return sorted(path for path in found if not path.startswith(MODEL))
 
     def artifact_folder(self, run_id: str) -> Path:
-        """Return where a run's files lie."""
-        return _folder(self._trying(lambda: self.client.get_run(run_id)))
+        """Return where a run's files lie on this machine; StoreError if on a server (`place`)."""
+        if not isinstance(self.backend, LocalFiles):
+            raise StoreError(f"the files of run {run_id[:8]} lie on {self.address.shown}")
+        return self.backend.folder(self._run(run_id))
 
-    def relocate(self) -> int:
-        """Adopt a store that was moved here: point its runs to where it lies now.
+    def place(self, run_id: str) -> str:
+        """Return where people find a run's files: a folder, or the server's page."""
+        if run_id.startswith(WAITING):
+            if self._entry(run_id) is not None:
+                return str(self.outbox.folder / run_id.removeprefix(WAITING))
+            run_id = self._delivered(run_id)
+        return self.backend.place(self._run(run_id))
 
-        A copy of the database is kept beside it.
+    def add_folder(self, run_id: str, folder: Path) -> str:
+        """Copy a model's folder into a run's files, and return its place for the registry."""
+        run = self._run(run_id)
+        return self._trying(lambda _: self.backend.add_folder(run, folder))
 
-        Returns
-        -------
-        int
-            How many places were changed; 0 if the store lies where its runs say.
+    def ask(self, call: Callable[[MlflowClient], T]) -> T:
+        """Let the registry ask MLflow's client for something, once.
 
         Raises
         ------
         StoreError
-            If there is no store, or it is broken.
+            If it cannot be had; AwayError if the store does not answer.
         """
-        old = database.recorded_artifacts(self.database) if self._made else None
-        if old is None or old == self.artifacts:
-            return 0
+        return self._trying(lambda _: call(self.client), attempts=1)
+
+    def look(self) -> str:
+        """Say in one line what is there, making nothing; raise StoreError if it is unfit."""
+        with self._noting():
+            return self.backend.look()
+
+    def relocate(self) -> int:
+        """Adopt a store that was moved here: point its runs to where their files lie now.
+
+        Returns how many places were changed; a copy of a SQLite database is kept beside it. Raises
+        StoreError if the store is broken.
+        """
         self._opened = None
-        return database.relocate(self.database, old, self.artifacts)
+        return self.backend.relocate()
 
-    @property
-    def _made(self) -> bool:
-        return database.exists(self.database)
-
-    def _open(self) -> MlflowClient:
-        from filelock import FileLock, Timeout
-
-        self._check_folder()
+    @contextlib.contextmanager
+    def _noting(self) -> Iterator[None]:
+        """Remember whether the store is away; it is told once."""
         try:
-            with FileLock(self.folder / LOCK_FILE, timeout=LOCK_SECONDS):
-                if self._made:
-                    self._check_place()
-                return self._client()
-        except Timeout:
-            raise StoreError(
-                f"another process has been opening {self.folder} for {LOCK_SECONDS} s; wait for "
-                "it, then run the same command again"
-            ) from None
-        except OSError as error:
-            raise self._unwritable(error) from None
+            yield
+        except AwayError as error:
+            if not self._away:
+                self._say(f"note: {error}")
+            self._away = str(error)
+            self._asked = time.monotonic()
+            raise
+        self._away = ""
+        self._asked = time.monotonic()
 
-    def _check_folder(self) -> None:
-        if set(str(self.folder)) & set("?#%"):
-            raise StoreError(
-                f"the home {self.folder.parent} has one of ? # % in its path, which a tracking "
-                "store's address cannot hold; choose another --home"
-            )
-        try:
-            self.artifacts.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise self._unwritable(error) from None
-        for old in self.folder.glob("[0-9]*/meta.yaml"):
-            raise StoreError(
-                f"{old.parent} is from MLflow's old file store, which MLflow refuses; move the "
-                f"old folders out of {self.folder}"
-            )
+    def _reach(self, seconds: float) -> None:
+        with self._noting():
+            self.backend.reach(seconds)
 
-    def _check_place(self) -> None:
-        recorded = database.recorded_artifacts(self.database)
-        if recorded is not None and recorded != self.artifacts:
-            raise StoreError(
-                f"the tracking store in {self.folder} was moved: its runs lie in "
-                f"{recorded}; move it back, or adopt it here: clarify relocate --home "
-                f"{self.folder.parent}"
-            )
-
-    def _client(self) -> MlflowClient:
-        _quieten()
-        from mlflow import MlflowClient
-        from mlflow.exceptions import MlflowException
-
-        try:
-            if self._made:
-                newest, known = _schema_revisions()
-                database.check_version(self.database, self.uri, newest=newest, known=known)
-            else:
-                self._make()
-            client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
-            client.get_experiment_by_name("clarify")
-        except MlflowException as error:
-            raise self._unusable(error) from None
-        return client
-
-    def _make(self) -> None:
-        """Make a new database under another name, so that a killed process leaves no half one."""
-        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
-        unfinished = self.database.with_suffix(".unfinished")
-        for leftover in self.folder.glob(f"{unfinished.name}*"):
-            leftover.unlink()
-        address = f"sqlite:///{unfinished}"
-        made = SqlAlchemyStore(address, str(self.artifacts))  # type: ignore[no-untyped-call]
-        made.engine.dispose()
-        database.use_write_ahead_log(unfinished)
-        unfinished.replace(self.database)
-
-    def _unwritable(self, error: OSError) -> StoreError:
-        return StoreError(
-            f"the tracking store {self.folder} cannot be written: {error.strerror or error}; free "
-            "space, mend its permissions, or choose another --home"
-        )
-
-    def _unusable(self, error: Exception) -> StoreError:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return StoreError(f"the tracking store {self.database} cannot be used: {first}")
-
-    def _trying(self, call: Callable[[], T]) -> T:
-        """Do what may find the database locked, several times before giving up."""
+    def _trying(self, call: Callable[[int], T], *, attempts: int = ATTEMPTS) -> T:
+        """Do what may meet a lock or a lost connection, several times before giving up."""
+        self._ask_again()
         self.open()
         from mlflow.exceptions import MlflowException
 
-        for attempt in range(ATTEMPTS):
+        for attempt in range(attempts):
             try:
-                return call()
-            except MlflowException as error:
-                if "locked" not in str(error):
-                    raise self._unusable(error) from None
+                return call(attempt)
+            except (MlflowException, OSError) as error:
+                trouble = self.backend.trouble(error)
+                if self.backend.remote:
+                    self._reach(DESCRIPTION_SECONDS)
+                if not self.backend.passing(error):
+                    raise trouble from None
+            if attempt + 1 < attempts:
                 time.sleep(0.5 * 2**attempt)
-            except OSError as error:
-                raise self._unwritable(error) from None
-        raise StoreError(
-            f"the tracking store {self.database} stays locked by another process; end it, then run "
-            "the same command again"
-        )
+        with self._noting():
+            raise trouble
 
-    def _log(self, record: RunRecord) -> str:
-        client = self.client
-        tags = {PREFIX + name: value for name, value in record.tags.items()}
-        run = client.create_run(
-            self._experiment(record.tags["data_set"]), run_name=record.name,
-            tags={**tags, STATUS: "started", "mlflow.user": record.tags["reviewer"],
-                  "mlflow.source.name": "clarify"},
-        )  # fmt: skip
-        run_id = str(run.info.run_id)
-        try:
-            self._fill(run_id, _folder(run), record)
-        except BaseException:
-            # What stopped it is raised below; a second failure must not hide it.
-            with contextlib.suppress(Exception):
-                client.set_terminated(run_id, status="FAILED")
-            raise
-        return run_id
-
-    def _fill(self, run_id: str, folder: Path, record: RunRecord) -> None:
-        from mlflow.entities import Metric, Param
-
-        client = self.client
-        now = int(time.time() * 1000)
-        params = [Param(key, str(value)) for key, value in record.params.items()]
-        metrics = [Metric(key, value, now, 0) for key, value in record.metrics.items()]
-        client.log_batch(run_id, params=params[:BATCH], metrics=metrics[: PAGE - BATCH])
-        for start in range(BATCH, len(params), BATCH):
-            client.log_batch(run_id, params=params[start : start + BATCH])
-        for start in range(PAGE - BATCH, len(metrics), PAGE):
-            client.log_batch(run_id, metrics=metrics[start : start + PAGE])
-        _write(folder, record.artifacts)
-        self._log_dataset(run_id, record)
-        client.set_tag(run_id, STATUS, "completed")
-        client.set_terminated(run_id)
-
-    def _log_dataset(self, run_id: str, record: RunRecord) -> None:
-        from mlflow.data.code_dataset_source import CodeDatasetSource
-        from mlflow.data.polars_dataset import from_polars
-        from mlflow.entities import DatasetInput, InputTag
-
-        ref = record.dataset
-        # Given a path, MLflow looks for what it could be, and warns that it found several things.
-        source = CodeDatasetSource(tags={"mlflow.source.name": ref.source})
-        found = from_polars(ref.table, source=source, name=ref.name, digest=ref.digest[:12])
-        tag = InputTag(key="mlflow.data.context", value=record.kind)
-        self.client.log_inputs(
-            run_id, [DatasetInput(dataset=found._to_mlflow_entity(), tags=[tag])]
-        )
-
-    def _experiment(self, data_set: str) -> str:
-        from mlflow.exceptions import MlflowException
-
-        name = f"clarify/{data_set}"
-        known = self.client.get_experiment_by_name(name)
-        if known is not None:
-            return str(known.experiment_id)
-        try:
-            place = self.artifacts / data_set
-            return str(self.client.create_experiment(name, artifact_location=str(place)))
-        except MlflowException as error:  # another process was faster
-            known = self.client.get_experiment_by_name(name)
-            if known is None:
-                raise error
-            return str(known.experiment_id)
-
-    def _search(self, data_set: str, kind: str) -> Iterator[Run]:
-        known = self.client.get_experiment_by_name(f"clarify/{data_set}")
-        if known is None:
+    def _ask_again(self) -> None:
+        """Notice in time that a store elsewhere is away; MLflow would wait for longer."""
+        if not self.backend.remote or time.monotonic() - self._asked < ASK_AGAIN_SECONDS:
+            if self._away and self.backend.remote:
+                raise AwayError(self._away)
             return
-        asked = f"tags.`{PREFIX}kind` = '{kind}' AND tags.`{STATUS}` = 'completed'"
-        token: str | None = None
-        while True:
-            page = self.client.search_runs(
-                [known.experiment_id], asked, max_results=PAGE, page_token=token,
-                order_by=["attributes.start_time DESC"],
-            )  # fmt: skip
-            for run in page:
-                yield Run(
-                    id=run.info.run_id,
-                    kind=kind,
-                    name=run.info.run_name or "",
-                    params=run.data.params,
-                    metrics=run.data.metrics,
-                    tags={name: run.data.tags.get(PREFIX + name, "") for name in TAGS},
-                    started=run.info.start_time,
+        if self._opened is not None:
+            self._reach(DESCRIPTION_SECONDS)
+
+    def _deliver(self, delivery: str) -> bool:
+        """Deliver one entry, under the lock; whether it arrived."""
+        try:
+            entry = self.outbox.read(delivery)
+        except DamagedError:
+            self.outbox.set_aside(delivery)
+            return False
+        if entry is None or entry.store != self.meant_for:
+            return False
+        with contextlib.suppress(StoreError):
+            self._trying(
+                lambda _: write_once(
+                    self.client, self.backend, entry.record, delivery, at=entry.at, first=False
                 )
-            token = page.token
-            if not token:
-                return
+            )
+            self.outbox.remove(delivery)
+            return True
+        self.backend.reach(DELIVERY_SECONDS)  # away: the others would only wait as long
+        return False
 
+    def _listed(self, data_set: str, kind: str) -> list[Run]:
+        if self._opened is None and not self.backend.made():
+            return []
+        try:
+            found = self._trying(lambda _: list(search(self.client, data_set, kind)))
+        except AwayError:
+            seen = self._copies.runs(data_set, kind) if self.backend.remote else None
+            if seen is None:
+                raise
+            return seen
+        if self.backend.remote:
+            self._copies.keep_runs(data_set, kind, found)
+        return found
 
-def _folder(run: mlflow.entities.Run) -> Path:
-    return Path(str(run.info.artifact_uri).removeprefix("file://"))
+    def _waiting(self, data_set: str, kind: str) -> list[Run]:
+        return [
+            entry.as_run()
+            for entry in self.outbox.waiting()
+            if entry.store == self.meant_for
+            and entry.record.kind == kind
+            and entry.record.tags["data_set"] == data_set
+        ]
 
+    def _entry(self, run_id: str) -> Entry | None:
+        with contextlib.suppress(DamagedError):
+            return self.outbox.read(run_id.removeprefix(WAITING))
+        return None
 
-def _write(folder: Path, artifacts: tuple[Artifact, ...]) -> None:
-    """Write a run's files where they belong.
+    def _delivered(self, run_id: str) -> str:
+        """Return the run that a record became that waited."""
+        delivery = run_id.removeprefix(WAITING)
+        found = self._trying(lambda _: completed(self.client, delivery)) if delivery else None
+        if found is None:
+            raise NotFoundError(
+                f"run {run_id}: it neither waits in {self.outbox.folder} nor was delivered; see "
+                "clarify doctor"
+            )
+        return found
 
-    MLflow's own call copies them a second time, and remembers a run's place by its id for as long
-    as the process lives: in a store that was copied or moved it would write to the old place.
-    """
-    for artifact in artifacts:
-        place = folder / artifact.path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(artifact.content)
-
-
-def _schema_revisions() -> tuple[str, frozenset[str]]:
-    """Return the newest schema revision of the installed MLflow, and all that it knows."""
-    import mlflow
-    from alembic.script import ScriptDirectory
-
-    folder = Path(mlflow.__file__).parent / "store" / "db_migrations"
-    scripts = ScriptDirectory(str(folder))
-    known = frozenset(each.revision for each in scripts.walk_revisions())
-    return str(scripts.get_current_head()), known
-
-
-def _quieten() -> None:
-    """Keep MLflow's chatter off stderr, and its telemetry off the network.
-
-    Its errors are not lost: each is raised as well, and becomes a StoreError.
-    """
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_DISABLE_AGENT_HINT", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "CRITICAL")
-    import mlflow  # noqa: F401 - sets its loggers up, so the levels come after it
-
-    logging.getLogger("mlflow").setLevel(logging.CRITICAL)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    def _run(self, run_id: str) -> mlflow.entities.Run:
+        return self._trying(lambda _: self.client.get_run(run_id))

@@ -7,21 +7,25 @@ Every run carries the same tags (`TAGS`), and metrics have the same keys whateve
 from __future__ import annotations
 
 import dataclasses
-import io
-import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import polars as pl
 
-from clarify.errors import InputError, StoreError, shown
+from clarify.errors import InputError, shown
+from clarify.track.artifacts import (
+    Artifact,
+    arrays_artifact,
+    html_artifact,
+    json_artifact,
+    parquet_artifact,
+    png_artifact,
+)
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from PIL.Image import Image
-    from plotly.graph_objects import Figure
 
     from clarify.method.descriptions import Description
     from clarify.method.error_score import Evidence
@@ -30,26 +34,19 @@ if TYPE_CHECKING:
 
 __all__ = [
     "TAGS",
-    "Artifact",
     "DatasetRef",
     "Kind",
     "RunContext",
     "RunRecord",
-    "arrays_artifact",
     "description_record",
-    "html_artifact",
-    "json_artifact",
     "metric_keys",
     "model_record",
-    "parquet_artifact",
-    "png_artifact",
-    "read_arrays",
 ]
 
 Kind = Literal["base", "description", "retraining"]
 TAGS = (
-    "class", "code_version", "data_set", "encoder", "kept", "kind", "manifest", "oracle",
-    "parent", "phrase", "reviewer",
+    "backbone", "class", "code_version", "data_set", "encoder", "kept", "kind", "manifest",
+    "oracle", "original", "parent", "phrase", "reviewer",
 )  # fmt: skip
 """Tags of every run, each logged as ``clarify.<name>``; empty where a kind has no such thing."""
 
@@ -57,14 +54,6 @@ LONGEST_PARAM, LONGEST_TAG = 6000, 8000
 """What MLflow cuts off with no more than a warning."""
 
 WHOLE_TEXTS = "whole_texts.json"
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Artifact:
-    """One file of a run: its path in the run's folder, and its bytes."""
-
-    path: str
-    content: bytes
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,59 +126,6 @@ class RunRecord:
             object.__setattr__(self, "artifacts", artifacts)
 
 
-def json_artifact(path: str, value: object) -> Artifact:
-    """Return a value as readable JSON."""
-    text = json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)
-    return Artifact(path=path, content=(text + "\n").encode())
-
-
-def parquet_artifact(path: str, table: pl.DataFrame) -> Artifact:
-    """Return a table as Parquet."""
-    content = io.BytesIO()
-    table.write_parquet(content)
-    return Artifact(path=path, content=content.getvalue())
-
-
-def html_artifact(path: str, figure: Figure) -> Artifact:
-    """Return a plotly figure as a page that opens offline: its script is inside."""
-    page = figure.to_html(include_plotlyjs=True, full_html=True)
-    return Artifact(path=path, content=page.encode())
-
-
-def png_artifact(path: str, image: Image) -> Artifact:
-    """Return a picture as PNG."""
-    content = io.BytesIO()
-    image.save(content, "PNG", compress_level=1)
-    return Artifact(path=path, content=content.getvalue())
-
-
-def arrays_artifact(path: str, arrays: Mapping[str, NDArray[Any]]) -> Artifact:
-    """Return named arrays as safetensors."""
-    from safetensors.numpy import save
-
-    return Artifact(
-        path=path, content=save({k: np.ascontiguousarray(v) for k, v in arrays.items()})
-    )
-
-
-def read_arrays(content: bytes) -> dict[str, NDArray[Any]]:
-    """Read what `arrays_artifact` wrote.
-
-    Raises
-    ------
-    StoreError
-        If it is damaged.
-    """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
-    try:
-        found: dict[str, NDArray[Any]] = load(content)
-    except SafetensorError as error:
-        raise StoreError(f"a run's weights are damaged: {error}; train it again") from None
-    return found
-
-
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class RunContext:
     """What every record of a project shares.
@@ -197,14 +133,18 @@ class RunContext:
     Parameters
     ----------
     dataset : DatasetRef
-    encoder : mapping
-        The encoder's identity as plain values, `encoder_digest` its digest.
+    encoder, backbone : mapping
+        The identities of what embeds phrases, and of what a head stands on, as plain values.
+    encoder_digest, backbone_digest : str
+        Of the encoder with its template; of what the backbone makes of images.
     reviewer, code_version : str
     """
 
     dataset: DatasetRef
     encoder: Mapping[str, object]
     encoder_digest: str
+    backbone: Mapping[str, object]
+    backbone_digest: str
     reviewer: str
     code_version: str
 
@@ -218,6 +158,7 @@ class RunContext:
             "data_set": self.dataset.name,
             "manifest": self.dataset.digest,
             "encoder": self.encoder_digest,
+            "backbone": self.backbone_digest,
             "reviewer": self.reviewer,
             "code_version": self.code_version,
             **own,
@@ -248,7 +189,7 @@ def model_record(
     kind: Literal["base", "retraining"],
     *,
     name: str,
-    head: Head,
+    head: Head | None,
     params: Mapping[str, str | float | int],
     evaluations: Mapping[str, Evaluation],
     described: Mapping[str, Evaluation],
@@ -278,6 +219,8 @@ def model_record(
     merged : sequence of str
     gate : mapping or None
         What the gate needs to judge the model later.
+    head : Head or None
+        None where only its predictions are known.
     """
     metrics: dict[str, float] = {}
     for split, found in evaluations.items():
@@ -286,10 +229,10 @@ def model_record(
         if worst is not None:
             metrics[f"{split}/described_worst_group_accuracy"] = worst
     artifacts = [
-        arrays_artifact("head.safetensors", head.to_arrays()),
         parquet_artifact("predictions.parquet", predictions),
         parquet_artifact("groups.parquet", _group_table(evaluations, described)),
         json_artifact("encoder.json", dict(context.encoder)),
+        json_artifact("backbone.json", dict(context.backbone)),
         json_artifact(
             "training.json",
             {
@@ -300,6 +243,8 @@ def model_record(
         ),
         json_artifact("descriptions.json", [each.to_dict() for each in descriptions]),
     ]
+    if head is not None:
+        artifacts.append(arrays_artifact("head.safetensors", head.to_arrays()))
     if gate is not None:
         artifacts.append(json_artifact("gate.json", gate))
     return RunRecord(

@@ -77,11 +77,11 @@ def compare(project: Project, *, split: str) -> tuple[Compared, ...]:
             f"data set {project.manifest.name}: its models have no figures on split {split!r}; "
             f"its splits are {', '.join(project.manifest.splits)}"
         )
-    groups = _groups(project, before)
     rows = [_compared(base, split, {})]
     for run in reversed(retrained):
-        after = before.select("id").join(_predictions(project, run, split), on="id", how="left")
-        rows.append(_compared(run, split, _gains(before, after, groups)))
+        now = _predictions(project, run, split).select("id", now="right")
+        both = before.join(now, on="id", how="inner", maintain_order="left")
+        rows.append(_compared(run, split, _gains(both, _groups(project, both))))
     return tuple(rows)
 
 
@@ -98,10 +98,8 @@ def _groups(project: Project, predictions: pl.DataFrame) -> AnnotatedGroups | No
     return annotated_groups_of(manifest, labels, values)
 
 
-def _gains(
-    before: pl.DataFrame, after: pl.DataFrame, groups: AnnotatedGroups | None
-) -> dict[str, Interval]:
-    base, now = before["right"].to_numpy(), after["right"].to_numpy()
+def _gains(both: pl.DataFrame, groups: AnnotatedGroups | None) -> dict[str, Interval]:
+    base, now = both["right"].to_numpy(), both["now"].to_numpy()
     found = {"average": paired_difference(base, now, what="average", seed=0)}
     if groups is not None:
         found["worst_group"] = paired_difference(base, now, groups, what="worst_group", seed=0)

@@ -10,8 +10,9 @@ import polars as pl
 
 from clarify.data.manifest import write_manifest
 from clarify.demo.datasets import DATASETS, write_images
+from clarify.workflow.failures import diagnose, failures_of
 from clarify.workflow.models import retrain, retrain_oracle, train
-from clarify.workflow.phrases import ClassDiagnosis, ScoredPhrase, diagnose, score_phrase
+from clarify.workflow.phrases import ScoredPhrase, score_phrase
 from clarify.workflow.project import embed, split_data
 from clarify.workflow.promote import Promotion, judge, promote
 
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from clarify.demo.datasets import DemoDataset
     from clarify.embed.extract import Progress
     from clarify.track.promotion import Verdict
-    from clarify.workflow.project import Project, SplitData
-    from clarify.workflow.runs import Model
+    from clarify.workflow.failures import ClassDiagnosis, Failures
+    from clarify.workflow.project import Project
     from clarify.workflow.trained import Trained
 
 __all__ = ["DATA_SET", "PHRASES", "WRONG_PHRASE", "Story", "run_demo", "write_demo_data"]
@@ -53,9 +54,9 @@ class Story:
     promotion : Promotion
         The gate on the retrained model, and its version.
     pictures : str
-        Folder with the grids of the first kept phrase.
+        Folder, or page, with the grids of the first kept phrase.
     store : str
-        Where the runs are: the tracking URI.
+        Where the runs are: the tracking URI without its password.
     seconds : float
     """
 
@@ -146,14 +147,14 @@ def run_demo(
         write_demo_data(home, DATASETS["sprites"], seed=0, workers=workers)
     project = open_project(name)
     with bar("embedding the images") as move:
-        embed(project, workers=workers, progress=move)
+        embed(project, project.encoder, workers=workers, progress=move)
     say("training the base model")
     base = train(project)
-    data = split_data(project, "validation")
-    classes = diagnose(project, base.model, data)
+    failures = failures_of(base.model, split_data(project, "validation"))
+    classes = diagnose(project, failures)
     say(f"trying phrases: {WRONG_PHRASE}, {', '.join(PHRASES.values())}")
-    wrong = _try(project, base.model, data, dict.fromkeys(PHRASES, WRONG_PHRASE), keep=False)
-    kept = _try(project, base.model, data, PHRASES, keep=True)
+    wrong = _try(project, failures, dict.fromkeys(PHRASES, WRONG_PHRASE), keep=False)
+    kept = _try(project, failures, PHRASES, keep=True)
     say("retraining: with the phrases, with the wrong phrase, with the true groups")
     retrained = retrain(project, base.model, [each.description for each in kept])
     misled = retrain(project, base.model, [each.description for each in wrong])
@@ -169,8 +170,8 @@ def run_demo(
         oracle=oracle,
         promotion=promotion,
         wrong_verdict=judge(project, misled.model.run_id),
-        pictures=str(project.tracking.artifact_folder(kept[0].run_id)),
-        store=project.tracking.uri,
+        pictures=project.tracking.place(kept[0].run_id),
+        store=project.tracking.address.shown,
         seconds=time.monotonic() - started,
     )
 
@@ -210,9 +211,9 @@ def write_demo_data(home: Path, dataset: DemoDataset, *, seed: int, workers: int
 
 
 def _try(
-    project: Project, model: Model, data: SplitData, phrases: dict[str, str], *, keep: bool
+    project: Project, failures: Failures, phrases: dict[str, str], *, keep: bool
 ) -> tuple[ScoredPhrase, ...]:
     return tuple(
-        score_phrase(project, model, data, class_name, phrase, keep=keep)
+        score_phrase(project, failures, class_name, phrase, keep=keep)
         for class_name, phrase in phrases.items()
     )

@@ -29,6 +29,8 @@ from clarify.workflow.trained import REPORTED, HalfResult, Trained, recorded
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from numpy.typing import NDArray
+
     from clarify.method.descriptions import Description
     from clarify.method.groups import AnnotatedGroups
     from clarify.method.head import Head
@@ -195,14 +197,17 @@ def _retrained(
         merged=getattr(groups["train"], "merged", ()),
         halves=_half_results(
             {
-                "base": base.head,
-                "now": head,
-                "control": _control(project, splits, rule, groups["validation"]),
+                "base": base.predict(validation),
+                "now": head.predict(validation.features),
+                "control": _control(project, splits, rule, groups["validation"]).predict(
+                    validation.features
+                ),
             },
             validation,
             groups["validation"],
         ),
         oracle=objective.uses_annotations or rule.oracle,
+        another_model=base.head is None,
     )
     described = {
         name: evaluate(
@@ -221,9 +226,11 @@ def _retrained(
 
 
 def _half_results(
-    heads: Mapping[str, Head], data: SplitData, groups: DescribedGroups | AnnotatedGroups
+    predicted: Mapping[str, NDArray[np.int64]],
+    data: SplitData,
+    groups: DescribedGroups | AnnotatedGroups,
 ) -> tuple[HalfResult, ...]:
-    right = {name: head.predict(data.features) == data.labels for name, head in heads.items()}
+    right = {name: found == data.labels for name, found in predicted.items()}
     return tuple(
         HalfResult(
             name=name,

@@ -1,8 +1,9 @@
-"""Diagnose a model's classes; try a phrase on one; keep it as a description."""
+"""Try a phrase on a class that a model fails on; record it; keep it as a description."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 from datetime import UTC, datetime
@@ -29,48 +30,55 @@ if TYPE_CHECKING:
 
     from clarify.method.phrases import Phrase
     from clarify.track.mlflow import Run
+    from clarify.workflow.failures import Failures
     from clarify.workflow.project import Project, SplitData
     from clarify.workflow.runs import Model
 
 __all__ = [
-    "ClassDiagnosis",
     "ScoredPhrase",
+    "TriedPhrase",
     "description_scores",
-    "diagnose",
     "kept_descriptions",
+    "phrases_tried",
+    "record_phrase",
     "score_phrase",
+    "try_phrase",
 ]
 
 GRID_IMAGES = 70
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ClassDiagnosis:
-    """How a model does on one class of the validation split.
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TriedPhrase:
+    """A phrase tried on the images of a class, N of them.
 
     Parameters
     ----------
-    class_name : str
-    accuracy : Accuracy
-    confused_with : str or None
-        The most frequent wrong prediction, and in `confused_count` how often.
+    description : Description
+        The phrase with its cut.
+    evidence : Evidence
+        Score, p-value corrected for tries, interval, held-out score.
+    unknown_words : tuple of str
+        Words that the encoder was never taught; empty when it has an open vocabulary.
+    rows : (N,) int64
+        The images' rows in the split.
+    scores : (N,) float64
+        The phrase's score of each.
+    right : (N,) bool
+        Which of them the model gets right.
     """
 
-    class_name: str
-    accuracy: Accuracy
-    confused_with: str | None
-    confused_count: int
+    description: Description
+    evidence: Evidence
+    unknown_words: tuple[str, ...]
+    rows: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    right: NDArray[np.bool_]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as plain values."""
-        return {
-            "class": self.class_name,
-            "images": self.accuracy.count,
-            "right": self.accuracy.correct,
-            "accuracy": self.accuracy.value,
-            "confused_with": self.confused_with,
-            "confused_count": self.confused_count,
-        }
+    @property
+    def with_half(self) -> NDArray[np.bool_]:
+        """Return which of the images have what the phrase says, shape (N,)."""
+        return self.description.with_half(self.scores)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,71 +125,45 @@ class ScoredPhrase:
         }
 
 
-def diagnose(project: Project, model: Model, data: SplitData) -> tuple[ClassDiagnosis, ...]:
-    """Return accuracy and most frequent confusion of each class, worst class first."""
-    classes = project.manifest.classes
-    predicted = model.head.predict(data.features)
-    found = []
-    for index, name in enumerate(classes):
-        of_class = predicted[data.labels == index]
-        counts = np.bincount(of_class, minlength=len(classes))
-        right = int(counts[index])
-        counts[index] = 0
-        other = int(counts.argmax())
-        found.append(
-            ClassDiagnosis(
-                class_name=name,
-                accuracy=Accuracy(count=len(of_class), correct=right),
-                confused_with=classes[other] if counts[other] else None,
-                confused_count=int(counts[other]),
-            )
-        )
-    return tuple(sorted(found, key=lambda each: each.accuracy.value or 0.0))
-
-
 def description_scores(
     project: Project,
     phrase: Phrase,
-    features: NDArray[np.float32],
+    image_embeddings: NDArray[np.float32],
     calibrations: Mapping[str, Calibration],
 ) -> NDArray[np.float64]:
     """Return the phrase's score of every image, shape (N,); see `phrase_scores`."""
     embeddings = project.encoder.encode_phrases(phrase.atoms)
     by_atom = {
-        atom: similarities_to(features, embedding)
+        atom: similarities_to(image_embeddings, embedding)
         for atom, embedding in zip(phrase.atoms, embeddings, strict=True)
     }
     return phrase_scores(phrase, by_atom, calibrations)
 
 
-def score_phrase(
+def try_phrase(
     project: Project,
-    model: Model,
-    data: SplitData,
+    failures: Failures,
     class_name: str,
     text: str,
     *,
+    n_tried: int,
     threshold: float | None = None,
-    keep: bool = False,
-    note: str = "",
     seed: int = 0,
-) -> ScoredPhrase:
-    """Try a phrase on the model's right and wrong images of a class, and record it.
+) -> TriedPhrase:
+    """Try a phrase on the model's right and wrong images of a class; nothing is recorded.
 
     Parameters
     ----------
-    project, model, data
-        The data set, the model whose failures are described, its validation split.
+    project, failures
+        The data set, and what the model gets wrong on its validation split.
     class_name : str
         The class whose images are split.
     text : str
         The phrase; ``AND``, ``OR``, ``NOT`` and parentheses join simple ones.
+    n_tried : int
+        Phrases looked at on the class so far, this one included; at least 1.
     threshold : float or None
         A cut chosen by hand; None takes the best one.
-    keep : bool
-        Whether the description is kept for retraining.
-    note : str
-        Anything the reviewer wants to remember.
     seed : int
         For the bootstrap and the held-out halves.
 
@@ -191,17 +173,12 @@ def score_phrase(
         Where phrase, class or threshold are not legal, or the class has only right or only wrong
         images.
     """
-    if len(note) > 2000:
-        raise InputError(f"the note has {len(note)} characters; legal is at most 2000")
-    phrase = parse_phrase(text)
-    label = project.manifest.class_index(class_name)
+    phrase, data = parse_phrase(text), failures.data
+    rows = data.of_class(project.manifest.class_index(class_name))
     calibrations = _calibrations(project, phrase, data)
-    scores = description_scores(project, phrase, data.features, calibrations)
-    rows = data.of_class(label)
-    right = model.head.predict(data.features[rows]) == label
-    of_class = scores[rows]
-    tried = _phrases_tried(project, model, class_name) | {phrase.text}
-    found = evidence(of_class[right], of_class[~right], n_tried=len(tried), seed=seed)
+    scores = description_scores(project, phrase, data.embeddings[rows], calibrations)
+    right = failures.right[rows]
+    found = evidence(scores[right], scores[~right], n_tried=n_tried, seed=seed)
     description = Description(
         data_set=project.manifest.name,
         class_name=class_name,
@@ -209,42 +186,101 @@ def score_phrase(
         template=project.encoder.identity.template,
         encoder=project.encoder.identity.digest,
         calibrations=calibrations,
-        threshold=_cut(found.score, threshold, of_class),
+        threshold=_cut(found.score, threshold, scores),
         wrong_is_above=found.score.wrong_is_above,
         author=project.reviewer,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        note=note,
     )
-    with_half = description.with_half(of_class)
-    halves = halves_accuracy(right, with_half)
-    scored = ScoredPhrase(
-        run_id="",
+    return TriedPhrase(
         description=description,
         evidence=found,
         unknown_words=project.encoder.unknown_words(" ".join(phrase.atoms)),
+        rows=rows,
+        scores=scores,
+        right=right,
+    )
+
+
+def record_phrase(
+    project: Project,
+    failures: Failures,
+    tried: TriedPhrase,
+    *,
+    keep: bool,
+    note: str = "",
+    seed: int = 0,
+) -> ScoredPhrase:
+    """Record a phrase that was tried.
+
+    Parameters
+    ----------
+    tried : TriedPhrase
+    keep : bool
+        Whether the description is kept for retraining.
+    note : str
+        Anything the reviewer wants to remember.
+    seed : int
+        Which images the pictures show.
+
+    Raises
+    ------
+    InputError
+        For a note of more than 2,000 characters.
+    """
+    if len(note) > 2000:
+        raise InputError(f"the note has {len(note)} characters; legal is at most 2000")
+    data, rows, having = failures.data, tried.rows, tried.with_half
+    halves = halves_accuracy(tried.right, having)
+    scored = ScoredPhrase(
+        run_id="",
+        description=dataclasses.replace(tried.description, note=note),
+        evidence=tried.evidence,
+        unknown_words=tried.unknown_words,
         with_phrase=halves.with_phrase,
         without_phrase=halves.without_phrase,
         kept=keep,
     )
     record = description_record(
-        run_context(project, data),
-        description=description,
-        evidence=found,
+        run_context(project, data.name),
+        description=scored.description,
+        evidence=scored.evidence,
         with_phrase=scored.with_phrase,
         without_phrase=scored.without_phrase,
         unknown_words=scored.unknown_words,
         similarities=pl.DataFrame(
-            {"id": data.ids[rows], "similarity": of_class, "right": right,
-             "with_phrase": with_half}
+            {"id": data.ids[rows], "similarity": tried.scores, "right": tried.right,
+             "with_phrase": having}
         ),
         pictures={
-            "with": _grid(data, rows[with_half], right[with_half], seed),
-            "without": _grid(data, rows[~with_half], right[~with_half], seed),
+            "with": _grid(project, data, rows[having], tried.right[having], seed),
+            "without": _grid(project, data, rows[~having], tried.right[~having], seed),
         },
-        parent=model.run_id,
+        parent=failures.model.run_id,
         kept=keep,
     )  # fmt: skip
     return dataclasses.replace(scored, run_id=project.tracking.log(record))
+
+
+def score_phrase(
+    project: Project,
+    failures: Failures,
+    class_name: str,
+    text: str,
+    *,
+    threshold: float | None = None,
+    keep: bool = False,
+    note: str = "",
+) -> ScoredPhrase:
+    """Try a phrase on a class and record it, corrected for the phrases tried before.
+
+    Raises
+    ------
+    PhraseError, NotFoundError, NoScoreError, InputError
+        As `try_phrase` and `record_phrase`.
+    """
+    known = phrases_tried(project, failures.model, class_name) | {parse_phrase(text).text}
+    tried = try_phrase(project, failures, class_name, text, n_tried=len(known), threshold=threshold)
+    return record_phrase(project, failures, tried, keep=keep, note=note)
 
 
 def kept_descriptions(
@@ -296,16 +332,23 @@ def halves_of(
     found: dict[str, list[tuple[str, NDArray[np.bool_]]]] = {}
     for each in descriptions:
         phrase = parse_phrase(each.phrase)
-        scores = description_scores(project, phrase, data.features, each.calibrations)
+        scores = description_scores(project, phrase, data.embeddings, each.calibrations)
         found.setdefault(each.class_name, []).append((each.phrase, each.with_half(scores)))
     return found
 
 
-def _grid(data: SplitData, rows: NDArray[np.int64], right: NDArray[np.bool_], seed: int) -> Image:
+def _grid(
+    project: Project,
+    data: SplitData,
+    rows: NDArray[np.int64],
+    right: NDArray[np.bool_],
+    seed: int,
+) -> Image:
     """Draw a seeded sample of one half, in the order of the split."""
     order = np.random.default_rng(seed).permutation(len(rows))[:GRID_IMAGES]
     order.sort()
-    return grid([data.paths[row] for row in rows[order]], (~right[order]).tolist())
+    read = functools.partial(project.thumbnails.image, inside=project.manifest.root)
+    return grid([data.paths[row] for row in rows[order]], (~right[order]).tolist(), read=read)
 
 
 def _value(run: Run) -> float:
@@ -317,7 +360,8 @@ def _described(project: Project, model: Model) -> list[Run]:
     return [run for run in runs if run.tags["parent"] == model.run_id]
 
 
-def _phrases_tried(project: Project, model: Model, class_name: str) -> set[str]:
+def phrases_tried(project: Project, model: Model, class_name: str) -> set[str]:
+    """Return the phrases that were recorded for a class of a model, kept or not."""
     return {
         run.tags["phrase"] for run in _described(project, model) if run.tags["class"] == class_name
     }
@@ -328,7 +372,7 @@ def _calibrations(project: Project, phrase: Phrase, data: SplitData) -> dict[str
         return {}
     embeddings = project.encoder.encode_phrases(phrase.atoms)
     return {
-        atom: calibrate(similarities_to(data.features, embedding))
+        atom: calibrate(similarities_to(data.embeddings, embedding))
         for atom, embedding in zip(phrase.atoms, embeddings, strict=True)
     }
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from clarify.data.manifest import Manifest
-    from clarify.embed.encoders import Encoder
+    from clarify.data.thumbnails import Thumbnails
+    from clarify.embed.encoders import Encoder, ImageEncoder
     from clarify.embed.extract import Progress
     from clarify.embed.store import Features, FeatureStore
     from clarify.method.groups import AnnotatedGroups
@@ -37,11 +38,15 @@ class Project:
     manifest : Manifest
         The data set.
     encoder : Encoder
-        Embeds its images, and the phrases.
+        Embeds its images and the phrases in one space, in which they are compared.
+    backbone : ImageEncoder
+        Embeds its images for the heads; the encoder itself unless another was chosen.
     store : FeatureStore
         Features on disk.
     tracking : TrackingStore
         Where every run is kept.
+    thumbnails : Thumbnails
+        Small pictures of its images.
     reviewer : str
         Who is at work; goes into every record.
     """
@@ -49,9 +54,16 @@ class Project:
     home: Path
     manifest: Manifest
     encoder: Encoder
+    backbone: ImageEncoder
     store: FeatureStore
     tracking: TrackingStore
+    thumbnails: Thumbnails
     reviewer: str
+
+    @property
+    def encoders(self) -> tuple[ImageEncoder, ...]:
+        """Return whose features are needed: the encoder first, the backbone last, each once."""
+        return (self.encoder,) if self.backbone is self.encoder else (self.encoder, self.backbone)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +75,11 @@ class SplitData:
     name : str
         The split.
     features : (N, D) float32, rows of unit length
+        By the backbone: what heads take.
+    embeddings : (N, E) float32, rows of unit length
+        By the encoder: what phrases are compared with.
     labels : (N,) int64, indices into the manifest's classes
+    table_rows : (N,) int64, where they stand in the manifest's table
     ids : (N,) str
     paths : tuple of N absolute paths
     attributes : mapping of attribute name to (N,) str
@@ -71,7 +87,9 @@ class SplitData:
 
     name: str
     features: NDArray[np.float32]
+    embeddings: NDArray[np.float32]
     labels: NDArray[np.int64]
+    table_rows: NDArray[np.int64]
     ids: NDArray[np.str_]
     paths: tuple[Path, ...]
     attributes: dict[str, NDArray[np.str_]]
@@ -81,26 +99,26 @@ class SplitData:
         return np.flatnonzero(self.labels == class_index)
 
 
-def open_features(project: Project) -> Features:
-    """Return the features of the project's data set and encoder.
+def open_features(project: Project, encoder: ImageEncoder) -> Features:
+    """Return the features of the project's data set by one of its encoders.
 
     Raises
     ------
     NotFoundError
         If they were never extracted with this manifest and this encoder.
     """
-    found = project.store.open(project.manifest, project.encoder.identity)
+    found = project.store.open(project.manifest, encoder.identity)
     if found is None:
         name = project.manifest.name
         raise NotFoundError(
             f"data set {name}: no features of manifest {project.manifest.digest[:12]} by encoder "
-            f"{project.encoder.name} in {project.home / 'features'}; run: clarify embed {name}"
+            f"{encoder.name} in {project.home / 'features'}; run: clarify embed {name}"
         )
     return found
 
 
 def split_data(project: Project, split: str) -> SplitData:
-    """Read one split: features, labels, ids, paths, attributes of its readable images.
+    """Read one split: features, embeddings, labels, ids, paths, attributes of readable images.
 
     Raises
     ------
@@ -111,13 +129,10 @@ def split_data(project: Project, split: str) -> SplitData:
     FeatureError
         If a feature is not finite.
     """
-    from clarify.method.similarity import normalised
-
     manifest = project.manifest
-    features = open_features(project)
     rows = manifest.row_numbers(split)
-    readable = features.valid[rows]
-    kept = rows[readable]
+    opened = [open_features(project, encoder) for encoder in project.encoders]
+    readable = np.logical_and.reduce([found.valid[rows] for found in opened])
     labels = manifest.labels(split)[readable]
     counts = np.bincount(labels, minlength=len(manifest.classes))
     if (counts == 0).any():
@@ -126,20 +141,16 @@ def split_data(project: Project, split: str) -> SplitData:
             f"data set {manifest.name}, split {split}: class {missing!r} has no readable image; "
             "each class needs at least one in every split: mend the manifest's table"
         )
-    values = features.take(kept)
-    bad = ~np.isfinite(values).all(axis=1)
     ids = manifest.ids(split)[readable]
-    if bad.any():
-        raise FeatureError(
-            f"data set {manifest.name}, split {split}, image {ids[int(np.argmax(bad))]!r}: its "
-            f"features are not finite ({int(bad.sum())} such images); remove the folder "
-            f"{features.folder} and run: clarify embed {manifest.name}"
-        )
+    where = f"data set {manifest.name}, split {split}"
+    unit = [_unit(found, rows[readable], ids, where) for found in opened]
     paths = manifest.paths(split)
     return SplitData(
         name=split,
-        features=normalised(values),
+        features=unit[-1],
+        embeddings=unit[0],
         labels=labels,
+        table_rows=rows[readable],
         ids=ids,
         paths=tuple(paths[index] for index in np.flatnonzero(readable)),
         attributes={
@@ -148,8 +159,24 @@ def split_data(project: Project, split: str) -> SplitData:
     )
 
 
-def run_context(project: Project, data: SplitData) -> RunContext:
-    """Return what every record of the project shares; `data` is what the run looked at."""
+def _unit(
+    features: Features, rows: NDArray[np.int64], ids: NDArray[np.str_], where: str
+) -> NDArray[np.float32]:
+    """Read some rows, of unit length; `where` begins the message about one that is not finite."""
+    from clarify.method.similarity import normalised
+
+    values = features.take(rows)
+    bad = ~np.isfinite(values).all(axis=1)
+    if bad.any():
+        raise FeatureError(
+            f"{where}, image {ids[int(np.argmax(bad))]!r}: its features are not finite "
+            f"({int(bad.sum())} such images); remove the folder {features.folder} and embed again"
+        )
+    return normalised(values)
+
+
+def run_context(project: Project, split: str) -> RunContext:
+    """Return what every record of the project shares; `split` is what the run looked at."""
     import clarify
     from clarify.track.records import DatasetRef, RunContext
 
@@ -159,10 +186,12 @@ def run_context(project: Project, data: SplitData) -> RunContext:
             name=manifest.name,
             digest=manifest.digest,
             source=str(manifest.root),
-            table=manifest.rows(data.name),
+            table=manifest.rows(split),
         ),
         encoder=identity.to_dict(),
         encoder_digest=identity.digest,
+        backbone=project.backbone.identity.to_dict(),
+        backbone_digest=project.backbone.identity.image_digest,
         reviewer=project.reviewer,
         code_version=clarify.__version__,
     )
@@ -187,19 +216,15 @@ def annotated_groups_of(
 
 def embed(
     project: Project,
+    encoder: ImageEncoder,
     *,
     workers: int,
     dtype: str = "float16",
     progress: Callable[[Progress], None] | None = None,
 ) -> Features:
-    """Extract the features of the data set's images that have none yet; see `extract`."""
+    """Extract an encoder's features of the images that have none yet; see `extract`."""
     from clarify.embed.extract import extract
 
     return extract(
-        project.manifest,
-        project.encoder,
-        project.store,
-        workers=workers,
-        dtype=dtype,
-        progress=progress,
+        project.manifest, encoder, project.store, workers=workers, dtype=dtype, progress=progress
     )

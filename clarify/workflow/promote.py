@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +12,10 @@ from clarify.track.promotion import Gate, GateHalf, Verdict
 from clarify.workflow.runs import find_run, open_model
 
 if TYPE_CHECKING:
+    from clarify.track.model_folder import ModelEncoder
     from clarify.workflow.project import Project
 
-__all__ = ["Promotion", "judge", "promote"]
+__all__ = ["Promotion", "judge", "model_name", "promote"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,29 +71,49 @@ def judge(project: Project, run: str | None, *, gate: Gate | None = None) -> Ver
     )
 
 
+def model_name(project: Project) -> str:
+    """Return the name that the data set's models have in the registry."""
+    return project.manifest.name.replace(".", "-")
+
+
 def promote(
-    project: Project, run: str | None, *, note: str = "", gate: Gate | None = None
+    project: Project,
+    run: str | None,
+    *,
+    note: str = "",
+    gate: Gate | None = None,
+    by_hash: bool = False,
 ) -> Promotion:
     """Register a retrained model, and make it the champion if the gate passes.
+
+    The registered model takes images; of a backbone that was imported it takes features.
+
+    Parameters
+    ----------
+    by_hash : bool
+        Leave the backbone out of the registered model, which then looks for it by its name and
+        refuses other weights.
 
     Raises
     ------
     NotFoundError, InputError
-        As `judge`.
+        As `judge`; and `by_hash` of a backbone that was imported.
     """
     from clarify.track.registry import crown, register
 
+    images_by = _images_by(project, by_hash=by_hash)
     verdict = judge(project, run, gate=gate)
     model = open_model(project, run, kind="retraining")
     version = register(
         project.tracking,
-        model_name=project.manifest.name.replace(".", "-"),
+        model_name=model_name(project),
         run_id=model.run_id,
-        head=model.head,
-        encoder=project.encoder.identity.to_dict(),
+        head=model.own_head(),
+        encoder=project.backbone.identity.to_dict(),
         verdict=verdict,
         by=project.reviewer,
         note=note,
+        images_by=images_by,
     )
     if verdict.passed:
         crown(project.tracking, version)
@@ -100,4 +122,24 @@ def promote(
         version=version.version,
         run_id=model.run_id,
         verdict=verdict,
+    )
+
+
+def _images_by(project: Project, *, by_hash: bool) -> ModelEncoder | None:
+    """Return what the registered model embeds images with; None if only features are known."""
+    from clarify.embed.packing import can_pack, pack
+    from clarify.track.model_folder import ModelEncoder
+
+    backbone = project.backbone
+    if not can_pack(backbone):
+        if by_hash:
+            raise InputError(
+                f"encoder {backbone.name} was imported and embeds no images, so a model cannot "
+                "look for it; promote without --encoder-by-hash"
+            )
+        return None
+    return ModelEncoder(
+        spec=backbone.name,
+        identity=backbone.identity.to_dict(),
+        pack=None if by_hash else functools.partial(pack, backbone),
     )

@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import polars as pl
+    from numpy.typing import NDArray
 
     from clarify.method.descriptions import Description
-    from clarify.method.head import Head
     from clarify.method.metrics import Evaluation
     from clarify.method.objectives import Objective
     from clarify.method.training import Selected
     from clarify.workflow.project import Project, SplitData
 
-__all__ = ["REPORTED", "HalfResult", "Trained", "recorded"]
+__all__ = ["REPORTED", "HalfResult", "Trained", "predictions_table", "recorded"]
 
 REPORTED = ("validation", "test")
 """Splits that a model is evaluated on."""
@@ -66,6 +66,9 @@ class Trained:
         The described groups on validation; empty for a base model.
     oracle : bool
         Whether annotated groups were used to train or to select.
+    another_model : bool
+        Whether the base is a model of which only predictions are known, so that this head is not
+        that model corrected, but another one.
     """
 
     model: Model
@@ -75,6 +78,7 @@ class Trained:
     merged: tuple[str, ...] = ()
     halves: tuple[HalfResult, ...] = ()
     oracle: bool = False
+    another_model: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return what a script wants to know, as plain values."""
@@ -86,6 +90,7 @@ class Trained:
             "relative_gap": fit.relative_gap,
             "selection": self.selected.rule.name,
             "oracle": self.oracle,
+            "another_model": self.another_model,
             "groups": self.group_counts,
             "merged": list(self.merged),
             **{split: found.to_dict() for split, found in self.evaluations.items()},
@@ -115,18 +120,31 @@ def recorded(
     described : mapping of split to Evaluation
         By described groups.
     """
+    import polars as pl
+
     fit = trained.selected.fit
     validation = splits["validation"]
     record = model_record(
-        run_context(project, validation),
+        run_context(project, validation.name),
         "base" if base is None else "retraining",
         name=trained.model.name,
-        head=fit.head,
+        head=trained.model.own_head(),
         params=_params(trained, objective),
         evaluations=trained.evaluations,
         described=described,
         selection=trained.selected.table,
-        predictions=_predictions(project, splits, fit.head),
+        predictions=pl.concat(
+            predictions_table(
+                project,
+                name,
+                data.ids,
+                data.labels,
+                trained.model.predict(data),
+                fit.head.probabilities(data.features),
+            )
+            for name, data in splits.items()
+            if name in REPORTED
+        ),
         descriptions=descriptions,
         groups=trained.group_counts,
         merged=trained.merged,
@@ -158,8 +176,8 @@ def _params(trained: Trained, objective: Objective) -> dict[str, str | float | i
 def _for_gate(trained: Trained, base: Model, data: SplitData) -> dict[str, Any]:
     """Return what the gate asks for: described groups and averages on validation, as counts."""
     averages = {
-        "base_average": float((base.head.predict(data.features) == data.labels).mean()),
-        "now_average": float((trained.model.head.predict(data.features) == data.labels).mean()),
+        "base_average": float((base.predict(data) == data.labels).mean()),
+        "now_average": float((trained.model.predict(data) == data.labels).mean()),
     }
     halves = [
         {
@@ -174,30 +192,40 @@ def _for_gate(trained: Trained, base: Model, data: SplitData) -> dict[str, Any]:
     return {**averages, "halves": halves}
 
 
-def _predictions(project: Project, splits: Mapping[str, SplitData], head: Head) -> pl.DataFrame:
-    """Return id, split, label, prediction and its probability for each reported image."""
+def predictions_table(
+    project: Project,
+    split: str,
+    ids: NDArray[np.str_],
+    labels: NDArray[np.int64],
+    predicted: NDArray[np.int64],
+    probabilities: NDArray[np.float64] | None,
+) -> pl.DataFrame:
+    """Return id, split, label, prediction and its probability for each image of a split.
+
+    Parameters
+    ----------
+    ids, labels, predicted : (N,)
+    probabilities : (N, K), or None
+        None where only the predictions are known; the columns of them are empty then.
+    """
     import polars as pl
 
     classes = np.array(project.manifest.classes)
-    tables = []
-    for name in REPORTED:
-        if name not in splits:
-            continue
-        data = splits[name]
-        probabilities = head.probabilities(data.features)
-        predicted = probabilities.argmax(axis=1)
-        rows = np.arange(len(predicted))
-        tables.append(
-            pl.DataFrame(
-                {
-                    "id": data.ids,
-                    "split": [name] * len(predicted),
-                    "label": classes[data.labels],
-                    "predicted": classes[predicted],
-                    "right": predicted == data.labels,
-                    "probability_of_predicted": probabilities[rows, predicted],
-                    "probability_of_label": probabilities[rows, data.labels],
-                }
-            )
-        )
-    return pl.concat(tables)
+    rows = np.arange(len(predicted))
+    table = pl.DataFrame(
+        {
+            "id": ids,
+            "split": [split] * len(predicted),
+            "label": classes[labels],
+            "predicted": classes[predicted],
+            "right": predicted == labels,
+        }
+    )
+    of = {"predicted": predicted, "label": labels}
+    if probabilities is None:
+        none = pl.lit(None, dtype=pl.Float64)
+        return table.with_columns(none.alias(f"probability_of_{name}") for name in of)
+    return table.with_columns(
+        pl.Series(f"probability_of_{name}", probabilities[rows, number])
+        for name, number in of.items()
+    )

@@ -326,3 +326,41 @@ def test_a_home_without_manifests_has_no_data_sets(tmp_path: Path) -> None:
     assert find_manifests(tmp_path) == {}
     with pytest.raises(NotFoundError, match="known: none"):
         open_manifest(tmp_path, "birds")
+
+
+HASHES = [f"{number:032x}" for number in range(6)]
+
+
+@pytest.mark.parametrize("name", ["rendered-waterbirds", "sprites"])
+def test_a_manifest_without_hashes_keeps_the_digest_of_old(name: str) -> None:
+    folder = Path(__file__).resolve().parents[2] / "data_manifests" / name
+    (table,) = folder.glob("images-*.parquet")
+    assert table.stem == f"images-{read_manifest(folder / 'manifest.toml').digest[:12]}"
+
+
+def test_hashes_are_part_of_the_digest_and_survive_writing(tmp_path: Path) -> None:
+    plain = read_manifest(write(tmp_path))
+    hashed = birds_table().with_columns(pl.Series("content", HASHES))
+    first = read_manifest(write(tmp_path, table=hashed))
+    other = read_manifest(
+        write(tmp_path, table=hashed.with_columns(pl.Series("content", HASHES[::-1])))
+    )
+    assert len({plain.digest, first.digest, other.digest}) == 3
+    path = write_manifest(
+        tmp_path / "out", name="birds", title="Birds", source="drawn", licence="CC0", root="images",
+        classes=CLASSES, splits=SPLITS, attributes=PLACES, table=hashed,
+    )  # fmt: skip
+    again = read_manifest(path)
+    assert again.digest == first.digest
+    assert again.table.columns == ["id", "path", "label", "split", "content", "place"]
+
+
+@pytest.mark.parametrize("value", ["", None, "0" * 31, "0" * 33, "0" * 31 + "g", "A" * 32])
+def test_what_is_no_hash_is_refused(tmp_path: Path, value: str | None) -> None:
+    table = birds_table().with_columns(pl.Series("content", [*HASHES[:3], value, *HASHES[4:]]))
+    assert "table row 4: content" in refused(write(tmp_path, table=table))
+
+
+def test_an_attribute_may_not_be_called_content(tmp_path: Path) -> None:
+    toml = TOML + 'content = ["a"]\n'
+    assert "'content' has the name of a column" in refused(write(tmp_path, toml=toml))

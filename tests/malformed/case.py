@@ -25,9 +25,12 @@ class Case:
     changes : bool
         Whether the command may leave something in the home: a finding that a check reports is
         kept by nothing, but a store that was opened is.
+    answers : bool
+        Whether the command prints its findings on stdout before it is refused, as a check does.
     """
 
     name: str
     make: Callable[[Path, Path], Sequence[str]]
     expected: str
     changes: bool = False
+    answers: bool = False

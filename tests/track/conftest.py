@@ -67,6 +67,8 @@ def context(reviewer: str = "Ada") -> RunContext:
         dataset=DatasetRef(name="birds", digest="d" * 64, source="/somewhere/birds", table=table),
         encoder={"schema_version": 1, "architecture": "tiny"},
         encoder_digest="e" * 12,
+        backbone={"schema_version": 1, "architecture": "tiny"},
+        backbone_digest="b" * 12,
         reviewer=reviewer,
         code_version="0.1.0",
     )

@@ -14,13 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clarify.errors import InputError, StoreError
+from clarify.track.artifacts import arrays_artifact, read_arrays
 from clarify.track.records import (
     LONGEST_PARAM,
     TAGS,
     RunRecord,
-    arrays_artifact,
     metric_keys,
-    read_arrays,
 )
 from tests.track.conftest import head, model, phrase_tried
 

@@ -34,12 +34,14 @@ def verdict(*, now_correct: int = 70) -> Verdict:
     return Gate().judge([half], base_average=0.9, now_average=0.9)
 
 
-def registered(store: TrackingStore, said: Verdict, *, name: str = "birds") -> Version:
-    run, *_ = store.runs("birds", kind="retraining")
+def registered(
+    store: TrackingStore, said: Verdict, *, name: str = "birds", run_id: str = ""
+) -> Version:
+    run_id = run_id or store.runs("birds", kind="retraining")[0].id
     return register(
         store,
         model_name=name,
-        run_id=run.id,
+        run_id=run_id,
         head=head(),
         encoder={"schema_version": 1, "architecture": "tiny"},
         verdict=said,
@@ -48,7 +50,9 @@ def registered(store: TrackingStore, said: Verdict, *, name: str = "birds") -> V
     )
 
 
-def test_the_champion_predicts_as_the_head_without_clarify_or_pickle(store: TrackingStore) -> None:
+def test_the_champion_predicts_as_the_head_without_clarify_or_pickle(
+    store: TrackingStore, tmp_path: Path
+) -> None:
     crown(store, registered(store, verdict()))
     environment = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
     environment |= {
@@ -57,7 +61,7 @@ def test_the_champion_predicts_as_the_head_without_clarify_or_pickle(store: Trac
     }
     done = subprocess.run(
         [sys.executable, "-c", LOADS, store.uri, str(WIDTH)],
-        cwd=store.folder, env=environment, capture_output=True, text=True, check=False,
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     answered = json.loads(done.stdout)
@@ -114,12 +118,12 @@ def test_the_newest_crowned_version_is_the_champion(store: TrackingStore) -> Non
     assert (first.version, second.version) == ("1", "2")
 
 
-def test_a_registered_model_survives_a_move(store: TrackingStore) -> None:
+def test_a_registered_model_survives_a_move(store: TrackingStore, home: Path) -> None:
     import mlflow
 
     crown(store, registered(store, verdict()))
-    moved = store.folder.parent.with_name("moved")
-    store.folder.parent.rename(moved)
+    moved = home.with_name("moved")
+    home.rename(moved)
     again = TrackingStore(moved)
     with pytest.raises(StoreError, match="moved"):
         again.open()

@@ -19,8 +19,8 @@ import pytest
 
 from clarify.errors import NotFoundError, StoreError
 from clarify.method.head import Head
+from clarify.track.artifacts import read_arrays
 from clarify.track.mlflow import TrackingStore
-from clarify.track.records import read_arrays
 from tests.track.conftest import CLASSES, head, model, phrase_tried
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,11 +74,11 @@ def test_a_run_that_was_cut_short_is_not_listed(
     def stopped(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(store, "_log_dataset", stopped)
+    monkeypatch.setattr("clarify.track.run._log_dataset", stopped)
     with pytest.raises(KeyboardInterrupt):
         store.log(model(name="cut short"))
     assert [run.name for run in store.runs("birds", kind="base")] == ["base (erm)"]
-    with closing(sqlite3.connect(store.database)) as database:
+    with closing(sqlite3.connect(store.address.database)) as database:
         rows = database.execute("SELECT status FROM runs WHERE name = 'cut short'").fetchall()
     assert rows == [("FAILED",)]
 

@@ -1,0 +1,177 @@
+"""The commands for data sets: import them, check them, make thumbnails."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clarify.cli.shell import Commands, Shell, bar
+from clarify.errors import InputError, RefusedError
+
+if TYPE_CHECKING:
+    from clarify.data.sources.listing import Listing
+
+__all__ = ["add_commands"]
+
+
+def _import_folder(shell: Shell) -> None:
+    from clarify.data.sources.folder import list_folder
+
+    _import(shell, list_folder)
+
+
+def _import_table(shell: Shell) -> None:
+    from clarify.data.sources.columns import Columns
+    from clarify.data.sources.table import TableOptions, list_table
+
+    args = shell.args
+    values = {split: getattr(args, split) for split in ("train", "validation", "test")}
+    options = TableOptions(
+        columns=Columns(path=args.path, label=args.label, split=args.split, id=args.id),
+        attributes=tuple(args.attribute),
+        root=None if args.root is None else Path(args.root),
+        split_values={split: value for split, value in values.items() if value is not None},
+        classes=None if args.classes is None else _lines(Path(args.classes)),
+    )
+    _import(shell, lambda path: list_table(path, options))
+
+
+def _import_waterbirds(shell: Shell) -> None:
+    from clarify.data.sources.waterbirds import list_waterbirds
+
+    _import(shell, list_waterbirds)
+
+
+def _import_celeba(shell: Shell) -> None:
+    from clarify.data.sources.celeba import list_celeba
+
+    args = shell.args
+    attributes = tuple(args.attribute or ["Male"])
+    _import(shell, lambda path: list_celeba(path, target=args.target, attributes=attributes))
+
+
+def _import_imagenet(shell: Shell) -> None:
+    from clarify.workflow.data import list_imagenet_folder
+
+    _import(shell, list_imagenet_folder)
+
+
+def _import(shell: Shell, listed: Callable[[Path], Listing]) -> None:
+    from clarify.data.names import check_name
+    from clarify.report import data as report
+    from clarify.workflow.data import import_images
+
+    args = shell.args
+    check_name(args.name)
+    path = Path(os.path.abspath(args.source))
+    listing = listed(path)
+    for what, guess in listing.guesses.items():
+        shell.say(f"guessed: {what} is {guess}")
+    done = import_images(
+        shell.settings.home,
+        args.name,
+        listing,
+        source=f"imported from {path}",
+        seed=args.seed,
+        workers=shell.settings.workers,
+        copy=args.copy,
+        bar=bar,
+    )
+    for note in done.notes:
+        shell.say(f"note: {note}")
+    shell.answer(done.to_dict(), report.imported(done))
+
+
+def _lines(path: Path) -> tuple[str, ...]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"--classes {path} cannot be read as text: {error}") from None
+    return tuple(line.strip() for line in lines if line.strip())
+
+
+def _check(shell: Shell) -> None:
+    from clarify.report import data as report
+    from clarify.workflow.data import check_data
+
+    args, settings = shell.args, shell.settings
+    found = check_data(settings.home, args.name, deep=args.deep, workers=settings.workers, bar=bar)
+    result = {"data_set": args.name, "passed": found.passed, **dataclasses.asdict(found)}
+    shell.answer(result, report.checked(args.name, found))
+    if not found.passed:
+        raise RefusedError(report.verdict(args.name, found))
+
+
+def _thumbnails(shell: Shell) -> None:
+    from clarify.report import data as report
+    from clarify.workflow.data import make_thumbnails
+
+    args, settings = shell.args, shell.settings
+    made = make_thumbnails(settings.home, args.name, workers=settings.workers, bar=bar)
+    result = {
+        "data_set": args.name,
+        "made": made.made,
+        "kept": made.kept,
+        "bad": [{"path": str(bad.path), "reason": bad.reason} for bad in made.bad],
+    }
+    shell.answer(result, report.thumbnails(args.name, made))
+
+
+def add_commands(commands: Commands) -> None:
+    """Add ``data`` with its commands."""
+    data = commands.group("data", "Import data sets, check them, make thumbnails.")
+    _add_imports(data.group("import", "Make a data set of images that are kept in another form."))
+    check = data.add("check", _check, "Look at every image: what is wrong, and what is in two "
+                     "splits?", "data check birds --deep")  # fmt: skip
+    check.add_argument("--deep", action="store_true", help="also decode every pixel, verify the "
+                       "hashes, and find pictures that look alike")  # fmt: skip
+    data.add("thumbnails", _thumbnails, "Make the thumbnails of all images ahead.",
+             "data thumbnails birds")  # fmt: skip
+
+
+def _add_imports(imports: Commands) -> None:
+    _importer(imports, "folder", _import_folder, "A folder a class, with or without folders a "
+              "split around them.", "pictures")  # fmt: skip
+    table = _importer(imports, "table", _import_table, "A CSV, TSV, Parquet or JSON-lines file "
+                      "with a row an image.", "images.csv")  # fmt: skip
+    for role, what in (
+        ("path", "the files"), ("label", "the classes"), ("split", "the splits"),
+        ("id", "names of the images, all different"),
+    ):  # fmt: skip
+        table.add_argument(f"--{role}", metavar="COLUMN", help=f"holds {what} (default: guessed)")
+    table.add_argument("--attribute", metavar="COLUMN", action="append", default=[],
+                       help="an annotated attribute; may be repeated")  # fmt: skip
+    table.add_argument("--root", metavar="DIR", help="folder that the files are relative to "
+                       "(default: the table's)")  # fmt: skip
+    for split in ("train", "validation", "test"):
+        table.add_argument(f"--{split}", metavar="VALUE", help=f"what the table calls {split}")
+    table.add_argument("--classes", metavar="FILE", help="names of the classes, one a line, for "
+                       "labels 0, 1, ...")  # fmt: skip
+    _importer(imports, "waterbirds", _import_waterbirds, "Waterbirds with its metadata.csv.",
+              "waterbird_complete95_forest2water2")  # fmt: skip
+    faces = _importer(imports, "celeba", _import_celeba, "CelebA with its two lists.", "celeba")
+    faces.add_argument("--target", metavar="NAME", default="Blond_Hair",
+                       help="the annotation to classify (default: Blond_Hair)")  # fmt: skip
+    faces.add_argument("--attribute", metavar="NAME", action="append", default=[],
+                       help="another annotation; may be repeated (default: Male)")  # fmt: skip
+    _importer(imports, "imagenet", _import_imagenet, "ImageNet, or some of its classes: train and "
+              "val with a folder a class; val is the split test.", "ILSVRC2012")  # fmt: skip
+
+
+def _importer(
+    imports: Commands, name: str, run: Callable[[Shell], None], what: str, example: str
+) -> argparse.ArgumentParser:
+    command = imports.add(
+        name, run, what, f"data import {name} {example} --name birds", data_set=False
+    )
+    command.add_argument("source", metavar="PATH", help="what to import")
+    command.add_argument("--name", required=True, help="what to call the data set")
+    command.add_argument("--copy", action="store_true", help="copy the images into the home "
+                         "(default: refer to them)")  # fmt: skip
+    command.add_argument("--seed", type=int, default=0, help="of the split by content, where the "
+                         "images have none (default: 0)")  # fmt: skip
+    return command

@@ -1,0 +1,90 @@
+"""The commands that hand things on: `clarify export` and `clarify import`."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from clarify.cli.shell import Commands, Shell, bar
+
+__all__ = ["add_commands"]
+
+
+def _export(shell: Shell) -> None:
+    from clarify.errors import InputError
+    from clarify.report import exchange as report
+    from clarify.workflow import bundle, export
+    from clarify.workflow.predict import output_file
+    from clarify.workflow.runs import open_model
+
+    args = shell.args
+    if not (args.out or args.links or args.bundle):
+        raise InputError("export to what? give --out FILE, --links DIR or --bundle FILE")
+    if args.out:  # before the encoder is loaded
+        output_file(Path(args.out), export.ENDINGS)
+    if args.links:
+        export.new_folder(Path(args.links))
+    if args.bundle:
+        output_file(Path(args.bundle), bundle.ENDINGS)
+    project = shell.project()
+    result: dict[str, Any] = {"data_set": project.manifest.name}
+    told = []
+    if args.out or args.links:
+        model = open_model(project, args.model)
+        table = export.described_images(project, model, args.description, args.split)
+    if args.out:
+        written = export.write_table(Path(args.out), table)
+        result["table"] = _plain(written)
+        told.append(report.tabled(written))
+    if args.links:
+        linked = export.link_images(Path(args.links), table)
+        result["links"] = _plain(linked)
+        told.append(report.linked(linked))
+    if args.bundle:
+        with bar(f"bundle {project.manifest.name}", unit="file") as move:
+            made = bundle.export_bundle(project, Path(args.bundle), progress=move)
+        result["bundle"] = _plain(made)
+        told.append(report.bundled(made))
+    shell.answer(result, "\n".join(told))
+
+
+def _import(shell: Shell) -> None:
+    from clarify.report import exchange as report
+    from clarify.track.mlflow import TrackingStore
+    from clarify.workflow.unbundle import import_bundle
+
+    settings = shell.settings
+    tracking = TrackingStore(settings.home, uri=settings.tracking_uri, say=shell.say)
+    with bar("import", unit="file") as move:
+        found = import_bundle(settings.home, Path(shell.args.file), tracking, progress=move)
+    shell.answer(_plain(found), report.imported(found))
+
+
+def _plain(result: Any) -> dict[str, Any]:
+    """Return a result as values for JSON."""
+    values = dataclasses.asdict(result)
+    return {key: str(each) if isinstance(each, Path) else each for key, each in values.items()}
+
+
+def add_commands(commands: Commands) -> None:
+    """Add them."""
+    command = commands.add(
+        "export", _export, "Hand on the described images, or all of a data set, in a bundle.",
+        "export rendered-waterbirds --out described.csv --bundle birds.tar",
+    )  # fmt: skip
+    command.add_argument("--description", metavar="RUN", action="append", default=[],
+                         help="a kept description's run; may be repeated (default: the best kept "
+                         "one of each class)")  # fmt: skip
+    command.add_argument("--split", help="the images of one split (default: all)")
+    command.add_argument("--out", metavar="FILE", help="a table of the described classes' images: "
+                         ".csv or .parquet")  # fmt: skip
+    command.add_argument("--links", metavar="DIR", help="a new folder of links to them: "
+                         "CLASS/PHRASE/with/wrong/ID.png")  # fmt: skip
+    command.add_argument("--bundle", metavar="FILE", help="a .tar for another machine: manifest, "
+                         "images, features, imported encoders, runs")  # fmt: skip
+    command.add_argument("--model", metavar="RUN", help="base model's run, or its first characters "
+                         "(default: newest)")  # fmt: skip
+    command = commands.add("import", _import, "Take a bundle into the home.",
+                           "import birds.tar --home /data/birds", data_set=False)  # fmt: skip
+    command.add_argument("file", metavar="FILE", help="what export --bundle made")

@@ -1,0 +1,82 @@
+"""The command that predicts any images: `clarify predict`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clarify.cli.shell import Commands, Shell, bar
+
+if TYPE_CHECKING:
+    from clarify.workflow.predict import Answered
+
+__all__ = ["add_commands"]
+
+
+def _predict(shell: Shell) -> None:
+    from clarify.report import exchange as report
+    from clarify.workflow import predict as steps
+
+    args = shell.args
+    if args.out:  # before the encoder is loaded
+        steps.output_file(Path(args.out), steps.FORMATS)
+    paths = _paths(args.images, args.folder, args.listed)
+    project = shell.project()
+    model = steps.chosen_model(project, args.model)
+    result: dict[str, Any] = {"model": model.run_id, "name": model.name}
+    with bar("predict") as move:
+        found = steps.predict(project, model, paths, workers=shell.settings.workers, progress=move)
+        if not args.out:
+            answered = list(found)
+            steps.refuse_all_bad(
+                sum(len(each.paths) for each in answered),
+                [bad for each in answered for bad in each.bad],
+            )
+        else:
+            written = steps.write_predictions(Path(args.out), found)
+    if args.out:
+        bad = _left_out(written.bad)
+        result |= {"images": written.images, "out": str(written.path), "left_out": bad}
+        shell.answer(result, report.written(written))
+    else:
+        shell.answer(result | _rows(answered), report.predictions(answered))
+        bad = _left_out(each for one in answered for each in one.bad)
+    if bad:
+        shell.say(f"note: {len(bad):,} of {len(paths):,} images cannot be read and are left out")
+
+
+def _paths(images: list[str], folder: str | None, listed: str | None) -> list[Path]:
+    from clarify.errors import InputError
+    from clarify.workflow.predict import images_in, listed_images
+
+    if bool(images) + (folder is not None) + (listed is not None) != 1:
+        raise InputError("which images? give their paths, or --folder DIR, or --from FILE")
+    if folder is not None:
+        return images_in(Path(folder))
+    return listed_images(Path(listed)) if listed is not None else [Path(each) for each in images]
+
+
+def _rows(answered: list[Answered]) -> dict[str, Any]:
+    return {
+        "images": [row for each in answered for row in each.table().to_dicts()],
+        "left_out": _left_out(bad for each in answered for bad in each.bad),
+    }
+
+
+def _left_out(bad: Any) -> list[dict[str, str]]:
+    return [{"path": str(each.path), "reason": each.reason} for each in bad]
+
+
+def add_commands(commands: Commands) -> None:
+    """Add it."""
+    command = commands.add(
+        "predict", _predict, "Predict any images with the champion, or another model.",
+        "predict rendered-waterbirds --folder new-birds --out predictions.csv",
+    )  # fmt: skip
+    command.add_argument("images", metavar="IMAGE", nargs="*", help="image files")
+    command.add_argument("--folder", metavar="DIR", help="all images below a folder")
+    command.add_argument("--from", dest="listed", metavar="FILE", help="a text file of paths, one "
+                         "a line, relative ones to its folder")  # fmt: skip
+    command.add_argument("--model", metavar="RUN_OR_ALIAS", help="a run, or its first characters, "
+                         "or an alias in the registry (default: champion)")  # fmt: skip
+    command.add_argument("--out", metavar="FILE", help="write them to a .csv, .jsonl or .parquet")

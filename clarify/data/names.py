@@ -1,0 +1,40 @@
+"""Which texts may be names in a manifest."""
+
+from __future__ import annotations
+
+import re
+
+from clarify.errors import ManifestError, shown
+
+__all__ = ["SAFE_NAME", "check_name", "check_names", "check_text"]
+
+SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""Names that may be names of folders."""
+
+
+def check_name(name: str) -> None:
+    """Raise ManifestError unless a text may be the name of a data set."""
+    if not SAFE_NAME.fullmatch(name):
+        raise ManifestError(
+            f"name is {shown(name)}; legal are 1 to 64 letters, digits, '.', '_' or '-', "
+            "a letter or digit first"
+        )
+
+
+def check_names(what: str, names: tuple[str, ...], *, least: int) -> None:
+    """Raise ManifestError unless there are at least `least` names, all legal and different."""
+    for name in names:
+        check_text(f"a name in {what}", name, most=100)
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ManifestError(f"{what} has {twice!r} twice; names must differ")
+    if len(names) < least:
+        raise ManifestError(f"{what} has {len(names)} names; at least {least} are needed")
+
+
+def check_text(what: str, text: object, *, most: int) -> None:
+    """Raise ManifestError unless a text is one line of 1 to `most` printable characters."""
+    if not isinstance(text, str) or not text.strip() or not text.isprintable() or len(text) > most:
+        raise ManifestError(
+            f"{what} is {shown(text)}; legal is one line of 1 to {most} printable characters"
+        )

@@ -1,0 +1,62 @@
+"""What an importer found: images with their labels, and perhaps their splits."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import polars as pl
+
+__all__ = ["SPLIT_NAMES", "Listing", "in_order"]
+
+SPLIT_NAMES = {
+    "train": "train", "training": "train", "val": "validation", "valid": "validation",
+    "validation": "validation", "dev": "validation", "test": "test", "testing": "test",
+}  # fmt: skip
+"""What people call the splits, in small letters."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """The images of a data set, as an importer found them.
+
+    Parameters
+    ----------
+    root : Path
+        Absolute folder that paths are relative to.
+    classes : tuple of str
+        In the order that numbers the labels.
+    attributes : mapping of str to tuple of str
+        Legal values of each annotated attribute.
+    table : DataFrame
+        Text: ``path, label`` and the attributes; ``id`` if images have one (else the path is it);
+        ``split`` if it is known; ``content`` once the files were hashed.
+    guesses : mapping of str to str
+        What was not given but concluded, for a person to check.
+    notes : tuple of str
+        What a person should know of the import, one line each.
+    """
+
+    root: Path
+    classes: tuple[str, ...]
+    table: pl.DataFrame
+    attributes: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    guesses: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that have images, in the usual order; none if they are not known."""
+        if "split" not in self.table.columns:
+            return ()
+        found = set(self.table["split"].unique())
+        return tuple(name for name in ("train", "validation", "test") if name in found)
+
+
+def in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Sort different names: whole numbers by value, else as text."""
+    different = set(names)
+    if all(name.isascii() and name.isdigit() for name in different):
+        return tuple(sorted(different, key=lambda name: (int(name), name)))
+    return tuple(sorted(different))

@@ -1,0 +1,131 @@
+"""Finding the image files of a big folder, each looked at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from clarify.data.images import ENDINGS
+from clarify.errors import ManifestError, shown
+
+__all__ = ["Found", "folder_of", "subfolders", "walk"]
+
+IMAGE_ENDINGS = tuple(ending for endings in ENDINGS.values() for ending in endings)
+
+
+@dataclasses.dataclass(slots=True, kw_only=True)
+class Found:
+    """The images below a folder.
+
+    Parameters
+    ----------
+    paths : list of str
+        Relative to the root, with slashes, in the order of their names.
+    others : int
+        Files whose ending is that of no image; hidden ones are not counted.
+    """
+
+    paths: list[str] = dataclasses.field(default_factory=list)
+    others: int = 0
+
+
+def folder_of(path: Path) -> Path:
+    """Return an absolute path if it is a folder that can be listed.
+
+    Raises
+    ------
+    ManifestError
+        Otherwise.
+    """
+    path = Path(os.path.abspath(path))  # links in the root's own path are kept as given
+    if not path.is_dir():
+        what = "is a file, not a folder" if path.exists() else "does not exist"
+        raise ManifestError(f"folder {path} {what}; give the folder of the images")
+    return path
+
+
+def subfolders(root: Path, below: str = "") -> list[str]:
+    """Return the names of the folders in a folder of the root, sorted, without the hidden ones.
+
+    Raises
+    ------
+    ManifestError
+        If one is a link out of the root, or the folder cannot be listed.
+    """
+    names = []
+    for entry in _entries(root / below):
+        if not entry.name.startswith(".") and entry.is_dir():
+            if entry.is_symlink():
+                _check_link(root, entry.path)
+            names.append(entry.name)
+    return names
+
+
+def walk(root: Path, below: str, found: Found | None = None) -> Found:
+    """Find the images in a folder and all folders in it, by their endings.
+
+    Nothing but links is asked for its kind twice: a folder of a million files costs seconds.
+
+    Parameters
+    ----------
+    root : Path
+        Paths are relative to it, and no link may lead out of it.
+    below : str
+        The folder, relative to `root`.
+
+    Raises
+    ------
+    ManifestError
+        If a link leads out of the root, to nothing or in a circle, an image's name belongs to a
+        pipe or device, a name is not UTF-8, or a folder cannot be listed.
+    """
+    found = Found() if found is None else found
+    for entry in _entries(root / below):
+        if entry.name.startswith("."):
+            continue
+        path = f"{below}/{entry.name}"
+        if entry.is_symlink():
+            _check_link(root, entry.path)
+        if entry.is_dir():
+            walk(root, path, found)
+        elif not entry.name.lower().endswith(IMAGE_ENDINGS):
+            found.others += 1
+        elif entry.is_file():
+            found.paths.append(_in_utf8(path))
+        else:
+            raise ManifestError(f"{entry.path} is a pipe or a device, not a file; remove it")
+    return found
+
+
+def _entries(folder: Path) -> Sequence[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        raise ManifestError(f"folder {folder} cannot be listed: {error.strerror}") from None
+
+
+def _check_link(root: Path, path: str) -> None:
+    real, home = os.path.realpath(path), os.path.realpath(root)
+    if os.path.commonpath([real, home]) != home:
+        raise ManifestError(
+            f"{path} is a link that leads out of {root}, to {real}; put the file itself there, or "
+            "import the folder that holds both"
+        )
+    if not os.path.exists(real):
+        raise ManifestError(f"{path} is a link to nothing ({real}); remove or mend it")
+    parent = os.path.realpath(os.path.dirname(path))
+    if os.path.commonpath([real, parent]) == real:
+        raise ManifestError(f"{path} is a link that leads in a circle, to {real}; remove it")
+
+
+def _in_utf8(path: str) -> str:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise ManifestError(
+            f"the file name {shown(os.fsencode(path))} is not UTF-8; rename it"
+        ) from None
+    return path

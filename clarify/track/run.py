@@ -1,0 +1,212 @@
+"""A run as MLflow has it: written whole and once, listed when it is complete."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from clarify.track.records import TAGS, RunRecord
+
+if TYPE_CHECKING:
+    import mlflow.entities
+    from mlflow import MlflowClient
+
+    from clarify.track.backend import Backend
+
+__all__ = ["DELIVERY", "PREFIX", "Run", "completed", "search", "write_once"]
+
+PREFIX = "clarify."
+STATUS = "clarify.status"
+DELIVERY = "clarify.delivery"
+"""Tag that is equal for every attempt to write a record."""
+
+COMPLETED = "completed"
+PAGE = 1000
+BATCH = 100
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A completed run, read back; or one that waits in the outbox.
+
+    Parameters
+    ----------
+    id, kind, name : str
+    params, tags : mapping of str to str
+    metrics : mapping of str to float
+    started : int
+        Milliseconds since 1970.
+    delivery : str
+        What made it unique when it was written; empty of old ones.
+    """
+
+    id: str
+    kind: str
+    name: str
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+    started: int
+    delivery: str = ""
+
+
+def write_once(
+    client: MlflowClient,
+    backend: Backend,
+    record: RunRecord,
+    delivery: str,
+    *,
+    at: int,
+    first: bool,
+) -> str:
+    """Write a run whole unless it is there already, and return its id.
+
+    Parameters
+    ----------
+    client, backend
+        The store, open.
+    record : RunRecord
+    delivery : str
+        Equal for every attempt.
+    at : int
+        When it began, milliseconds since 1970.
+    first : bool
+        Whether nobody can have tried before, so that nothing needs to be looked for.
+    """
+    experiment = _experiment(client, backend, record.tags["data_set"])
+    if not first:
+        done = None
+        for run in list(_runs(client, experiment, f"tags.`{DELIVERY}` = '{delivery}'")):
+            if run.data.tags.get(STATUS) == COMPLETED and done is None:
+                done = run
+            else:
+                client.delete_run(run.info.run_id)
+        if done is not None:
+            client.set_terminated(done.info.run_id)  # the attempt may have ended just before
+            return str(done.info.run_id)
+    return _write(client, backend, record, experiment, delivery, at)
+
+
+def search(client: MlflowClient, data_set: str, kind: str) -> Iterator[Run]:
+    """Yield the completed runs of a kind, newest first."""
+    known = client.get_experiment_by_name(_name(data_set))
+    if known is None:
+        return
+    asked = f"tags.`{PREFIX}kind` = '{kind}' AND tags.`{STATUS}` = '{COMPLETED}'"
+    for run in _runs(client, known.experiment_id, asked):
+        yield Run(
+            id=run.info.run_id,
+            kind=kind,
+            name=run.info.run_name or "",
+            params=dict(run.data.params),
+            metrics=dict(run.data.metrics),
+            tags={name: run.data.tags.get(PREFIX + name, "") for name in TAGS},
+            started=run.info.start_time,
+            delivery=run.data.tags.get(DELIVERY, ""),
+        )
+
+
+def completed(client: MlflowClient, delivery: str) -> str | None:
+    """Return the id of the run that a delivery became, in whatever experiment."""
+    experiments = client.search_experiments(filter_string="name LIKE 'clarify/%'")
+    asked = f"tags.`{DELIVERY}` = '{delivery}' AND tags.`{STATUS}` = '{COMPLETED}'"
+    for experiment in experiments:
+        for run in _runs(client, experiment.experiment_id, asked):
+            return str(run.info.run_id)
+    return None
+
+
+def _runs(client: MlflowClient, experiment: str, asked: str) -> Iterator[mlflow.entities.Run]:
+    token: str | None = None
+    while True:
+        page = client.search_runs(
+            [experiment], asked, max_results=PAGE, page_token=token,
+            order_by=["attributes.start_time DESC"],
+        )  # fmt: skip
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _name(data_set: str) -> str:
+    return f"clarify/{data_set}"
+
+
+def _experiment(client: MlflowClient, backend: Backend, data_set: str) -> str:
+    from mlflow.exceptions import MlflowException
+
+    name = _name(data_set)
+    known = client.get_experiment_by_name(name)
+    if known is not None:
+        return str(known.experiment_id)
+    try:
+        place = backend.experiment_place(data_set)
+        return str(client.create_experiment(name, artifact_location=place))
+    except MlflowException as error:  # another process was faster
+        known = client.get_experiment_by_name(name)
+        if known is None:
+            raise error
+        return str(known.experiment_id)
+
+
+def _write(
+    client: MlflowClient,
+    backend: Backend,
+    record: RunRecord,
+    experiment: str,
+    delivery: str,
+    at: int,
+) -> str:
+    tags = {PREFIX + name: value for name, value in record.tags.items()}
+    run = client.create_run(
+        experiment, start_time=at, run_name=record.name,
+        tags={**tags, STATUS: "started", DELIVERY: delivery,
+              "mlflow.user": record.tags["reviewer"], "mlflow.source.name": "clarify"},
+    )  # fmt: skip
+    run_id = str(run.info.run_id)
+    try:
+        _log_values(client, run_id, record, at)
+        backend.write(run, record.artifacts)
+        _log_dataset(client, run_id, record)
+        client.set_tag(run_id, STATUS, COMPLETED)
+        client.set_terminated(run_id)
+    except BaseException:
+        # What stopped it is raised below; a second failure must not hide it.
+        with contextlib.suppress(Exception):
+            client.set_terminated(run_id, status="FAILED")
+        raise
+    return run_id
+
+
+def _log_values(client: MlflowClient, run_id: str, record: RunRecord, at: int) -> None:
+    from mlflow.entities import Metric, Param
+
+    params = [Param(key, str(value)) for key, value in record.params.items()]
+    metrics = [Metric(key, value, at, 0) for key, value in record.metrics.items()]
+    client.log_batch(run_id, params=params[:BATCH], metrics=metrics[: PAGE - BATCH])
+    for start in range(BATCH, len(params), BATCH):
+        client.log_batch(run_id, params=params[start : start + BATCH])
+    for start in range(PAGE - BATCH, len(metrics), PAGE):
+        client.log_batch(run_id, metrics=metrics[start : start + PAGE])
+
+
+def _log_dataset(client: MlflowClient, run_id: str, record: RunRecord) -> None:
+    from mlflow.data.code_dataset_source import CodeDatasetSource
+    from mlflow.data.polars_dataset import from_polars
+    from mlflow.entities import DatasetInput, InputTag
+
+    ref = record.dataset
+    # Given a path, MLflow looks for what it could be, and warns that it found several things.
+    source = CodeDatasetSource(tags={"mlflow.source.name": ref.source})
+    found = from_polars(ref.table, source=source, name=ref.name, digest=ref.digest[:12])
+    tag = InputTag(key="mlflow.data.context", value=record.kind)
+    client.log_inputs(run_id, [DatasetInput(dataset=found._to_mlflow_entity(), tags=[tag])])
+
+
+def now() -> int:
+    """Return the time in milliseconds since 1970, as MLflow counts it."""
+    return int(time.time() * 1000)

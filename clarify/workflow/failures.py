@@ -1,0 +1,97 @@
+"""What a model gets right and wrong, worked out once: where it fails, class by class."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from clarify.method.metrics import Accuracy
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from clarify.workflow.project import Project, SplitData
+    from clarify.workflow.runs import Model
+
+__all__ = ["ClassDiagnosis", "Failures", "diagnose", "failures_of"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Failures:
+    """A model's predictions on a split.
+
+    Parameters
+    ----------
+    model : Model
+    data : SplitData
+        Of N images.
+    predicted : (N,) int64
+        Class numbers.
+    """
+
+    model: Model
+    data: SplitData
+    predicted: NDArray[np.int64]
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Return which images the model gets right, shape (N,)."""
+        return np.equal(self.predicted, self.data.labels)
+
+
+def failures_of(model: Model, data: SplitData) -> Failures:
+    """Predict every image of a split."""
+    return Failures(model=model, data=data, predicted=model.predict(data))
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ClassDiagnosis:
+    """How a model does on one class of the validation split.
+
+    Parameters
+    ----------
+    class_name : str
+    accuracy : Accuracy
+    confused_with : str or None
+        The most frequent wrong prediction, and in `confused_count` how often.
+    """
+
+    class_name: str
+    accuracy: Accuracy
+    confused_with: str | None
+    confused_count: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return {
+            "class": self.class_name,
+            "images": self.accuracy.count,
+            "right": self.accuracy.correct,
+            "accuracy": self.accuracy.value,
+            "confused_with": self.confused_with,
+            "confused_count": self.confused_count,
+        }
+
+
+def diagnose(project: Project, failures: Failures) -> tuple[ClassDiagnosis, ...]:
+    """Return accuracy and most frequent confusion of each class, worst class first."""
+    classes = project.manifest.classes
+    counts = np.zeros((len(classes), len(classes)), dtype=np.int64)
+    np.add.at(counts, (failures.data.labels, failures.predicted), 1)
+    found = []
+    for index, name in enumerate(classes):
+        as_class = counts[index].copy()
+        right, images = int(as_class[index]), int(as_class.sum())
+        as_class[index] = 0
+        other = int(as_class.argmax())
+        found.append(
+            ClassDiagnosis(
+                class_name=name,
+                accuracy=Accuracy(count=images, correct=right),
+                confused_with=classes[other] if as_class[other] else None,
+                confused_count=int(as_class[other]),
+            )
+        )
+    return tuple(sorted(found, key=lambda each: each.accuracy.value or 0.0))

@@ -1,0 +1,203 @@
+"""`clarify data ...`: from a folder of someone else's to a checked data set, stopped or not."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from clarify.data.manifest import open_manifest
+from tests.conftest import run_clarify
+from tests.data.pictures import picture, save_tree
+
+TREE = {"train/cat": 6, "train/dog": 6, "test/cat": 2, "test/dog": 2}
+
+
+def imported(home: Path, *arguments: str) -> dict[str, object]:
+    done = run_clarify("data", "import", *arguments, "--name", "pets", "--json", home=home)
+    assert done.status == 0, done.err
+    return done.result
+
+
+def test_an_import_refers_to_the_images_and_tells_what_it_did(tmp_path: Path) -> None:
+    root = save_tree(tmp_path / "pets", TREE)
+    (root / "train/cat/notes.txt").write_text("hello")
+    done = run_clarify("data", "import", "folder", str(root), "--name", "pets", "--json",
+                       home=tmp_path / "home")  # fmt: skip
+    result = done.result
+    assert result["root"] == str(root)
+    assert result["splits"] == {
+        "train": {"cat": 5, "dog": 5},
+        "validation": {"cat": 1, "dog": 1},
+        "test": {"cat": 2, "dog": 2},
+    }
+    assert (result["images"], result["hashed"], result["copied"]) == (16, True, None)
+    assert result["guesses"] == {"folder test": "split test", "folder train": "split train"}
+    assert "guessed: folder train is split train" in done.err
+    assert "note: no validation given: 15 % of train were taken by content, seed 0" in done.err
+    assert "note: 1 file has no ending of an image and is not in" in done.err
+    manifest = open_manifest(tmp_path / "home", "pets")
+    assert manifest.digest == result["digest"]
+    assert manifest.source == f"imported from {root}"
+    assert not (tmp_path / "home/images").exists()
+
+
+def test_the_same_import_twice_is_the_same_manifest(tmp_path: Path) -> None:
+    root = save_tree(tmp_path / "pets", TREE)
+    first = imported(tmp_path / "home", "folder", str(root))
+    assert imported(tmp_path / "home", "folder", str(root)) == first
+    other = imported(tmp_path / "home", "folder", str(root), "--seed", "1")
+    assert other["digest"] != first["digest"]
+
+
+def test_another_data_set_is_not_overwritten(tmp_path: Path) -> None:
+    imported(tmp_path / "home", "folder", str(save_tree(tmp_path / "pets", TREE)))
+    other = save_tree(tmp_path / "other", TREE)
+    done = run_clarify("data", "import", "folder", str(other), "--name", "pets",
+                       home=tmp_path / "home")  # fmt: skip
+    assert "data set pets is there already, with other images" in done.refusal
+
+
+def test_copied_images_are_in_the_home_and_the_home_can_be_moved(tmp_path: Path) -> None:
+    root = save_tree(tmp_path / "pets", TREE)
+    (root / "train/dog/linked.png").symlink_to("../cat/0.png")
+    result = imported(tmp_path / "home", "folder", str(root), "--copy")
+    assert result["copied"] == 17
+    assert imported(tmp_path / "home", "folder", str(root), "--copy")["copied"] == 0
+    shutil.rmtree(root)
+    (tmp_path / "home").rename(tmp_path / "moved")
+    manifest = open_manifest(tmp_path / "moved", "pets")
+    assert all(path.is_file() and not path.is_symlink() for path in manifest.paths("train"))
+    done = run_clarify("data", "check", "pets", "--deep", "--json", home=tmp_path / "moved")
+    assert [each["what"] for each in done.result["wrong"]] == []
+
+
+def test_a_table_is_imported_with_its_columns_named(tmp_path: Path) -> None:
+    save_tree(tmp_path / "in", {"x": 24})
+    pl.DataFrame(
+        {
+            "where": [f"x/{n}.png" for n in range(24)],
+            "kind": [n % 2 for n in range(24)],
+            "place": ["land", "water"] * 12,
+            "part": ["A"] * 12 + ["B"] * 12,
+        }
+    ).write_csv(tmp_path / "in/images.csv")
+    (tmp_path / "classes.txt").write_text("cat\ndog\n")
+    result = imported(
+        tmp_path / "home", "table", str(tmp_path / "in/images.csv"), "--label", "kind",
+        "--attribute", "place", "--classes", str(tmp_path / "classes.txt"),
+        "--split", "part", "--train", "A", "--validation", "B",
+    )  # fmt: skip
+    assert result["classes"] == ["cat", "dog"]
+    assert result["attributes"] == {"place": ["land", "water"]}
+    assert result["splits"] == {
+        "train": {"cat": 6, "dog": 6}, "validation": {"cat": 6, "dog": 6},
+    }  # fmt: skip
+    assert result["guesses"] == {"path column": "where (its values are files)", "id": "the path"}
+
+
+def test_imagenet_is_imported_by_the_names_of_its_classes(tmp_path: Path) -> None:
+    tree = {"train/n02012849": 4, "train/n03126707": 4, "val/n02012849": 2, "val/n03126707": 2}
+    root = save_tree(tmp_path / "in", tree, "JPEG")
+    result = imported(tmp_path / "home", "imagenet", str(root))
+    assert result["classes"] == ["crane bird", "construction crane"]
+    assert result["splits"] == {
+        "train": {"crane bird": 3, "construction crane": 3},
+        "validation": {"crane bird": 1, "construction crane": 1},
+        "test": {"crane bird": 2, "construction crane": 2},
+    }
+    assert any("val is the split test" in note for note in result["notes"])
+
+
+def test_a_check_tells_all_on_stdout_and_refuses_in_one_line(tmp_path: Path) -> None:
+    root = save_tree(tmp_path / "pets", TREE)
+    home = tmp_path / "home"
+    imported(home, "folder", str(root))
+    assert run_clarify("data", "check", "pets", home=home).status == 0
+    shutil.copy(root / "train/cat/0.png", root / "test/dog/14.png")
+    (root / "train/cat/1.png").write_bytes(b"")
+    picture(50).save(root / "train/cat/2.png", format="BMP")
+    done = run_clarify("data", "check", "pets", home=home)
+    assert done.status == 1
+    assert "wrong: row 6, 'train/cat/1.png', train/cat/1.png: the file is empty" in done.out
+    assert "leak: row 3 (test, test/dog/14.png) and row 5 (" in done.out
+    assert "(train, train/cat/0.png) are the same file" in done.out
+    assert "note: row 7, 'train/cat/2.png', train/cat/2.png: is a BMP" in done.out
+    last = done.err.strip().splitlines()[-1]
+    assert last.startswith("clarify: data set pets is not fine: 1 wrong images, 1 in two splits; ")
+    done = run_clarify("data", "check", "pets", "--json", home=home)
+    result = json.loads(done.out)
+    assert (done.status, result["passed"], result["images"]) == (1, False, 16)
+    assert result["counts"]["test"] == {"cat": 2, "dog": 2}
+    assert result["leaks"][0]["first"]["path"] == "test/dog/14.png"
+
+
+def test_thumbnails_are_made_ahead_once(tmp_path: Path) -> None:
+    root = save_tree(tmp_path / "pets", TREE)
+    home = tmp_path / "home"
+    imported(home, "folder", str(root))
+    (root / "train/cat/1.png").write_bytes(b"")
+    done = run_clarify("data", "thumbnails", "pets", "--json", home=home)
+    assert (done.result["made"], done.result["kept"]) == (15, 0)
+    assert [each["reason"] for each in done.result["bad"]] == ["the file is empty"]
+    again = run_clarify("data", "thumbnails", "pets", home=home)
+    assert again.out.startswith("0 thumbnails of pets made, 15 were there")
+
+
+def test_an_image_that_has_become_a_link_out_is_not_embedded(tmp_path: Path) -> None:
+    root = save_tree(tmp_path / "pets", TREE)
+    home = tmp_path / "home"
+    imported(home, "folder", str(root))
+    picture(60).save(tmp_path / "secret.png")
+    (root / "train/cat/1.png").unlink()
+    (root / "train/cat/1.png").symlink_to(tmp_path / "secret.png")
+    ((result),) = run_clarify("embed", "pets", "--json", home=home).result["features"]
+    assert result["images"] == 15
+    ((bad),) = result["left_out"]
+    assert bad["path"] == "train/cat/1.png"
+    assert "leads out of the root" in bad["reason"]
+
+
+def start(root: Path, home: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "clarify.cli", "data", "import", "folder", str(root),
+         "--name", "pets", "--copy", "--home", str(home)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
+def test_a_copy_that_was_stopped_leaves_no_data_set_and_the_next_run_completes_it(
+    tmp_path: Path, stop: signal.Signals
+) -> None:
+    root = save_tree(tmp_path / "pets", {f"{s}/{c}": 1 for s in ("train", "val") for c in "ab"})
+    big = os.urandom(24_000)
+    for number in range(4000):
+        (root / f"train/a/big-{number}.png").write_bytes(big[number:])
+    home = tmp_path / "home"
+    process = start(root, home)
+    until = time.monotonic() + 60
+    first = home / "images/pets/train/a/0.png"
+    while not first.exists() and time.monotonic() < until:
+        time.sleep(0.001)
+    process.send_signal(stop)
+    _, err = process.communicate(timeout=60)
+    copied = list(home.glob("images/pets/*/*/*.png"))
+    assert 0 < len(copied) < 4004
+    assert process.returncode == (-9 if stop == signal.SIGKILL else 1)
+    assert "Traceback" not in err
+    assert not (home / "data_manifests/pets/manifest.toml").exists()
+    for path in copied:
+        assert path.read_bytes() == (root / path.relative_to(home / "images/pets")).read_bytes()
+    result = imported(home, "folder", str(root), "--copy")
+    assert result["copied"] == 4004 - len(copied)
+    left = [path for path in home.rglob("*") if "copying" in path.name]
+    assert left == []

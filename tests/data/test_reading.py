@@ -1,0 +1,119 @@
+"""Reading tables: whatever is in the file, it is a table or one clear line."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from clarify.data.reading import read_table, read_typed_table
+from clarify.data.table import check_table
+from clarify.errors import ManifestError
+
+ENDINGS = [".csv", ".tsv", ".parquet", ".jsonl"]
+MANY = settings(
+    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+def read_or_refused(path: Path) -> pl.DataFrame | None:
+    """Return the table, or None if it was refused with one line; anything else fails."""
+    try:
+        return read_typed_table(path)
+    except ManifestError as error:
+        assert "\n" not in str(error)  # noqa: PT017 - what is tested is that it is no other error
+        assert len(str(error)) < 700 + len(str(path))  # noqa: PT017
+        return None
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@MANY
+@given(content=st.binary(max_size=300))
+def test_any_bytes_are_a_table_or_refused(tmp_path: Path, ending: str, content: bytes) -> None:
+    path = tmp_path / f"a{ending}"
+    path.write_bytes(content)
+    read_or_refused(path)
+
+
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".jsonl"])
+@MANY
+@given(content=st.text(alphabet="a1,\"'{}[]:\t\n\r\\ é\u2028\x00", max_size=200))
+def test_any_text_is_a_table_or_refused(tmp_path: Path, ending: str, content: str) -> None:
+    path = tmp_path / f"a{ending}"
+    path.write_text(content, encoding="utf-8", newline="")
+    read_or_refused(path)
+
+
+@MANY
+@given(place=st.integers(0, 10_000), value=st.integers(0, 255))
+def test_a_parquet_file_with_one_wrong_byte_is_read_or_refused(
+    tmp_path: Path, place: int, value: int
+) -> None:
+    content = io.BytesIO()
+    pl.DataFrame({"id": ["a", "b"] * 20, "path": ["x", "y"] * 20}).write_parquet(content)
+    broken = bytearray(content.getvalue())
+    broken[place % len(broken)] = value
+    path = tmp_path / "a.parquet"
+    path.write_bytes(broken)
+    read_or_refused(path)
+
+
+CELL = st.one_of(st.none(), st.text(max_size=5), st.sampled_from(["a", "b", "train", "validation"]))
+
+
+@MANY
+@given(
+    st.lists(st.tuples(CELL, CELL, CELL, CELL), min_size=0, max_size=8),
+    st.permutations(["id", "path", "label", "split"]),
+    st.sampled_from([(), ("extra",), ("content",)]),
+)
+def test_any_table_is_legal_or_refused_with_one_line(
+    rows: list[tuple[str | None, ...]], names: list[str], more: tuple[str, ...]
+) -> None:
+    table = pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String), orient="row")
+    table = table.with_columns(pl.lit("0" * 32).alias(name) for name in more)
+    legal = {"classes": ("a", "b"), "splits": ("train", "validation"), "attributes": {}}
+    try:
+        check_table(table, **legal)
+    except ManifestError as error:
+        assert "\n" not in str(error)  # noqa: PT017
+        return
+    assert "extra" not in more
+    for label in ("a", "b"):
+        for split in ("train", "validation"):
+            assert table.filter((pl.col("label") == label) & (pl.col("split") == split)).height
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("id,path\n1,é\n".encode("utf-16"), "it is UTF-16; save it as UTF-8"),
+        ("id,path\n1,é\n".encode("utf-16-be"), "NUL bytes"),
+        ("id,path\n1,é\n".encode("latin-1"), "cannot be read as csv: invalid utf-8"),
+        (b"id,path\n1,\x00\n", "NUL bytes"),
+        (b"", "cannot be read as csv: "),
+        (b"id,path\n1,2,3\n", "cannot be read as csv: "),
+        (b"id,path\n1," + b"x" * 1_000_000 + b"\n", "row 1: path has 1,000,000 bytes"),
+        (b"id,\x07\n1,2\n", "a column is called"),
+    ],
+)
+def test_what_people_send_is_refused_with_its_cause(
+    tmp_path: Path, content: bytes, words: str
+) -> None:
+    (tmp_path / "a.csv").write_bytes(content)
+    with pytest.raises(ManifestError, match=words):
+        read_table(tmp_path / "a.csv")
+
+
+def test_a_mark_of_utf_8_at_the_start_is_no_part_of_the_first_name(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"\xef\xbb\xbfid,path\n1,2\n")
+    assert read_table(tmp_path / "a.csv").columns == ["id", "path"]
+
+
+def test_lines_may_end_as_on_windows(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"id,path\r\n1,x\r\n2,y\r\n")
+    assert read_table(tmp_path / "a.csv")["path"].to_list() == ["x", "y"]

@@ -69,6 +69,15 @@ def run_clarify(*arguments: str, home: Path | None = None) -> Done:
     return Done(status=status, out=out.getvalue(), err=err.getvalue())
 
 
+def stamps(folder: Path) -> dict[str, tuple[int, int, int]]:
+    """Return each file's place on the disk, size and time of its last change."""
+    return {
+        str(path.relative_to(folder)): (found.st_ino, found.st_size, found.st_mtime_ns)
+        for path in folder.rglob("*")
+        if path.is_file() and not path.is_symlink() and (found := path.stat())
+    }
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_settings() -> Iterator[None]:
     """Keep the settings of whoever runs the tests out of them, their tracking store above all."""
@@ -80,7 +89,7 @@ def own_settings() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def made_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A home with tiny birds, their features, a base model and two kept descriptions."""
     from clarify.demo.dataset import group_table
     from clarify.demo.datasets import DATASETS
@@ -102,14 +111,18 @@ def made_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         done = run_clarify(*step, home=home)
         assert done.status == 0, done.err
-    return home
+    before = stamps(home)
+    yield home
+    # Copies share the images with it: a test that breaks one must remove it first.
+    assert stamps(home) == before
 
 
 @pytest.fixture
 def home(made_home: Path, tmp_path: Path) -> Path:
     """A copy of the made home to break; its tracking store is re-rooted to where it now is."""
     copy = tmp_path / "home"
-    shutil.copytree(made_home, copy)
+    shutil.copytree(made_home, copy, ignore=shutil.ignore_patterns("images"))
+    shutil.copytree(made_home / "images", copy / "images", copy_function=os.link)
     assert run_clarify("relocate", home=copy).status == 0
     return copy
 

@@ -217,7 +217,9 @@ def test_an_image_that_is_not_the_one_meant_is_not_bundled(clarify: Clarify, hom
     out = str(home.parent / "b.tar")
     assert clarify("export", DATA_SET, "--bundle", out).status == 0
     image = next((home / "images" / DATA_SET).rglob("*.png"))
-    image.write_bytes(image.read_bytes() + b" ")
+    changed = image.read_bytes() + b" "
+    image.unlink()
+    image.write_bytes(changed)
     assert "has other bytes" in clarify("export", DATA_SET, "--bundle", out).refusal
 
 

@@ -33,6 +33,8 @@ def test_the_wheel_holds_the_small_clip_and_runs_outside_the_checkout(tmp_path: 
         "from clarify.cli import main\n"
         "from clarify.embed.encoders import load_encoder\n"
         "assert load_encoder('small-clip').encode_phrases(['water']).shape == (1, 192)\n"
+        "from clarify.discover.vocabulary import vocabulary\n"
+        "assert len(vocabulary()) > 2500\n"
         "print(clarify.__file__)\n"
         "raise SystemExit(main(['diagnose', 'nothing']))\n"
     )

@@ -14,7 +14,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from clarify import __version__
-from clarify.cli import data, doctor, exchange, imports, loop, serving
+from clarify.cli import (
+    dashboard,
+    data,
+    doctor,
+    exchange,
+    imports,
+    jobs,
+    loop,
+    registry,
+    serving,
+    suggest,
+)
 from clarify.cli.shell import Commands, Shell
 from clarify.config import read_settings
 from clarify.errors import ClarifyError, StoreError
@@ -43,7 +54,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"clarify {__version__}")
     commands = Commands(parser, common)
-    for module in (loop, data, imports, serving, exchange, doctor):
+    steps = (loop, suggest, registry, serving)
+    for module in (*steps, data, imports, exchange, dashboard, jobs, doctor):
         module.add_commands(commands)
     return parser
 

@@ -31,6 +31,11 @@ def _demo(shell: Shell) -> None:
         bar=bar,
     )
     shell.answer(story.to_dict(), report.story(story))
+    if not shell.args.headless:
+        from clarify.cli.dashboard import PORT, serve
+
+        shell.say(f"the dashboard: http://localhost:{PORT} (Ctrl+C ends it)")
+        serve(shell.settings)
 
 
 def _embed(shell: Shell) -> None:
@@ -181,7 +186,7 @@ def add_commands(commands: Commands) -> None:
     add = commands.add
     demo = add("demo", _demo, "Run the whole loop on rendered birds.",
                "demo --headless --home /tmp/birds", data_set=False)  # fmt: skip
-    demo.add_argument("--headless", action="store_true", help="run it without a dashboard")
+    demo.add_argument("--headless", action="store_true", help="do not open the dashboard after it")
     demo.add_argument("--seed", type=int, default=0, help="which birds are drawn (default: 0)")
 
     command = add("embed", _embed, "Extract the features of a data set's images.",

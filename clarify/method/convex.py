@@ -102,6 +102,7 @@ class Point:
     logits: Array
     centre: Array
     rho: float
+    losses: Array = dataclasses.field(init=False)
     atom_losses: Array = dataclasses.field(init=False)
     smooth: float = dataclasses.field(init=False)
     value: float = dataclasses.field(init=False)
@@ -112,8 +113,8 @@ class Point:
 
     def __post_init__(self) -> None:
         problem = self.problem
-        losses = problem.link.losses(self.logits, problem.labels)
-        self.atom_losses = problem.weights.atom_losses(losses)
+        self.losses = problem.link.losses(self.logits, problem.labels)
+        self.atom_losses = problem.weights.atom_losses(self.losses)
         self.recentre(self.centre, self.rho)
 
     def recentre(self, centre: Array, rho: float) -> None:

@@ -32,7 +32,7 @@ BOUND_EVERY = 50
 MOST_STALLED = 3
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Progress:
     """How far a fit is.
 
@@ -44,11 +44,17 @@ class Progress:
         Best so far, in nats, weight decay's term included.
     relative_gap : float
         Certified distance to the optimum over the value; the fit ends at the tolerance.
+    weight_decay : float
+        Of the problem that is solved.
+    example_losses : ndarray, (N,)
+        Cross-entropies in nats where the solver stands, not the best so far; not to be changed.
     """
 
     iteration: int
     objective_value: float
     relative_gap: float
+    weight_decay: float
+    example_losses: Array
 
 
 Report: TypeAlias = Callable[[Progress], None]
@@ -123,7 +129,11 @@ class _Certificate:
             gap = (self.value - self.bound) / max(self.value, SMALLEST_VALUE)
             self.report(
                 Progress(
-                    iteration=self.iterations, objective_value=self.value, relative_gap=float(gap)
+                    iteration=self.iterations,
+                    objective_value=self.value,
+                    relative_gap=float(gap),
+                    weight_decay=point.problem.decay,
+                    example_losses=point.losses,
                 )
             )
 

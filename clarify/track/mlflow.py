@@ -263,6 +263,17 @@ class TrackingStore:
         run = self._run(run_id)
         return self._trying(lambda _: self.backend.add_folder(run, folder))
 
+    def retag(self, run_id: str, name: str, value: str) -> None:
+        """Change one of a run's tags: the one thing about it that may change.
+
+        Raises
+        ------
+        AwayError, StoreError
+            If it cannot be written; also for a run that waits in the outbox.
+        """
+        found = self._delivered(run_id) if run_id.startswith(WAITING) else run_id
+        self.ask(lambda client: client.set_tag(found, PREFIX + name, value))
+
     def ask(self, call: Callable[[MlflowClient], T]) -> T:
         """Let the registry ask MLflow's client for something, once.
 

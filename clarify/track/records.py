@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "TAGS",
+    "AnyKind",
     "DatasetRef",
     "Kind",
     "RunContext",
@@ -44,6 +45,11 @@ __all__ = [
 ]
 
 Kind = Literal["base", "description", "retraining"]
+"""Kinds of work, which a bundle carries to another store."""
+
+AnyKind = Kind | Literal["promotion"]
+"""Every kind; a promotion is about the registry of its own store alone."""
+
 TAGS = (
     "backbone", "class", "code_version", "data_set", "encoder", "kept", "kind", "manifest",
     "oracle", "original", "parent", "phrase", "reviewer",
@@ -80,7 +86,7 @@ class RunRecord:
 
     Parameters
     ----------
-    kind : {"base", "description", "retraining"}
+    kind : {"base", "description", "retraining", "promotion"}
     name : str
         For people.
     params : mapping
@@ -95,7 +101,7 @@ class RunRecord:
     dataset : DatasetRef
     """
 
-    kind: Kind
+    kind: AnyKind
     name: str
     params: Mapping[str, str | float | int]
     metrics: Mapping[str, float]
@@ -148,7 +154,7 @@ class RunContext:
     reviewer: str
     code_version: str
 
-    def tags(self, kind: Kind, **own: str) -> dict[str, str]:
+    def tags(self, kind: AnyKind, **own: str) -> dict[str, str]:
         """Return all of `TAGS`, those that a kind has not being empty."""
         return {
             **dict.fromkeys(TAGS, ""),

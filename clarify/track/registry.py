@@ -1,4 +1,4 @@
-"""The model registry: versions with their verdicts, and the alias `champion`.
+"""The model registry: versions with their verdicts, and the alias `champion` with its history.
 
 A model is registered without pickle: weights as safetensors, code as a file of this package.
 """
@@ -8,23 +8,27 @@ from __future__ import annotations
 import dataclasses
 import json
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clarify.errors import InputError, StoreError
+from clarify.track.history import Event, check_note, event_record, events_of
 from clarify.track.model_folder import LABEL, ModelEncoder, write_model
 from clarify.track.promotion import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
     from clarify.method.head import Head
+    from clarify.track.history import Action
     from clarify.track.mlflow import TrackingStore
+    from clarify.track.records import RunContext
 
-__all__ = ["CHAMPION", "Version", "crown", "register", "version_of"]
+__all__ = ["CHAMPION", "Version", "crown", "register", "version_of", "versions"]
 
 CHAMPION = "champion"
 RUN_TAG = "clarify.run"
@@ -45,12 +49,19 @@ class Version:
         The retraining that made it.
     verdict : Verdict
         What the gate said.
+    by, note : str
+        Who asked for it and why.
+    at : int
+        When, in milliseconds since 1970.
     """
 
     model_name: str
     version: str
     run_id: str
     verdict: Verdict
+    by: str
+    note: str
+    at: int
 
 
 def register(
@@ -87,12 +98,13 @@ def register(
     Raises
     ------
     InputError
-        For a name that the registry cannot hold.
+        For a name that the registry cannot hold, or a note of more than 2,000 characters.
     StoreError
         If the store cannot be written.
     """
     if not model_name.strip() or set(model_name) & set("/:.%\"'"):
         raise InputError(f"model name {model_name!r}; a name without / : . % \" ' is legal")
+    check_note(note)
     if LABEL in head.class_names:
         raise InputError(
             f"a class is named {LABEL!r}, as a column of the model's answer; rename it"
@@ -120,36 +132,95 @@ def register(
     made = store.ask(
         lambda client: client.create_model_version(model_name, source, run_id, tags=tags)
     )
-    return Version(model_name=model_name, version=str(made.version), run_id=run_id, verdict=verdict)
+    return _version(made)
 
 
-def crown(store: TrackingStore, version: Version) -> None:
-    """Make a version the champion.
+def crown(
+    store: TrackingStore,
+    version: Version,
+    context: RunContext,
+    *,
+    action: Action = "promotion",
+    note: str = "",
+) -> Event:
+    """Make a version the champion, and write that into the history: nothing else moves the alias.
+
+    One at a time: whoever calls sees to it that no other does so meanwhile, as `workflow.registry`
+    does for all processes of a home.
+
+    Parameters
+    ----------
+    context : RunContext
+        Who does it, and on which data set.
+    action : {"promotion", "rollback"}
+    note : str
+        Why.
 
     Raises
     ------
     InputError
-        If the gate refused it.
+        If the gate refused it, or the note is longer than 2,000 characters.
+    StoreError
+        If the store cannot be written.
     """
+    check_note(note)
     if not version.verdict.passed:
         failed = "; ".join(each.text for each in version.verdict.reasons if not each.passed)
         raise InputError(
             f"{version.model_name} version {version.version} is refused by the gate: {failed}"
         )
     name, number = version.model_name, version.version
+    before = version_of(store, name)
+    now = before.version if before else ""
+    known = events_of(store, context.dataset.name, name, now)
+    event = Event(
+        number=1 + max((each.number for each in known), default=0),
+        action=action,
+        from_version=now,
+        to_version=number,
+        run_id=version.run_id,
+        by=context.reviewer,
+        note=note,
+        at=int(time.time() * 1000),
+    )
+    store.log(event_record(context, event, model_name=name, verdict=version.verdict))
     store.ask(lambda client: client.set_registered_model_alias(name, CHAMPION, number))
+    return event
 
 
 def version_of(store: TrackingStore, model_name: str, *, alias: str = CHAMPION) -> Version | None:
     """Return the version that holds an alias, or None."""
     found = store.ask(lambda client: _holder(client, model_name, alias))
-    if found is None:
-        return None
+    return None if found is None else _version(found)
+
+
+def versions(store: TrackingStore, model_name: str) -> tuple[Version, ...]:
+    """Return the versions of a model that Clarify registered, newest first; of no model, none."""
+    found = store.ask(lambda client: list(_pages(client, model_name)))
+    ours = [_version(each) for each in found if "clarify.reasons" in each.tags]
+    return tuple(sorted(ours, key=lambda each: -int(each.version)))
+
+
+def _pages(client: MlflowClient, model_name: str) -> Iterator[ModelVersion]:
+    token: str | None = None
+    while True:
+        page = client.search_model_versions(f"name='{model_name}'", page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _version(found: ModelVersion) -> Version:
+    tags = found.tags
     return Version(
-        model_name=model_name,
+        model_name=found.name,
         version=str(found.version),
-        run_id=found.tags.get(RUN_TAG, ""),
-        verdict=Verdict.from_dict({"reasons": json.loads(found.tags["clarify.reasons"])}),
+        run_id=tags.get(RUN_TAG, ""),
+        verdict=Verdict.from_dict({"reasons": json.loads(tags["clarify.reasons"])}),
+        by=tags.get("clarify.by", ""),
+        note=tags.get("clarify.note", ""),
+        at=int(found.creation_timestamp),
     )
 
 

@@ -3,23 +3,46 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
 
 import numpy as np
 import polars as pl
 
 from clarify.errors import NotFoundError
+from clarify.method.descriptions import Description
 from clarify.method.metrics import paired_difference
 from clarify.workflow.project import annotated_groups_of
 from clarify.workflow.runs import find_run
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
     from clarify.method.groups import AnnotatedGroups
     from clarify.method.metrics import Interval
     from clarify.track.mlflow import Run
     from clarify.workflow.project import Project
 
-__all__ = ["Compared", "compare"]
+__all__ = [
+    "Changed",
+    "Compared",
+    "changed_images",
+    "compare",
+    "compare_page",
+    "compared_base",
+    "compared_with",
+    "comparison_table",
+    "retrained_from",
+]
+
+METRICS = (
+    "average_accuracy", "adjusted_average_accuracy", "worst_group_accuracy",
+    "described_worst_group_accuracy", "gap",
+)  # fmt: skip
+CLASS = "class_accuracy/"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +54,13 @@ class Compared:
     run_id, name, kind : str
     oracle : bool
         Whether it was trained or chosen with annotated groups.
+    by : str
+        Who trained it.
+    started : int
+        When, in milliseconds since 1970.
+    objective : str
+    descriptions : tuple of Description
+        What it was retrained with; empty for the base and for an oracle.
     metrics : mapping of str to float
         As logged, without the split's prefix; accuracies are fractions.
     gains : mapping of str to Interval
@@ -42,6 +72,10 @@ class Compared:
     name: str
     kind: str
     oracle: bool
+    by: str
+    started: int
+    objective: str
+    descriptions: tuple[Description, ...]
     metrics: dict[str, float]
     gains: dict[str, Interval]
 
@@ -52,9 +86,33 @@ class Compared:
             "name": self.name,
             "kind": self.kind,
             "oracle": self.oracle,
+            "by": self.by,
+            "phrases": [
+                {"class": each.class_name, "phrase": each.phrase, "author": each.author}
+                for each in self.descriptions
+            ],
             **self.metrics,
             "gains": {what: dataclasses.asdict(gain) for what, gain in self.gains.items()},
         }
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Changed:
+    """What a retrained model changed on a split, as rows of the data set's table.
+
+    Parameters
+    ----------
+    fixed : (F,) int64
+        Wrong before, right now.
+    broken : (B,) int64
+        Right before, wrong now.
+    classes : mapping of class to Interval
+        By how much its accuracy changed, with a paired 95 % interval.
+    """
+
+    fixed: NDArray[np.int64]
+    broken: NDArray[np.int64]
+    classes: dict[str, Interval]
 
 
 def compare(project: Project, *, split: str) -> tuple[Compared, ...]:
@@ -66,23 +124,103 @@ def compare(project: Project, *, split: str) -> tuple[Compared, ...]:
         If there is no base model, or it has no figures on the split.
     """
     base = find_run(project, None, kind="base")
-    retrained = [
-        run
-        for run in project.tracking.runs(project.manifest.name, kind="retraining")
-        if run.tags["parent"] == base.id
-    ]
-    before = _predictions(project, base, split)
-    if not len(before):
+    runs = project.tracking.runs(project.manifest.name, kind="retraining")
+    first = compared_base(project, base, split)
+    retrained = retrained_from(runs, base)
+    return (first, *(compared_with(project, base, run, split) for run in retrained))
+
+
+def retrained_from(runs: Sequence[Run], base: Run) -> list[Run]:
+    """Return what was retrained from a base model, oldest first; `runs` are newest first."""
+    return [run for run in reversed(runs) if run.tags["parent"] == base.id]
+
+
+def compared_base(project: Project, base: Run, split: str) -> Compared:
+    """Return the figures of a base model.
+
+    Raises
+    ------
+    NotFoundError
+        If it has none on the split.
+    """
+    if not len(_predictions(project, base, split)):
         raise NotFoundError(
             f"data set {project.manifest.name}: its models have no figures on split {split!r}; "
             f"its splits are {', '.join(project.manifest.splits)}"
         )
-    rows = [_compared(base, split, {})]
-    for run in reversed(retrained):
-        now = _predictions(project, run, split).select("id", now="right")
-        both = before.join(now, on="id", how="inner", maintain_order="left")
-        rows.append(_compared(run, split, _gains(both, _groups(project, both))))
-    return tuple(rows)
+    return _compared(project, base, split, {})
+
+
+def compared_with(project: Project, base: Run, run: Run, split: str) -> Compared:
+    """Return the figures of a retrained model, and its gains over the base on the same images."""
+    both = _both(project, base, run, split)
+    return _compared(project, run, split, _gains(both, _groups(project, both)))
+
+
+def changed_images(project: Project, base: Run, run: Run, split: str) -> Changed:
+    """Return which images a retrained model fixed, and which it broke."""
+    numbers = project.manifest.table.select("id").with_row_index("row")
+    both = _both(project, base, run, split).join(
+        numbers, on="id", how="inner", maintain_order="left"
+    )
+    before, now = both["right"].to_numpy(), both["now"].to_numpy()
+    rows = both["row"].to_numpy().astype(np.int64)
+    labels = both["label"].to_numpy()
+    return Changed(
+        fixed=rows[~before & now],
+        broken=rows[before & ~now],
+        classes={
+            name: paired_difference(before[of], now[of], what="average", seed=0)
+            for name in project.manifest.classes
+            if (of := labels == name).any()
+        },
+    )
+
+
+def comparison_table(rows: Sequence[Compared]) -> pl.DataFrame:
+    """Return the comparison as a table for files: a row a model, a column a figure.
+
+    Gains over the base stand beside their interval, as ``gain_<what>``, ``_low`` and ``_high``.
+    """
+    classes = sorted({key for row in rows for key in row.metrics if key.startswith(CLASS)})
+    gains = sorted({what for row in rows for what in row.gains})
+    columns: dict[str, list[object]] = {
+        "model": [row.name for row in rows],
+        "kind": ["oracle" if row.oracle else row.kind for row in rows],
+        "objective": [row.objective for row in rows],
+        "phrases": ["; ".join(f"{each.class_name}: {each.phrase}" for each in row.descriptions)
+                    for row in rows],
+        "authors": [", ".join(sorted({each.author for each in row.descriptions})) for row in rows],
+        "run": [row.run_id for row in rows],
+    }  # fmt: skip
+    for key in (*METRICS, *classes):
+        columns[key] = [row.metrics.get(key) for row in rows]
+    for what in gains:
+        for end, field in (("", "estimate"), ("_low", "low"), ("_high", "high")):
+            columns[f"gain_{what}{end}"] = [
+                getattr(row.gains[what], field) if what in row.gains else None for row in rows
+            ]
+    texts = dict.fromkeys(list(columns)[:6], pl.String)
+    return pl.DataFrame(columns, schema={name: texts.get(name, pl.Float64) for name in columns})
+
+
+def compare_page(project: Project, runs: Sequence[str]) -> str | None:
+    """Return MLflow's page that compares some runs; None where no server shows one."""
+    address = project.tracking.address
+    if address.kind != "server" or not runs:
+        return None
+    found = project.tracking.ask(lambda client: client.get_run(runs[0]))
+    parts = urlsplit(address.shown)
+    place = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    asked = [json.dumps(each, separators=(",", ":"))
+             for each in (list(runs), [found.info.experiment_id])]  # fmt: skip
+    return f"{place}/#/compare-runs?runs={quote(asked[0])}&experiments={quote(asked[1])}"
+
+
+def _both(project: Project, base: Run, run: Run, split: str) -> pl.DataFrame:
+    """Return what the base said of each image, with whether the other is right, as ``now``."""
+    now = _predictions(project, run, split).select("id", now="right")
+    return _predictions(project, base, split).join(now, on="id", how="inner", maintain_order="left")
 
 
 def _predictions(project: Project, run: Run, split: str) -> pl.DataFrame:
@@ -106,13 +244,18 @@ def _gains(both: pl.DataFrame, groups: AnnotatedGroups | None) -> dict[str, Inte
     return found
 
 
-def _compared(run: Run, split: str, gains: dict[str, Interval]) -> Compared:
+def _compared(project: Project, run: Run, split: str, gains: dict[str, Interval]) -> Compared:
     prefix = f"{split}/"
+    recorded = json.loads(project.tracking.artifact(run.id, "descriptions.json"))
     return Compared(
         run_id=run.id,
         name=run.name,
         kind=run.kind,
         oracle=run.tags["oracle"] == "true",
+        by=run.tags["reviewer"],
+        started=run.started,
+        objective=run.params["objective"],
+        descriptions=tuple(Description.from_dict(each) for each in recorded),
         metrics={
             key.removeprefix(prefix): value
             for key, value in run.metrics.items()

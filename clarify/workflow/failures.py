@@ -40,6 +40,27 @@ class Failures:
         """Return which images the model gets right, shape (N,)."""
         return np.equal(self.predicted, self.data.labels)
 
+    def confidence(self, rows: NDArray[np.int64]) -> NDArray[np.float64] | None:
+        """Return the probability (M,) that the model gave to what it predicted of some rows.
+
+        None where only its predictions are known.
+        """
+        if self.model.head is None:
+            return None
+        highest: NDArray[np.float64]
+        highest = self.model.head.probabilities(self.data.features[rows]).max(axis=1)
+        return highest
+
+    def likeliest(self, row: int, most: int = 5) -> list[tuple[int, float]]:
+        """Return the likeliest classes of one image with their probabilities, likeliest first.
+
+        None of them where only the model's predictions are known.
+        """
+        if self.model.head is None:
+            return []
+        (found,) = self.model.head.probabilities(self.data.features[row : row + 1])
+        return [(int(k), float(found[k])) for k in np.argsort(-found)[:most]]
+
 
 def failures_of(model: Model, data: SplitData) -> Failures:
     """Predict every image of a split."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clarify.errors import GroupError, InputError, nearest
-from clarify.method.groups import DescribedGroups, described_groups, fit_partition
+from clarify.errors import InputError, nearest
+from clarify.method.groups import DescribedGroups, described_groups
 from clarify.method.metrics import Accuracy, evaluate
 from clarify.method.objectives import CvarDro, Erm, GroupDro, Reweight, WorstGroup
 from clarify.method.training import (
@@ -21,13 +21,14 @@ from clarify.method.training import (
     select,
     sweep,
 )
-from clarify.workflow.phrases import halves_of
+from clarify.workflow.grouping import groups_by_descriptions
 from clarify.workflow.project import annotated_groups_of, split_data
+from clarify.workflow.retraining_progress import Steps
 from clarify.workflow.runs import Model
 from clarify.workflow.trained import REPORTED, HalfResult, Trained, recorded
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -36,8 +37,9 @@ if TYPE_CHECKING:
     from clarify.method.head import Head
     from clarify.method.metrics import Evaluation
     from clarify.method.objectives import Objective
-    from clarify.method.training import Selection
+    from clarify.method.training import Progress, Selection
     from clarify.workflow.project import Project, SplitData
+    from clarify.workflow.retraining_progress import Report
 
 __all__ = ["OBJECTIVES", "retrain", "retrain_oracle", "train"]
 
@@ -86,6 +88,8 @@ def retrain(
     descriptions: Sequence[Description],
     *,
     objective: str = "worst_group",
+    progress: Report | None = None,
+    delivery: str = "",
 ) -> Trained:
     """Retrain the head so that the halves that the descriptions make count, and record it.
 
@@ -100,6 +104,12 @@ def retrain(
         At least one, each by the project's encoder and template.
     objective : str
         One of `OBJECTIVES`.
+    progress : callable, optional
+        Told of every step; what it raises ends the retraining, and nothing is recorded. The last
+        call comes right before recording.
+    delivery : str
+        Equal for every attempt at one retraining, so that it is recorded once; by default each
+        is one of its own.
 
     Raises
     ------
@@ -108,18 +118,15 @@ def retrain(
     GroupError
         If a description leaves one half of its class empty in training or validation.
     """
-    _check_descriptions(project, descriptions)
+    steps = Steps(progress, WEIGHT_DECAYS)
+    steps.read()
     splits = _all_splits(project)
-    classes = project.manifest.classes
-    halves = {name: halves_of(project, descriptions, data) for name, data in splits.items()}
-    partition = fit_partition(splits["train"].labels, classes, halves["train"])
-    groups = {name: partition.groups(data.labels, halves[name]) for name, data in splits.items()}
-    _refuse_vanished(groups["validation"], "validation")
+    groups = groups_by_descriptions(project, descriptions, splits)
     asked = _objective(objective, groups["train"])
     phrases = ", ".join(f"{each.class_name}: {each.phrase}" for each in descriptions)
     return _retrained(
         project, base, splits, asked, ByDescribedWorstGroup(), groups,
-        name=f"{objective} ({phrases})", descriptions=descriptions,
+        name=f"{objective} ({phrases})", descriptions=descriptions, steps=steps, delivery=delivery,
     )  # fmt: skip
 
 
@@ -143,6 +150,7 @@ def retrain_oracle(project: Project, base: Model) -> Trained:
     return _retrained(
         project, base, splits, asked, ByAnnotatedWorstGroup(), known,
         name="oracle (group_dro on true groups)", descriptions=(),
+        steps=Steps(None, WEIGHT_DECAYS), delivery="",
     )  # fmt: skip
 
 
@@ -184,9 +192,12 @@ def _retrained(
     *,
     name: str,
     descriptions: Sequence[Description],
+    steps: Steps,
+    delivery: str,
 ) -> Trained:
     data, validation = splits["train"], splits["validation"]
-    fits = sweep(data.features, data.labels, project.manifest.classes, objective, WEIGHT_DECAYS)
+    fits = sweep(data.features, data.labels, project.manifest.classes, objective, WEIGHT_DECAYS,
+                 progress=steps.fit(groups["train"]))  # fmt: skip
     chosen = select(fits, validation.features, validation.labels, rule, groups=groups["validation"])
     head = chosen.fit.head
     trained = Trained(
@@ -199,9 +210,9 @@ def _retrained(
             {
                 "base": base.predict(validation),
                 "now": head.predict(validation.features),
-                "control": _control(project, splits, rule, groups["validation"]).predict(
-                    validation.features
-                ),
+                "control": _control(
+                    project, splits, rule, groups["validation"], steps.control()
+                ).predict(validation.features),
             },
             validation,
             groups["validation"],
@@ -219,9 +230,10 @@ def _retrained(
         for name, found in groups.items()
         if name in REPORTED and isinstance(found, DescribedGroups)
     }
+    steps.record()
     return recorded(
         project, splits, trained, objective=objective, descriptions=descriptions, base=base,
-        described=described,
+        described=described, delivery=delivery,
     )  # fmt: skip
 
 
@@ -250,12 +262,14 @@ def _control(
     splits: Mapping[str, SplitData],
     rule: Selection,
     groups: DescribedGroups | AnnotatedGroups,
+    progress: Callable[[Progress], None] | None,
 ) -> Head:
     """Retrain with the classes as groups, chosen by the same rule: what no phrase is needed for."""
     data, validation = splits["train"], splits["validation"]
     by_class = described_groups(data.labels, project.manifest.classes, {})
     objective = WorstGroup(groups=by_class)
-    fits = sweep(data.features, data.labels, project.manifest.classes, objective, WEIGHT_DECAYS)
+    fits = sweep(data.features, data.labels, project.manifest.classes, objective, WEIGHT_DECAYS,
+                 progress=progress)  # fmt: skip
     return select(fits, validation.features, validation.labels, rule, groups=groups).fit.head
 
 
@@ -269,28 +283,3 @@ def _objective(name: str, groups: DescribedGroups | AnnotatedGroups) -> Objectiv
     if name == "cvar":
         return CvarDro(alpha=CVAR_LEVEL)
     raise InputError(f"objective {name!r} is unknown; {nearest(name, OBJECTIVES)}")
-
-
-def _check_descriptions(project: Project, descriptions: Sequence[Description]) -> None:
-    name, encoder = project.manifest.name, project.encoder.identity.digest
-    if not descriptions:
-        raise InputError(
-            f"data set {name}: no kept description to retrain with; keep one first: "
-            f'clarify describe {name} CLASS "PHRASE"'
-        )
-    for each in descriptions:
-        if each.encoder != encoder:
-            raise InputError(
-                f"description {each.phrase!r} of class {each.class_name!r} was written with "
-                f"encoder {each.encoder}, this is {encoder}; describe it again, or give --encoder"
-            )
-        project.manifest.class_index(each.class_name)
-
-
-def _refuse_vanished(groups: DescribedGroups, split: str) -> None:
-    empty = [name for name, n in zip(groups.names, groups.counts, strict=True) if n == 0]
-    if empty:
-        raise GroupError(
-            f"split {split}: no image falls into the described group {empty[0]!r}, so no weight "
-            "decay can be chosen by it; move the threshold or choose another phrase"
-        )

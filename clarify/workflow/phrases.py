@@ -21,6 +21,7 @@ from clarify.method.phrases import Calibration, calibrate, parse_phrase, phrase_
 from clarify.method.similarity import similarities as similarities_to
 from clarify.track.records import description_record
 from clarify.workflow.project import run_context
+from clarify.workflow.suggest import phrases_searched
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,6 +43,7 @@ __all__ = [
     "phrases_tried",
     "record_phrase",
     "score_phrase",
+    "take_back",
     "try_phrase",
 ]
 
@@ -79,6 +81,18 @@ class TriedPhrase:
     def with_half(self) -> NDArray[np.bool_]:
         """Return which of the images have what the phrase says, shape (N,)."""
         return self.description.with_half(self.scores)
+
+    def cut_at(self, threshold: float) -> TriedPhrase:
+        """Return it with a cut chosen by hand; the score stays that of the best cut.
+
+        Raises
+        ------
+        InputError
+            If one side would be empty.
+        """
+        cut = _cut(self.evidence.score, threshold, self.scores)
+        moved = dataclasses.replace(self.description, threshold=cut)
+        return dataclasses.replace(self, description=moved)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,6 +275,30 @@ def record_phrase(
     return dataclasses.replace(scored, run_id=project.tracking.log(record))
 
 
+def take_back(project: Project, run_id: str) -> None:
+    """Keep a description no longer; its run stays, as one that was only tried.
+
+    Raises
+    ------
+    NotFoundError
+        If it is not this reviewer's.
+    StoreError
+        If the store is away, or the description still waits in the outbox.
+    """
+    name = project.manifest.name
+    own = [
+        run
+        for run in project.tracking.runs(name, kind="description")
+        if run.id == run_id and run.tags["reviewer"] == project.reviewer
+    ]
+    if not own:
+        raise NotFoundError(
+            f"data set {name}: no description {run_id[:8]} by {project.reviewer}; only who kept "
+            "one takes it back"
+        )
+    project.tracking.retag(run_id, "kept", "false")
+
+
 def score_phrase(
     project: Project,
     failures: Failures,
@@ -273,13 +311,16 @@ def score_phrase(
 ) -> ScoredPhrase:
     """Try a phrase on a class and record it, corrected for the phrases tried before.
 
+    What a machine searched on the class counts as tried, too.
+
     Raises
     ------
     PhraseError, NotFoundError, NoScoreError, InputError
         As `try_phrase` and `record_phrase`.
     """
     known = phrases_tried(project, failures.model, class_name) | {parse_phrase(text).text}
-    tried = try_phrase(project, failures, class_name, text, n_tried=len(known), threshold=threshold)
+    n_tried = len(known) + phrases_searched(project, failures.model, class_name)
+    tried = try_phrase(project, failures, class_name, text, n_tried=n_tried, threshold=threshold)
     return record_phrase(project, failures, tried, keep=keep, note=note)
 
 

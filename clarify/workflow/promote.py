@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import json
 from typing import TYPE_CHECKING, Any
 
-from clarify.errors import InputError
+from clarify.errors import InputError, StoreError
 from clarify.track.promotion import Gate, GateHalf, Verdict
+from clarify.workflow.project import run_context
 from clarify.workflow.runs import find_run, open_model
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from clarify.track.model_folder import ModelEncoder
     from clarify.workflow.project import Project
 
-__all__ = ["Promotion", "judge", "model_name", "promote"]
+__all__ = ["Promotion", "judge", "model_name", "promote", "turn"]
+
+TURN_S = 60.0
+"""How long one change of the champion waits for another; each takes well under a second."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,13 +123,37 @@ def promote(
         images_by=images_by,
     )
     if verdict.passed:
-        crown(project.tracking, version)
+        with turn(project):
+            crown(project.tracking, version, run_context(project, "validation"), note=note)
     return Promotion(
         model_name=version.model_name,
         version=version.version,
         run_id=model.run_id,
         verdict=verdict,
     )
+
+
+@contextlib.contextmanager
+def turn(project: Project) -> Iterator[None]:
+    """Let one change of the champion happen at a time, among all processes of a home.
+
+    Raises
+    ------
+    StoreError
+        If another does not come to an end.
+    """
+    from filelock import FileLock, Timeout
+
+    place = project.home / "mlruns"
+    place.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(place / f".{model_name(project)}.lock", timeout=TURN_S):
+            yield
+    except Timeout:
+        raise StoreError(
+            f"the champion of {project.manifest.name} is being changed by another process for "
+            f"{TURN_S:.0f} seconds already; look who, then try again"
+        ) from None
 
 
 def _images_by(project: Project, *, by_hash: bool) -> ModelEncoder | None:

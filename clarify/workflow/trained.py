@@ -9,6 +9,7 @@ import numpy as np
 
 from clarify.method.metrics import Accuracy
 from clarify.track.records import model_record
+from clarify.track.run import now
 from clarify.workflow.project import run_context
 from clarify.workflow.runs import Model
 
@@ -106,6 +107,7 @@ def recorded(
     descriptions: Sequence[Description],
     base: Model | None,
     described: Mapping[str, Evaluation],
+    delivery: str = "",
 ) -> Trained:
     """Log a trained model, and return it with its run.
 
@@ -119,6 +121,8 @@ def recorded(
         What it was retrained from; None for a base model.
     described : mapping of split to Evaluation
         By described groups.
+    delivery : str
+        Equal for every attempt to record the same; by default it is recorded anew.
     """
     import polars as pl
 
@@ -152,7 +156,10 @@ def recorded(
         parent="" if base is None else base.run_id,
         oracle=trained.oracle,
     )
-    run_id = project.tracking.log(record)
+    if delivery:
+        run_id = project.tracking.adopt(record, delivery=delivery, at=now())
+    else:
+        run_id = project.tracking.log(record)
     return dataclasses.replace(trained, model=dataclasses.replace(trained.model, run_id=run_id))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import importlib
 import pkgutil
 import re
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import tests.malformed
-from tests.conftest import run_clarify
+from tests.conftest import run_clarify, stamps
 from tests.malformed.case import Case
 
 NAMES = sorted(
@@ -28,12 +27,10 @@ CASES: list[tuple[str, Case]] = [
 NOT_CONTENT = {".lock", "lock"}
 
 
-def content(home: Path) -> dict[str, str]:
-    """Hash every file of a home, the empty files that processes lock left out."""
+def content(home: Path) -> dict[str, tuple[int, int, int]]:
+    """Stamp every file of a home, the empty files that processes lock left out."""
     return {
-        str(path.relative_to(home)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in home.rglob("*")
-        if path.is_file() and not path.is_symlink() and path.name not in NOT_CONTENT
+        name: stamp for name, stamp in stamps(home).items() if Path(name).name not in NOT_CONTENT
     }
 
 

@@ -20,7 +20,7 @@ from clarify.track.mlflow import WAITING, TrackingStore
 from clarify.track.outbox import Outbox
 from clarify.track.records import RunRecord
 from clarify.track.registry import crown, version_of
-from tests.track.conftest import CLASSES, WIDTH, head, model, phrase_tried
+from tests.track.conftest import CLASSES, WIDTH, context, head, model, phrase_tried
 from tests.track.elsewhere import Postgres, Server, free_port, postgres_programs
 from tests.track.test_outbox import OPENS, child
 from tests.track.test_registry import LOADS, registered, verdict
@@ -152,7 +152,8 @@ def test_a_champion_is_loaded_by_name_without_clarify(
     (run,) = store.runs(data_set, kind="retraining")
     first = registered(store, verdict(now_correct=42), run_id=run.id, name=data_set)
     second = registered(store, verdict(), run_id=run.id, name=data_set)
-    crown(store, second)
+    dataset = dataclasses.replace(context().dataset, name=data_set)
+    crown(store, second, dataclasses.replace(context(), dataset=dataset))
     assert (first.version, second.version) == ("1", "2")
     assert version_of(store, data_set) == second
     assert version_of(store, "nobody") is None

@@ -15,7 +15,7 @@ from clarify.errors import InputError, StoreError
 from clarify.track.mlflow import TrackingStore
 from clarify.track.promotion import Gate, GateHalf, Verdict
 from clarify.track.registry import Version, crown, register, version_of
-from tests.track.conftest import CLASSES, WIDTH, head
+from tests.track.conftest import CLASSES, WIDTH, context, head
 
 LOADS = """
 import json, sys
@@ -53,7 +53,7 @@ def registered(
 def test_the_champion_predicts_as_the_head_without_clarify_or_pickle(
     store: TrackingStore, tmp_path: Path
 ) -> None:
-    crown(store, registered(store, verdict()))
+    crown(store, registered(store, verdict()), context())
     environment = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
     environment |= {
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
@@ -104,16 +104,16 @@ def test_registering_a_run_again_leaves_its_first_version_as_it_was(store: Track
 def test_a_version_that_the_gate_refused_cannot_be_crowned(store: TrackingStore) -> None:
     version = registered(store, verdict(now_correct=42))
     with pytest.raises(InputError, match=r"refused by the gate: worst described group"):
-        crown(store, version)
+        crown(store, version, context())
     assert version_of(store, "birds") is None
 
 
 def test_the_newest_crowned_version_is_the_champion(store: TrackingStore) -> None:
     assert version_of(store, "birds") is None
     first, second = registered(store, verdict()), registered(store, verdict(now_correct=80))
-    crown(store, first)
+    crown(store, first, context())
     assert version_of(store, "birds") == first
-    crown(store, second)
+    crown(store, second, context())
     assert version_of(store, "birds") == second
     assert (first.version, second.version) == ("1", "2")
 
@@ -121,7 +121,7 @@ def test_the_newest_crowned_version_is_the_champion(store: TrackingStore) -> Non
 def test_a_registered_model_survives_a_move(store: TrackingStore, home: Path) -> None:
     import mlflow
 
-    crown(store, registered(store, verdict()))
+    crown(store, registered(store, verdict()), context())
     moved = home.with_name("moved")
     home.rename(moved)
     again = TrackingStore(moved)

@@ -1,0 +1,7 @@
+"""The dashboard, as `streamlit run app.py` and `clarify serve` start it."""
+
+import streamlit as st
+
+from clarify.ui.server import SCRIPT, routes
+
+app = st.App(SCRIPT, routes=routes())

@@ -1,0 +1,63 @@
+"""The command that opens the dashboard: `clarify serve`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clarify.cli.shell import Commands, Shell
+
+if TYPE_CHECKING:
+    from clarify.config import Settings
+
+__all__ = ["add_commands", "serve"]
+
+PORT = 8501
+INSTALLED = Path(__file__).resolve().parents[1] / "dashboard_files"
+"""Where the wheel puts what a checkout has at its top: app.py, pages, the theme."""
+
+
+def serve(settings: Settings, *, host: str = "localhost", port: int = PORT) -> None:
+    """Become the dashboard's server; comes back only if that cannot be started.
+
+    Parameters
+    ----------
+    settings : Settings
+        Handed on through the environment.
+    host : str
+        Which address it listens at: ``localhost``, or ``0.0.0.0`` for a team.
+    port : int
+    """
+    app = INSTALLED / "app.py"
+    if not app.is_file():
+        app = Path(__file__).resolve().parents[2] / "app.py"
+    own = {
+        "CLARIFY_HOME": str(settings.home),
+        "CLARIFY_ENCODER": settings.encoder,
+        "CLARIFY_BACKBONE": settings.backbone,
+        "CLARIFY_REVIEWER": settings.reviewer,
+        "MLFLOW_TRACKING_URI": settings.tracking_uri,
+        "CLARIFY_LEADS": ",".join(settings.leads),
+    }
+    os.environ.update({name: value for name, value in own.items() if value})
+    command = ["-m", "streamlit", "run", str(app), "--server.port", str(port)]
+    command += ["--server.address", host, "--server.headless", "true"]
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, *command])
+
+
+def _serve(shell: Shell) -> None:
+    args = shell.args
+    shell.say(f"the dashboard of {shell.settings.home}: http://{args.host}:{args.port}")
+    serve(shell.settings, host=args.host, port=args.port)
+
+
+def add_commands(commands: Commands) -> None:
+    """Add it."""
+    command = commands.add("serve", _serve, "Open the dashboard for reviewers.",
+                           "serve --home /data/birds --host 0.0.0.0", data_set=False)  # fmt: skip
+    command.add_argument("--host", default="localhost", help="where it listens; 0.0.0.0 is for "
+                         "everybody who can reach this machine (default: localhost)")  # fmt: skip
+    command.add_argument("--port", type=int, default=PORT, help=f"(default: {PORT})")

@@ -1,0 +1,43 @@
+"""The command of a retraining that the dashboard started: job."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from clarify.assembly import open_project
+from clarify.cli.shell import Commands, Shell
+from clarify.errors import ClarifyError
+
+if TYPE_CHECKING:
+    from clarify.workflow.job_files import Job
+    from clarify.workflow.project import Project
+
+__all__ = ["add_commands"]
+
+
+def _job(shell: Shell) -> None:
+    from clarify.workflow.job_files import JobFolder
+    from clarify.workflow.job_process import run_job
+
+    def opened(job: Job) -> Project:
+        wanted = job.wanted
+        settings = dataclasses.replace(
+            shell.settings, encoder=wanted.encoder, backbone=wanted.backbone, reviewer=job.by
+        )
+        return open_project(settings, wanted.data_set, say=shell.say)
+
+    ended = run_job(JobFolder(shell.settings.home, shell.args.digest), opened)
+    if ended.state == "failed":
+        raise ClarifyError(ended.message)
+    result = {"job": shell.args.digest, "state": ended.state, "run": ended.run}
+    shell.answer(result, f"job {shell.args.digest}: {ended.state}")
+
+
+def add_commands(commands: Commands) -> None:
+    """Add it."""
+    command = commands.add(
+        "job", _job, "Do a retraining that the dashboard was asked for; the dashboard starts this "
+        "by itself.", "job 9f2c", data_set=False,
+    )  # fmt: skip
+    command.add_argument("digest", metavar="JOB", help="its folder in jobs/")

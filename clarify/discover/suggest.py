@@ -1,0 +1,283 @@
+"""Suggestions: the phrases of a vocabulary that explain a class's errors best.
+
+Every phrase gets its exact error score. Three things keep luck from being taken for an
+explanation: the p-value is corrected for every phrase that was searched (Bonferroni); a phrase is
+confirmed on images that had no part in its choice; and phrases that split the class alike are told
+as one. (The paper has no suggestions; its reviewers asked for them beside people's own phrases.)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clarify.discover.halves import Found, Half, ImagesOfClass, halvings, scores_in_parts
+from clarify.errors import InputError
+from clarify.method.error_score import BANDS, ErrorScore, error_score
+from clarify.method.similarity import similarities
+
+__all__ = ["HALVINGS", "SAME_SPLIT", "Suggestion", "Suggestions", "suggest"]
+
+HALVINGS = 5
+
+SAME_SPLIT = 0.6
+"""Two phrases say the same where the images on the side of the errors by both are at least this
+share of those by either (Jaccard)."""
+
+CONFIRMED_P = 0.01
+"""Corrected for all phrases searched: where nothing explains the errors of a class, at most so
+often is a phrase called confirmed."""
+
+LOOKED_AT = 10
+"""So many of the best phrases are compared for each that is suggested, more where they all split
+the class alike, but at most `MOST_LOOKED_AT`."""
+
+MOST_LOOKED_AT = 600
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Suggestion:
+    """A phrase that the machine suggests for one class.
+
+    Parameters
+    ----------
+    phrase : str
+    score : ErrorScore
+        On all images; flattered by the search.
+    p_corrected : float
+        Its p-value in [0, 1] times the number of phrases searched (Bonferroni).
+    held_out : float or None
+        Score in [-1, 1] on images that had no part in the choice of phrase and cut, about 0 for
+        luck; see the notes of `suggest`. None where the class cannot be halved.
+    also : tuple of str
+        Phrases that split the class alike with errors on the same side, best first.
+    opposite : tuple of str
+        Phrases that split it alike with errors on the other side: what the wrong images lack
+        where they have `phrase`, or the reverse.
+    """
+
+    phrase: str
+    score: ErrorScore
+    p_corrected: float
+    held_out: float | None
+    also: tuple[str, ...]
+    opposite: tuple[str, ...]
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether it is neither luck of the search (p) nor worthless on held-out images."""
+        better = self.held_out is not None and self.held_out >= BANDS[0][0]
+        return better and self.p_corrected <= CONFIRMED_P
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain values."""
+        return {
+            "phrase": self.phrase,
+            "error_score": self.score.value,
+            "wrong_is_above": self.score.wrong_is_above,
+            "threshold": self.score.threshold,
+            "p_corrected": self.p_corrected,
+            "held_out": self.held_out,
+            "confirmed": self.confirmed,
+            "also": list(self.also),
+            "opposite": list(self.opposite),
+        }
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Suggestions:
+    """What a search through a vocabulary came to, for one class.
+
+    Parameters
+    ----------
+    items : tuple of Suggestion
+        Highest error score first.
+    searched : int
+        Phrases searched.
+    held_out : float or None
+        What the search's first phrase is worth, in [-1, 1]: the best phrase and cut of one half
+        scored on the other, mean over the halves. No choice flatters it: 0 on average where
+        nothing in the vocabulary explains the errors.
+    n_right, n_wrong : int
+        Images of the class.
+    """
+
+    items: tuple[Suggestion, ...]
+    searched: int
+    held_out: float | None
+    n_right: int
+    n_wrong: int
+
+
+def suggest(
+    phrases: Sequence[str],
+    embeddings: NDArray[np.float32],
+    images: ImagesOfClass,
+    *,
+    most: int = 12,
+    seed: int = 0,
+) -> Suggestions:
+    """Search P phrases for those that explain the errors on one class.
+
+    Parameters
+    ----------
+    phrases : sequence of P str
+    embeddings : (P, D) float32, rows of unit length
+    images : ImagesOfClass
+    most : int
+        Suggestions wanted, 1 to 100.
+    seed : int
+        Of the halves; same seed, same suggestions.
+
+    Returns
+    -------
+    Suggestions
+
+    Raises
+    ------
+    NoScoreError
+        Where the class has no right or no wrong image.
+    InputError
+        Where there is no phrase, or `most` is not legal.
+    FeatureError
+        For embeddings that do not fit, or are not finite.
+
+    Notes
+    -----
+    The same search is done on each of ten halves (five halvings, both ways), and its phrases, at
+    their cuts of that half, are scored on the other half. A suggestion's held-out score is the
+    lower of two means over the halves: of what the search put in the same place, which no choice
+    flatters; and of the phrase itself, where a half that does not bring it up counts 0.
+    """
+    if not phrases or len(phrases) != len(embeddings):
+        raise InputError(
+            f"suggestions: {len(phrases)} phrases with {len(embeddings)} embeddings; one or more, "
+            "each with its own, are legal"
+        )
+    if not 1 <= most <= 100:
+        raise InputError(f"suggestions: {most} were asked for; 1 to 100 are legal")
+    right = images.right
+    halves = halvings(right, count=HALVINGS, seed=seed) if images.can_be_halved else ()
+    everything = Half(chosen_on=np.ones_like(right), checked_on=np.zeros_like(right))
+    parts = np.stack([each.chosen_on for each in (everything, *halves)])
+    scores = scores_in_parts(images, embeddings, parts)
+    found = _search(embeddings, images, everything, scores[0], most)
+    confirmations = [
+        _Confirmation.of(_search(embeddings, images, half, scores[1 + number], most), right, half)
+        for number, half in enumerate(halves)
+    ]
+    items = [
+        _suggestion(cluster, phrases, embeddings, images, _held_out(cluster, place, confirmations))
+        for place, cluster in enumerate(found)
+    ]
+    return Suggestions(
+        items=tuple(sorted(items, key=lambda each: -each.score.value)),
+        searched=len(phrases),
+        held_out=_mean([each.by_place[0] for each in confirmations]),
+        n_right=int(right.sum()),
+        n_wrong=int((~right).sum()),
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Cluster:
+    """Phrases that split the images alike, by number, the best first."""
+
+    members: dict[int, Found]
+
+    @property
+    def leader(self) -> int:
+        return next(iter(self.members))
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Confirmation:
+    """What one half's search is worth on the other: by place, and by each phrase brought up."""
+
+    by_place: tuple[float, ...]
+    by_phrase: dict[int, float]
+
+    @classmethod
+    def of(cls, found: list[_Cluster], right: NDArray[np.bool_], half: Half) -> _Confirmation:
+        by_phrase = {
+            number: each.score_on(right, half.checked_on)
+            for cluster in found
+            for number, each in cluster.members.items()
+        }
+        return cls(
+            by_place=tuple(by_phrase[cluster.leader] for cluster in found), by_phrase=by_phrase
+        )
+
+
+def _search(
+    embeddings: NDArray[np.float32],
+    images: ImagesOfClass,
+    half: Half,
+    scores: NDArray[np.float64],
+    most: int,
+) -> list[_Cluster]:
+    """Return the best phrases on a half's images, those that split them alike together."""
+    best = np.argsort(-scores, kind="stable")[:MOST_LOOKED_AT]
+    among, clusters = half.chosen_on, list[_Cluster]()
+    sides = np.empty((0, int(among.sum())), dtype=np.bool_)
+    cosines = images.similarities(embeddings[best])
+    for looked_at, (number, similarity) in enumerate(zip(best.tolist(), cosines, strict=True)):
+        if len(clusters) == most and looked_at >= LOOKED_AT * most:
+            break
+        found = Found.best(similarity, images.right, among)
+        side = found.side[among]
+        alike = _jaccard(sides, side)
+        if len(alike) and alike.max() >= SAME_SPLIT:
+            clusters[int(alike.argmax())].members[number] = found
+        elif len(clusters) < most:
+            clusters.append(_Cluster(members={number: found}))
+            sides = np.concatenate((sides, side[None]))
+    return clusters
+
+
+def _jaccard(sides: NDArray[np.bool_], side: NDArray[np.bool_]) -> NDArray[np.float64]:
+    either = (sides | side).sum(axis=1)
+    shared: NDArray[np.float64] = (sides & side).sum(axis=1) / np.maximum(1, either)
+    return shared
+
+
+def _suggestion(
+    cluster: _Cluster,
+    phrases: Sequence[str],
+    embeddings: NDArray[np.float32],
+    images: ImagesOfClass,
+    held_out: float | None,
+) -> Suggestion:
+    leader, found = cluster.leader, cluster.members[cluster.leader]
+    # As a person's own phrase is scored, so that the same figure is seen when it is tried.
+    exact = similarities(images.embeddings, embeddings[leader])
+    score = error_score(exact[images.right], exact[~images.right])
+    others = {number: each for number, each in cluster.members.items() if number != leader}
+    above = found.score.wrong_is_above
+    return Suggestion(
+        phrase=phrases[leader],
+        score=score,
+        p_corrected=min(1.0, score.p_value * len(phrases)),
+        held_out=held_out,
+        also=tuple(phrases[n] for n, each in others.items() if each.score.wrong_is_above == above),
+        opposite=tuple(
+            phrases[n] for n, each in others.items() if each.score.wrong_is_above != above
+        ),
+    )
+
+
+def _held_out(
+    cluster: _Cluster, place: int, confirmations: Sequence[_Confirmation]
+) -> float | None:
+    if not confirmations:
+        return None
+    there = [each.by_place[place] if place < len(each.by_place) else 0.0 for each in confirmations]
+    itself = [each.by_phrase.get(cluster.leader, 0.0) for each in confirmations]
+    return float(min(np.mean(there), np.mean(itself)))
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None

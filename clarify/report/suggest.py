@@ -1,0 +1,106 @@
+"""What the machine suggests, for a person at a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from clarify.method.error_score import FEW_WRONG, band
+from clarify.report.words import score_text, table
+
+if TYPE_CHECKING:
+    from clarify.discover.suggest import Suggestion
+    from clarify.workflow.suggest import ClassPromise, ClassSuggestions
+
+__all__ = ["promised", "suggested"]
+
+MOST_ALIKE = 4
+MOST_CLASSES = 100
+
+
+def suggested(result: ClassSuggestions) -> str:
+    """Tell the machine's suggestions, and what they are worth."""
+    found = result.found
+    lines = [
+        f"Suggested by the machine for {result.class_name}: {found.searched:,} phrases of "
+        f"{result.vocabulary} searched"
+        + (f", {result.left_out:,} left out." if result.left_out else "."),
+        table(
+            ["phrase", "errors", "score", "held-out", "p corrected", ""],
+            [_row(each) for each in found.items],
+        ),
+        *_alike(found.items),
+        _worth(result),
+    ]
+    if found.n_wrong < FEW_WRONG:
+        lines.append(f"only {found.n_wrong} wrong images: these scores may be luck")
+    lines.append(
+        "No suggestion is kept. Look at the images, then: "
+        f'clarify score {result.data_set} {result.class_name} "{found.items[0].phrase}"'
+    )
+    return "\n".join(lines)
+
+
+def _row(each: Suggestion) -> list[str]:
+    return [
+        each.phrase,
+        "with it" if each.score.wrong_is_above else "without",
+        score_text(each.score.value),
+        "–" if each.held_out is None else score_text(each.held_out),
+        f"{each.p_corrected:.2g}",
+        "confirmed" if each.confirmed else "",
+    ]
+
+
+def _alike(items: Sequence[Suggestion]) -> list[str]:
+    lines = []
+    for each in items:
+        told = [
+            f"{what} {_some(phrases)}"
+            for what, phrases in (("also", each.also), ("opposite", each.opposite))
+            if phrases
+        ]
+        if told:
+            lines.append(f"  {each.phrase}: {'; '.join(told)}")
+    return ["split the class alike:", *lines] if lines else []
+
+
+def _some(phrases: Sequence[str]) -> str:
+    more = len(phrases) - MOST_ALIKE
+    return ", ".join(phrases[:MOST_ALIKE]) + (f" and {more} more" if more > 0 else "")
+
+
+def _worth(result: ClassSuggestions) -> str:
+    held_out = result.found.held_out
+    if held_out is None:
+        return "Too few right or wrong images to hold some out: nothing here is confirmed."
+    return (
+        f"On images that had no part in the choice, the first is worth {score_text(held_out)}: "
+        f"{band(held_out)}."
+    )
+
+
+def promised(classes: Sequence[ClassPromise]) -> str:
+    """Tell in which classes a description would pay most."""
+    shown = classes[:MOST_CLASSES]
+    lines = [
+        table(
+            ["class", "promise", "wrong", "images", "held-out", "room"],
+            [
+                [
+                    each.class_name,
+                    f"{each.found.promise:.3f}",
+                    f"{each.found.n_wrong:,}",
+                    f"{each.found.n_right + each.found.n_wrong:,}",
+                    *(
+                        "–" if value is None else score_text(value)
+                        for value in (each.found.held_out, each.found.room)
+                    ),
+                ]
+                for each in shown
+            ],
+        )
+    ]
+    if len(classes) > len(shown):
+        lines.append(f"and {len(classes) - len(shown):,} more (--json tells all)")
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""The dashboard: pages over `clarify.workflow`, their pictures, colours and charts."""

@@ -1,0 +1,99 @@
+"""Plotly figures of the pages, from plain data; transparent, so that they fit both themes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from plotly.graph_objects import Figure
+
+    from clarify.workflow.phrases import TriedPhrase
+
+__all__ = ["RIGHT", "WRONG", "confidence", "similarities"]
+
+RIGHT, WRONG = "#0072B2", "#D55E00"
+POINTS = 200
+MOST_POINTS = 5_000
+
+
+def similarities(tried: TriedPhrase) -> Figure:
+    """Draw how a phrase's scores are spread over right and over wrong images, with the cut."""
+    import plotly.graph_objects as go
+
+    scores, right = tried.scores, tried.right
+    spread = float(scores.std()) or 1e-6
+    at = np.linspace(scores.min() - spread / 2, scores.max() + spread / 2, POINTS)
+    figure = go.Figure()
+    for name, colour, chosen in (("right", RIGHT, right), ("wrong", WRONG, ~right)):
+        figure.add_scatter(
+            x=at, y=_density(scores[chosen], at) * chosen.mean(), mode="lines", fill="tozeroy",
+            line={"color": colour, "width": 1.5}, name=f"{name}, {int(chosen.sum()):,}",
+            hovertemplate="%{x:.3f}<extra>" + name + "</extra>",
+        )  # fmt: skip
+    figure.add_vline(
+        x=tried.description.threshold,
+        line={"width": 2},
+        annotation={"text": f"threshold {tried.description.threshold:.3f}", "yanchor": "bottom"},
+    )
+    _quiet(figure, height=190)
+    figure.update_layout(hovermode="x")
+    return figure
+
+
+def _quiet(figure: Figure, *, height: int) -> None:
+    """Leave of a figure what is looked at."""
+    figure.update_layout(
+        height=height,
+        margin={"l": 4, "r": 4, "t": 26, "b": 4},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        yaxis={"visible": False},
+        xaxis={"showgrid": False},
+        legend={"orientation": "h", "y": 1.12, "x": 0},
+    )
+
+
+def _density(values: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a smoothed density by Silverman's rule, from a histogram: size costs nothing."""
+    if len(values) < 2 or values.std() == 0:
+        return np.zeros_like(at)
+    width = 1.06 * float(values.std()) * len(values) ** -0.2
+    counts, edges = np.histogram(values, bins=256)
+    middles = (edges[:-1] + edges[1:]) / 2
+    kernels = np.exp(-0.5 * ((at[:, None] - middles) / width) ** 2)
+    found: NDArray[np.float64] = kernels @ counts / (len(values) * width * np.sqrt(2 * np.pi))
+    return found
+
+
+def confidence(tried: TriedPhrase, values: NDArray[np.float64]) -> tuple[Figure, NDArray[np.int64]]:
+    """Draw similarity against the model's confidence; returns the split's rows by point as well.
+
+    Parameters
+    ----------
+    tried : TriedPhrase
+        Of N images; a seeded sample of them is drawn where there are many.
+    values : (N,) float64
+        The probability that the model gave to what it predicted.
+    """
+    import plotly.graph_objects as go
+
+    order = np.sort(np.random.default_rng(0).permutation(len(values))[:MOST_POINTS])
+    figure = go.Figure()
+    for name, colour, symbol, chosen in (
+        ("right", RIGHT, "circle", tried.right[order]),
+        ("wrong", WRONG, "diamond", ~tried.right[order]),
+    ):
+        at = order[chosen]
+        figure.add_scatter(
+            x=tried.scores[at], y=values[at], mode="markers", name=name,
+            customdata=at[:, None], marker={"color": colour, "size": 6, "symbol": symbol},
+            hovertemplate="similarity %{x:.3f}, confidence %{y:.1%}<extra></extra>",
+        )  # fmt: skip
+    _quiet(figure, height=280)
+    figure.update_layout(
+        yaxis={"visible": True, "tickformat": ".0%", "title": "confidence"}, dragmode="lasso"
+    )
+    return figure, tried.rows

@@ -1,0 +1,130 @@
+"""What retraining with one phrase would do, within a second or two and without a record."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from clarify.errors import GroupError
+from clarify.method.groups import fit_partition
+from clarify.method.objectives import WorstGroup
+from clarify.method.training import fit_head
+from clarify.workflow.phrases import halves_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from clarify.method.descriptions import Description
+    from clarify.workflow.failures import Failures
+    from clarify.workflow.project import Project, SplitData
+
+__all__ = ["MOST_CLASSES", "MOST_IMAGES", "Previewed", "preview_retraining"]
+
+WEIGHT_DECAY = 0.03
+"""In the middle of those that a retraining chooses from."""
+
+TOLERANCE = 1e-2
+MOST_CLASSES = 10
+"""Of many classes, the described one and those that it is mixed up with most are looked at."""
+
+MOST_IMAGES = 10_000
+"""Training images behind a preview: more would take longer and change little."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Previewed:
+    """Accuracies on validation now, and after retraining.
+
+    Parameters
+    ----------
+    name : str
+        Of the images: with the phrase, without it, all.
+    now, then : float or None
+        Fractions; None where there are no such images.
+    """
+
+    name: str
+    now: float | None
+    then: float | None
+
+
+def preview_retraining(
+    project: Project, failures: Failures, description: Description, train: SplitData
+) -> tuple[Previewed, ...]:
+    """Retrain roughly with one description: one weight decay, a loose gap, a sample of the images.
+
+    Where there are more than `MOST_CLASSES`, the others are left out of it, before and after: the
+    figures are then of telling these classes apart.
+
+    Raises
+    ------
+    GroupError
+        If no training image falls into one of the halves.
+    """
+    all_classes, data = project.manifest.classes, failures.data
+    own = project.manifest.class_index(description.class_name)
+    classes = _mixed_up(failures, own, len(all_classes))
+    names = [all_classes[number] for number in classes]
+    part, seen = _restricted(train, classes, most=MOST_IMAGES), _restricted(data, classes)
+    halves = halves_of(project, [description], part)
+    partition = fit_partition(part.labels, names, halves)
+    groups = partition.groups(part.labels, halves)
+    if (groups.counts == 0).any():
+        raise GroupError(
+            f"no training image of {description.class_name} falls on one side of "
+            f"{description.phrase!r}; it cannot be retrained with"
+        )
+    fit = fit_head(part.features, part.labels, names, WorstGroup(groups=groups), WEIGHT_DECAY,
+                   tolerance=TOLERANCE)  # fmt: skip
+    now = failures.right[np.isin(data.labels, classes)]
+    then = np.equal(fit.head.predict(seen.features), seen.labels)
+    ((_, having),) = halves_of(project, [description], seen)[description.class_name]
+    of_class = seen.labels == classes.index(own)
+    of_all = "all validation images" if len(classes) == len(all_classes) else (
+        f"all of the {len(classes)} classes it is mixed up with")  # fmt: skip
+    named = {
+        f"{description.class_name} with it": of_class & having,
+        "without it": of_class & ~having,
+        of_all: np.ones_like(of_class),
+    }
+    return tuple(
+        Previewed(name=name, now=_share(now, mask), then=_share(then, mask))
+        for name, mask in named.items()
+    )
+
+
+def _mixed_up(failures: Failures, own: int, count: int) -> list[int]:
+    """Return the class and those that it is taken for, or that are taken for it, in order."""
+    if count <= MOST_CLASSES:
+        return list(range(count))
+    labels, predicted = failures.data.labels, failures.predicted
+    mixed = np.bincount(predicted[labels == own], minlength=count)
+    mixed = mixed + np.bincount(labels[predicted == own], minlength=count)
+    mixed[own] = 0
+    others = np.argsort(-mixed, kind="stable")[: MOST_CLASSES - 1]
+    return sorted([own, *(int(other) for other in others)])
+
+
+def _restricted(data: SplitData, classes: list[int], most: int | None = None) -> SplitData:
+    """Return the images of some classes, numbered anew; a seeded sample where there are many."""
+    rows = np.flatnonzero(np.isin(data.labels, classes))
+    if most is not None and len(rows) > most:
+        kept = np.random.default_rng(0).permutation(len(rows))[:most]
+        first = [int(np.flatnonzero(data.labels[rows] == number)[0]) for number in classes]
+        rows = rows[np.unique(np.concatenate([kept, first]))]
+    return dataclasses.replace(
+        data,
+        features=data.features[rows],
+        embeddings=data.embeddings[rows],
+        labels=np.searchsorted(classes, data.labels[rows]),
+        table_rows=data.table_rows[rows],
+        ids=data.ids[rows],
+        paths=tuple(data.paths[row] for row in rows),
+        attributes={name: values[rows] for name, values in data.attributes.items()},
+    )
+
+
+def _share(right: NDArray[np.bool_], mask: NDArray[np.bool_]) -> float | None:
+    return float(right[mask].mean()) if mask.any() else None

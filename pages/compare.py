@@ -1,0 +1,170 @@
+"""Base and retrained models side by side, and the images that each fixed and broke."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import streamlit as st
+
+from clarify.errors import ClarifyError
+from clarify.track.run import Run
+from clarify.ui import blocks
+from clarify.ui.compare import (
+    changed,
+    compare_link,
+    models,
+    rows_of,
+    splits_of,
+    verdicts_of,
+)
+from clarify.ui.differences import draw_differences
+from clarify.ui.gallery import Picture, gallery
+from clarify.ui.model_table import model_table, title_of
+from clarify.ui.page import PAGES, Page, current, stop_with
+from clarify.workflow.compare import Changed, Compared, comparison_table
+
+SHOWN = 36
+NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten")
+NOTES = {
+    "validation": "The small figures are what was gained over the base on the same images, a 95% "
+    "paired bootstrap interval in points. Training is deterministic: another seed would change "
+    "nothing, so there is no deviation over seeds.",
+    "test": "Test images: look, but choose by validation. Who chooses a model by its test figures "
+    "flatters it.",
+}
+
+
+def draw(page: Page) -> None:
+    """Draw the page."""
+    try:
+        base, retrained = models(page)
+        splits = splits_of([base, *retrained])
+        top = st.container(horizontal=True, horizontal_alignment="distribute")
+        heading = top.empty()
+        split = choose_split(top, splits)
+        with st.spinner("Reading the models"):
+            rows = rows_of(page, base, retrained, split)
+            verdicts = verdicts_of(page, rows)
+    except ClarifyError as error:
+        stop_with(error)
+    count = len(retrained)
+    many = NUMBERS[count] if count < len(NUMBERS) else f"{count:,}"
+    title = f"{many} correction{'' if count == 1 else 's'} of one model"
+    heading.html(blocks.title(title, f"{split} images", crumb=page.project.manifest.title))
+    run = chosen_run(retrained, verdicts)
+    with st.container(border=True, key="panel-models"):
+        draw_table(page, rows, verdicts, run, split)
+    row = next(each for each in rows if each.run_id == run.id)
+    found = changed(page, base, run, split)
+    for column, what in zip(st.columns(2, gap="medium"), ("fixed", "broken"), strict=True):
+        with column, st.container(border=True, key=f"panel-{what}"):
+            draw_images(page, found, what, f"{row.run_id}-{split}", title_of(row))
+    with st.container(border=True, key="panel-differences"):
+        draw_differences(rows, row, found)
+
+
+def choose_split(place: st.delta_generator.DeltaGenerator, splits: list[str]) -> str:
+    """Let the visitor choose the images; validation unless asked otherwise."""
+    if len(splits) < 2:
+        return splits[0]
+    chosen = place.segmented_control(
+        "Images", splits, default=splits[0], key="compare-split", label_visibility="collapsed",
+    )  # fmt: skip
+    return str(chosen or splits[0])
+
+
+def chosen_run(retrained: list[Run], verdicts: dict[str, bool]) -> Run:
+    """Return the model that the address names, else the newest that passes, else the newest."""
+    asked = st.query_params.get("model", "")
+    for run in retrained:
+        if asked and run.id == asked:
+            return run
+    passing = [run for run in retrained if verdicts.get(run.id)]
+    return (passing or retrained)[-1]
+
+
+def draw_table(
+    page: Page, rows: list[Compared], verdicts: dict[str, bool], run: Run, split: str
+) -> None:
+    """Draw the table, and what can be done with it."""
+    model_table(rows, verdicts, chosen=run.id, key="models",
+                choose=lambda clicked: st.query_params.__setitem__("model", clicked))  # fmt: skip
+    st.html(blocks.muted(NOTES[split]))
+    name = title_of(next(row for row in rows if row.run_id == run.id))
+    table = comparison_table(rows)
+    parquet = io.BytesIO()
+    table.write_parquet(parquet)
+    file = f"{page.project.manifest.name}-{split}"
+    with st.container(horizontal=True):
+        if run.id in verdicts and st.button(blocks.plain(f"Promote “{name}”"), type="primary"):
+            st.session_state["candidate"] = run.id
+            st.switch_page(PAGES / "registry.py")
+        link = compare_link(page, [row.run_id for row in rows])
+        if link is not None:
+            st.link_button("Open in MLflow", link)
+        st.download_button("Table as CSV", table.write_csv(), f"{file}.csv", "text/csv",
+                           on_click="ignore")  # fmt: skip
+        st.download_button("Table as Parquet", parquet.getvalue(), f"{file}.parquet",
+                           "application/vnd.apache.parquet", on_click="ignore")  # fmt: skip
+    draw_details(page, rows, link)
+
+
+def draw_details(page: Page, rows: list[Compared], link: str | None) -> None:
+    """Draw what only who works with MLflow needs: runs, and how to open it."""
+    with st.expander("Details"):
+        cells = [[blocks.cell(title_of(row)), blocks.cell(row.name), f"<code>{row.run_id}</code>"]
+                 for row in rows]  # fmt: skip
+        st.html(blocks.table(["Model", "Name in MLflow", "Run"], cells))
+        if link is None:
+            st.html(blocks.muted("To compare these runs in MLflow, start its own page with"))
+            address = page.project.tracking.address.shown
+            st.code(f"mlflow ui --backend-store-uri {address}", language="sh")
+
+
+def draw_images(page: Page, found: Changed, what: str, of: str, name: str) -> None:
+    """Draw the images that a model fixed, or broke, page by page."""
+    rows = found.fixed if what == "fixed" else found.broken
+    says = "wrong before, right now" if what == "fixed" else "right before, wrong now"
+    st.html(
+        f'<div class="c-name">{what.capitalize()} by “{blocks.cell(name)}”</div>'
+        f'<div class="c-half"><span>{says}</span><span>{len(rows):,} images</span></div>'
+    )
+    table = page.project.manifest.table
+    key, pages = f"{what}-{of}", max(1, -(-len(rows) // SHOWN))
+    at = min(int(st.session_state.get(f"at-{key}", 0)), pages - 1)
+    # One fixed order, so that every page is a fair sample.
+    order = np.random.default_rng(0).permutation(len(rows))[at * SHOWN : (at + 1) * SHOWN]
+    shown = [int(row) for row in rows[np.sort(order)]]
+    pictures = [
+        Picture(address=page.picture(row), wrong=what == "broken",
+                name=f"{table['id'][row]}, a {table['label'][row]}")
+        for row in shown
+    ]  # fmt: skip
+    opened = gallery(pictures, key=f"gallery-{what}", none=f"It has {what} no image.", side=74)
+    if opened is not None:
+        look_at(page, shown[opened], says)
+    if pages > 1:
+        draw_pager(key, at, pages)
+
+
+def draw_pager(key: str, at: int, pages: int) -> None:
+    """Draw which page it is, and the way to the others."""
+    with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
+        st.html(blocks.muted(f"{at + 1} of {pages:,}"), width="content")
+        for text, step in (("‹", -1), ("›", 1)):
+            st.button(
+                text, key=f"{text}-{key}", type="tertiary", disabled=not 0 <= at + step < pages,
+                on_click=st.session_state.__setitem__, args=(f"at-{key}", at + step),
+            )  # fmt: skip
+
+
+@st.dialog("Image", width="large")
+def look_at(page: Page, row: int, says: str) -> None:
+    """Show one image whole, with its label."""
+    table = page.project.manifest.table
+    st.html(f'<img src="{page.picture(row, "whole")}" alt="" style="max-width:100%">')
+    st.html(blocks.muted(f"{table['id'][row]}, a {table['label'][row]}: {says}"))
+
+
+draw(current())

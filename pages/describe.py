@@ -1,0 +1,66 @@
+"""Put the failure of a class into words: score, split, threshold."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from clarify.errors import ClarifyError
+from clarify.ui import blocks
+from clarify.ui.halves import draw_halves, draw_spread
+from clarify.ui.page import Page, current, stop_with
+from clarify.ui.task import draw_task
+from clarify.workflow.failures import Failures
+
+
+def draw(page: Page) -> None:
+    """Draw the page."""
+    try:
+        failures = page.desk.failures()
+        name = chosen_class(page)
+        rows = failures.data.of_class(page.project.manifest.class_index(name))
+    except ClarifyError as error:
+        stop_with(error)
+    st.html(blocks.title(name, facts(page, failures, rows), crumb="Classes / " + name))
+    with st.container(key="beside"):
+        task, pictures = st.columns([344, 950], gap="medium")
+    with task:
+        tried = draw_task(page, failures, name)
+    with pictures, st.container(border=True, key="panel-pictures"):
+        draw_halves(page, failures, rows, tried)
+        if tried is not None:
+            draw_spread(page, failures, tried)
+
+
+def chosen_class(page: Page) -> str:
+    """Return the class that the address names, or that was looked at last."""
+    classes = page.project.manifest.classes
+    before = st.session_state.get("class")
+    asked = str(st.query_params.get("class") or before or classes[0])
+    if asked not in classes and asked == before:  # of the data set that was looked at before
+        asked = classes[0]
+    if st.query_params.get("class") != asked:
+        st.query_params["class"] = asked
+    if before != asked:
+        for key in ("phrase", "page-left", "page-right"):
+            st.session_state.pop(key, None)
+    st.session_state["class"] = asked
+    return asked
+
+
+def facts(page: Page, failures: Failures, rows: np.ndarray) -> str:
+    """Say in one line how the class stands."""
+    right = failures.right[rows]
+    wrong = int((~right).sum())
+    parts = [f"{len(rows):,} validation images", f"{blocks.percent(float(right.mean()))} right"]
+    if wrong:
+        taken = np.bincount(failures.predicted[rows][~right])
+        most = page.project.manifest.classes[int(taken.argmax())]
+        how = "all" if taken.max() == wrong else "mostly"
+        parts.append(f"{wrong:,} wrong, {how} taken for {most}")
+    else:
+        parts.append("none wrong")
+    return " · ".join(parts)
+
+
+draw(current())

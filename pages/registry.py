@@ -1,0 +1,162 @@
+"""The champion and why it is; promote, roll back, and where a model comes from."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from clarify.errors import ClarifyError
+from clarify.track.run import Run
+from clarify.ui import blocks
+from clarify.ui.champion import draw_champion
+from clarify.ui.model_table import day
+from clarify.ui.page import Page, current, refuse, stop_with
+from clarify.ui.registry import (
+    by_run,
+    candidates,
+    checks,
+    event_html,
+    make_champion,
+    may_change,
+    roll_back,
+    run_title,
+    standing_of,
+    verdict_of,
+)
+from clarify.workflow.registry import Standing
+
+EVENTS_SHOWN = 20
+
+
+def draw(page: Page) -> None:
+    """Draw the page."""
+    try:
+        models = candidates(page)
+        found = standing_of(page) if models else None
+    except ClarifyError as error:
+        stop_with(error)
+    st.html(blocks.title(*heading(page, found), crumb=page.project.manifest.title))
+    if "told" in st.session_state:
+        st.toast(st.session_state.pop("told"))
+    if found is None:
+        st.html(blocks.empty("There is no model to promote yet.",
+                             "Keep a phrase on Describe, then use it on Retrain."))  # fmt: skip
+        return
+    left, right = st.columns([1.15, 1], gap="medium")
+    with left, st.container(border=True, key="panel-champion"):
+        draw_champion(page, found)
+    with right, st.container(border=True, key="panel-promote"):
+        draw_promote(page, found, models)
+    if found.events:
+        with st.container(border=True, key="panel-history"):
+            draw_history(page, found)
+
+
+def heading(page: Page, found: Standing | None) -> tuple[str, str]:
+    """Return the page's title and how things stand."""
+    if found is None or found.champion is None:
+        return "No champion yet", "the model that others load by name"
+    title = run_title(by_run(page).get(found.champion.run_id))
+    return title, f"version {found.champion.version} is the champion"
+
+
+def draw_promote(page: Page, found: Standing, models: list[Run]) -> None:
+    """Draw the choice of a model, what the gate says of it, and the way to promote it."""
+    st.html('<div class="c-name">Promote a model</div>')
+    champion = found.champion.run_id if found.champion else ""
+    runs = {run.id: run for run in models}
+    if st.session_state.get("candidate") not in runs:
+        others = [run.id for run in models if run.id != champion]
+        st.session_state["candidate"] = (others or list(runs))[0]
+    # Where a key is given, the choice survives only while the widget is drawn: the page is left.
+    chosen = st.selectbox(
+        "Model", list(runs), index=list(runs).index(st.session_state["candidate"]),
+        format_func=lambda run: f"{run_title(runs[run])}, by {runs[run].tags['reviewer']}, "
+        f"{day(runs[run].started)}", label_visibility="collapsed",
+    )  # fmt: skip
+    st.session_state["candidate"] = chosen
+    run = runs[chosen]
+    try:
+        verdict = verdict_of(page, run)
+    except ClarifyError as error:
+        st.html(blocks.muted(str(error)))
+        return
+    word, kind = ("The gate passes it", "c-passes") if verdict.passed else (
+        "The gate refuses it", "c-fails")  # fmt: skip
+    st.html(f'<span class="{kind}">{word}</span>{checks(verdict)}')
+    reason = hindrance(page, run, champion, passed=verdict.passed)
+    if reason:
+        st.html(blocks.muted(reason))
+        return
+    note = st.text_input("Why", key=f"note-{chosen}", max_chars=2000, autocomplete="off",
+                         placeholder="Why? It stands in the history.",
+                         label_visibility="collapsed")  # fmt: skip
+    if st.button(blocks.plain(f"Promote “{run_title(run)}”"), type="primary"):
+        try:
+            with st.spinner("Registering the model with its encoder"):
+                version = make_champion(page, run, note)
+        except ClarifyError as error:
+            refuse(error)
+            return
+        st.session_state["told"] = f"Version {version} is the champion."
+        st.rerun()
+
+
+def hindrance(page: Page, run: Run, champion: str, *, passed: bool) -> str:
+    """Return why a model cannot be promoted, with the next step; empty if it can."""
+    if run.id == champion:
+        return "It is the champion already."
+    if not passed:
+        return "It stays a candidate: find a phrase that explains more of the errors, then retrain."
+    return may_change(page)
+
+
+def draw_history(page: Page, found: Standing) -> None:
+    """Draw every change of the champion, newest first; each earlier champion is one click away."""
+    st.html('<div class="c-name">History</div>')
+    allowed = not may_change(page)
+    note = ""
+    if allowed and found.earlier:
+        note = st.text_input("Why roll back", key="rollback-note", max_chars=2000,
+                             placeholder="Why roll back? It stands in the history.",
+                             autocomplete="off", label_visibility="collapsed")  # fmt: skip
+    runs, offered = by_run(page), set() if allowed else set(found.earlier)
+    events = found.events if st.session_state.get("all-events") else found.events[:EVENTS_SHOWN]
+    for event in events:
+        is_now = event is found.crowning
+        back = event.to_version in found.earlier and event.to_version not in offered
+        offered.add(event.to_version)
+        text = event_html(event, run_title(runs.get(event.run_id)), now=is_now)
+        draw_event(page, text, event.to_version if back else "", note)
+    for number in sorted(set(found.earlier) - offered, key=int, reverse=True):
+        version = found.version(number)
+        if version is not None and len(events) == len(found.events):
+            title = blocks.cell(run_title(runs.get(version.run_id)))
+            text = f'<div class="c-event"><b>{title}</b>, version {number}'
+            text += blocks.muted(f"{version.by} registered it on {day(version.at)}.") + "</div>"
+            draw_event(page, text, number, note)
+    if len(events) < len(found.events):
+        st.button("Show all", type="tertiary", key="all-events-button",
+                  on_click=st.session_state.__setitem__, args=("all-events", True))  # fmt: skip
+    refused = [f"version {each.version} ({run_title(runs.get(each.run_id))}, asked by {each.by})"
+               for each in found.versions if not each.verdict.passed]  # fmt: skip
+    if refused:
+        st.html(blocks.muted(f"Refused by the gate: {', '.join(refused[:EVENTS_SHOWN])}."))
+
+
+def draw_event(page: Page, text: str, back_to: str, note: str) -> None:
+    """Draw one point in time, with the way back to it."""
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        st.html(text)
+        if not back_to or not st.button(f"Roll back to version {back_to}", key=f"back-{back_to}"):
+            return
+    try:
+        with st.spinner("Rolling back"):
+            roll_back(page, back_to, note)
+    except ClarifyError as error:
+        refuse(error)
+        return
+    st.session_state["told"] = f"Version {back_to} is the champion again."
+    st.rerun()
+
+
+draw(current())

@@ -1,0 +1,153 @@
+"""Choose what goes into the next model; watch it train."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from clarify.errors import ClarifyError
+from clarify.ui import blocks
+from clarify.ui.jobs import draw_jobs
+from clarify.ui.page import Page, current, refuse, stop_with
+from clarify.ui.retrain import OBJECTIVES, Offered, groups_html, offered_of
+from clarify.workflow.failures import Failures
+from clarify.workflow.grouping import PreviewedGroups, groups_preview
+from clarify.workflow.job_files import Wanted
+from clarify.workflow.jobs import start
+from clarify.workflow.phrases import kept_descriptions
+
+SEEDS = (
+    "Seeds are not asked for: nothing in a retraining is drawn. With the groups given there is one "
+    "optimum, and the solver goes the same way to it every time. The weight decay is the one whose "
+    "worst described group does best on validation."
+)
+
+# Of more phrases than these the list is scrolled. (A bare text would be drawn by Streamlit.)
+MOST_PHRASES, SCROLLED_PX = 24, 560
+
+
+def draw(page: Page) -> None:
+    """Draw the page."""
+    try:
+        failures = page.desk.failures()
+    except ClarifyError as error:
+        stop_with(error)
+    offered = offered_of(
+        page.desk.runs("description"),
+        base=failures.model.run_id,
+        encoder=page.project.encoder.identity.digest,
+    )
+    st.html(blocks.title("The next correction", facts(failures, offered),
+                         crumb=page.project.manifest.title))  # fmt: skip
+    left, right = st.columns([430, 860], gap="medium")
+    with left, st.container(border=True, key="panel-choice"):
+        draw_choice(page, failures, offered)
+    with right:
+        draw_jobs(page)
+
+
+def facts(failures: Failures, offered: list[Offered]) -> str:
+    """Say in one line how things stand."""
+    right = f"the base model is right on {blocks.percent(float(failures.right.mean()))}"
+    classes = len({each.class_name for each in offered})
+    if not offered:
+        return f"{right} of the validation images"
+    phrases = "1 phrase" if len(offered) == 1 else f"{len(offered):,} phrases"
+    return f"{phrases} kept for {classes:,} {'class' if classes == 1 else 'classes'} · {right}"
+
+
+def draw_choice(page: Page, failures: Failures, offered: list[Offered]) -> None:
+    """Draw what goes in, the groups that it makes, and the button."""
+    if not offered:
+        st.html(blocks.empty("No phrase is kept yet.", "Describe a class, and keep what explains "
+                             "its errors."))  # fmt: skip
+        return
+    st.html('<div class="c-sentence">Train the last layer again so that these count:</div>')
+    with st.container(height=SCROLLED_PX if len(offered) > MOST_PHRASES else "content"):
+        chosen = draw_phrases(offered)
+    objective = st.selectbox(
+        "What counts most", list(OBJECTIVES), format_func=OBJECTIVES.__getitem__
+    )
+    with st.container(key="groups"):  # one place, whatever comes of it: nothing below it jumps
+        found = draw_groups(page, failures, chosen)
+    if st.button(
+        "Retrain", key="retrain", type="primary", shortcut="Ctrl+Enter", disabled=found is None
+    ):
+        press(page, failures, chosen, objective)
+    draw_details(failures)
+
+
+def draw_groups(page: Page, failures: Failures, chosen: list[Offered]) -> PreviewedGroups | None:
+    """Draw the groups that the phrases make; None where they make none."""
+    if not chosen:
+        st.html(blocks.muted("Choose at least one phrase."))
+        return None
+    try:
+        found = preview(page, failures, chosen)
+    except ClarifyError as error:
+        refuse(error)
+        return None
+    st.html(f'<div class="c-box">{groups_html(found)}</div>')
+    return found
+
+
+def draw_phrases(offered: list[Offered]) -> list[Offered]:
+    """Draw the phrases class by class, each with a box; return those that are chosen."""
+    chosen = []
+    for number, each in enumerate(offered):
+        if number == 0 or offered[number - 1].class_name != each.class_name:
+            st.html(blocks.heading(each.class_name))
+        with st.container(horizontal=True, vertical_alignment="center", key=f"offered-{number}"):
+            by = blocks.plain(", ".join(each.by))
+            label = f"{blocks.plain(each.phrase)} :gray[{by}]"
+            if st.checkbox(label, value=each.best, key=f"use-{each.key}", width="stretch"):
+                chosen.append(each)
+            st.html(f'<div class="c-scored"><span>{blocks.score(each.score)}</span>'
+                    f"{blocks.bar(each.score)}</div>", width=96)  # fmt: skip
+    return chosen
+
+
+def preview(page: Page, failures: Failures, chosen: list[Offered]) -> PreviewedGroups:
+    """Return the groups that the phrases make; worked out once a session."""
+    runs = sorted(each.run for each in chosen)
+    key = f"groups-{failures.model.run_id}-{'-'.join(runs)}"
+    if key not in st.session_state:
+        st.session_state[key] = groups_preview(
+            page.project,
+            kept_descriptions(page.project, failures.model, runs),
+            train=page.desk.split("train"),
+            validation=page.desk.split("validation"),
+        )
+    found: PreviewedGroups = st.session_state[key]
+    return found
+
+
+def press(page: Page, failures: Failures, chosen: list[Offered], objective: str) -> None:
+    """Start what was chosen."""
+    wanted = Wanted(
+        data_set=page.project.manifest.name,
+        manifest=page.project.manifest.digest,
+        base=failures.model.run_id,
+        descriptions=tuple(each.run for each in chosen),
+        objective=objective,
+        encoder=page.shared.settings.encoder,
+        backbone=page.shared.settings.backbone,
+    )
+    try:
+        if not start(
+            page.project, wanted, tuple((each.class_name, each.phrase) for each in chosen)
+        ):
+            st.toast("This was asked for before: it is on the right.")
+    except ClarifyError as error:
+        refuse(error)
+
+
+def draw_details(failures: Failures) -> None:
+    """Tell what is chosen without being asked for."""
+    with st.expander("Details"):
+        st.html(blocks.muted(SEEDS))
+        st.html(blocks.muted("One retraining runs at a time, in a process of its own: close the "
+                             "page, come back, it goes on."))  # fmt: skip
+        st.html(blocks.muted(f"Base model: {failures.model.name}, run {failures.model.run_id}"))
+
+
+draw(current())

@@ -1,0 +1,94 @@
+"""A real browser on a real server: Debian's chromium through Playwright."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SCREENSHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
+"""Ignored by git: every page as it was last seen."""
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    binary = shutil.which("chromium") or shutil.which("chromium-browser")
+    if binary is None:
+        pytest.skip("Debian's chromium is not installed")
+    with playwright.sync_playwright() as tool:
+        browser = tool.chromium.launch(executable_path=binary, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def served(home: Path, tmp_path: Path) -> Iterator[str]:
+    """Run the dashboard on the copied home as `clarify serve` does; yields its address."""
+    with serving(home, tmp_path / "server.log") as address:
+        yield address
+
+
+@contextlib.contextmanager
+def serving(home: Path, log: Path, **settings: str) -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "clarify.cli", "serve", "--home", str(home)]
+    with open(log, "ab") as file:
+        process = subprocess.Popen(
+            [*command, "--port", str(port)], stdout=file, stderr=file,
+            env={**os.environ, **settings},
+        )  # fmt: skip
+        try:
+            address = f"http://localhost:{port}"
+            for _ in range(240):
+                with contextlib.suppress(OSError):
+                    urllib.request.urlopen(f"{address}/_stcore/health", timeout=2).close()
+                    break
+                assert process.poll() is None, log.read_text()
+                time.sleep(0.25)
+            yield address
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+@pytest.fixture
+def visitor(chromium: Any, served: str) -> Iterator[Callable[..., Any]]:
+    """Come to an address as somebody of a name; returns the page, whose errors are collected."""
+    contexts = []
+
+    def come(address: str, name: str = "Ada", width: int = 1440) -> Any:
+        context = chromium.new_context(viewport={"width": width, "height": 1000})
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(60_000)
+        page.goto(served + address)
+        page.get_by_placeholder("Ada Lovelace").fill(name)
+        page.keyboard.press("Enter")
+        page.get_by_text(f"reviewer · {name}").wait_for()
+        return page
+
+    yield come
+    for context in contexts:
+        context.close()
+
+
+def seen(page: Any, name: str) -> None:
+    """Keep what a page looks like, wide and narrow."""
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    for width in (900, 1440):
+        page.set_viewport_size({"width": width, "height": 1000})
+        page.wait_for_timeout(600)
+        page.screenshot(path=SCREENSHOTS / f"{name}-{width}.png")

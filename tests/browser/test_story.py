@@ -1,0 +1,130 @@
+"""What a team does in the dashboard, in a real browser, from the worst class to a roll back."""
+
+from __future__ import annotations
+
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.conftest import seen, serving
+from tests.conftest import DATA_SET, run_clarify
+
+pytestmark = pytest.mark.slow
+
+Visitor = Callable[..., Any]
+FIELD = "a word or a few"
+SCRIPT = "<script>document.title='owned'</script>"
+
+
+def enter(page: Any, phrase: str) -> None:
+    page.get_by_placeholder(FIELD).fill(phrase)
+    page.keyboard.press("Enter")
+    page.get_by_text(f"with {phrase}", exact=True).wait_for()
+
+
+def test_a_team_finds_a_failure_says_it_and_corrects_the_model(visitor: Visitor) -> None:
+    page = visitor("/")
+    page.get_by_role("link", name=re.compile("waterbird")).first.wait_for()
+    seen(page, "classes")
+    page.get_by_role("link", name=re.compile("waterbird")).first.click()
+    page.get_by_placeholder(FIELD).wait_for()
+    seen(page, "describe-first")
+    for phrase in ("red", "night", "land"):
+        enter(page, phrase)
+    page.get_by_text("If retrained with it").wait_for()
+    seen(page, "describe")
+    page.get_by_role("button", name=re.compile("Keep it")).click()
+    page.get_by_text("Kept.").wait_for()
+    page.get_by_role("link", name="Retrain").click()
+    page.get_by_role("button", name=re.compile("^Retrain")).click()
+    page.get_by_role("link", name=re.compile("Compare")).last.wait_for()
+    page.get_by_text(re.compile("Done|done|finished")).first.wait_for(timeout=120_000)
+    seen(page, "retrain")
+    page.get_by_role("link", name="Compare").first.click()
+    page.get_by_text("worst described").first.wait_for()
+    seen(page, "compare")
+    page.get_by_role("link", name="Registry").click()
+    page.get_by_role("button", name=re.compile("Promote")).first.wait_for()
+    seen(page, "registry")
+
+
+def test_an_address_of_a_page_on_a_fresh_server_asks_who_is_there_first(
+    chromium: Any, served: str
+) -> None:
+    page = chromium.new_page()
+    page.goto(f"{served}/describe?class=waterbird")
+    page.get_by_text("What is your name?").wait_for()
+    assert page.get_by_text("validation images").count() == 0
+    page.close()
+
+
+def test_a_name_is_asked_once_and_remembered_after_a_reload(visitor: Visitor) -> None:
+    page = visitor("/describe?class=waterbird", name="Grace")
+    page.get_by_placeholder(FIELD).wait_for()
+    page.wait_for_timeout(1000)
+    page.reload()
+    page.get_by_text("reviewer · Grace").wait_for()
+
+
+def test_two_people_keep_phrases_at_once_and_both_are_there(visitor: Visitor) -> None:
+    pages = {name: visitor("/describe?class=waterbird", name=name) for name in ("Ada", "Grace")}
+    for page, phrase in zip(pages.values(), ("land", "meadow"), strict=True):
+        enter(page, phrase)
+    for page in pages.values():
+        page.get_by_role("button", name=re.compile("Keep it")).click()
+    for page in pages.values():
+        page.get_by_text("Kept.").wait_for()
+    third = visitor("/describe?class=waterbird", name="Lin")
+    for phrase in ("land", "meadow"):
+        third.get_by_role("button", name=re.compile(f"^{phrase}.*kept")).wait_for()
+
+
+def test_scripts_are_shown_as_text_on_every_page(visitor: Visitor) -> None:
+    page = visitor("/describe?class=waterbird", name=SCRIPT)
+    page.get_by_placeholder(FIELD).fill(f"lake {SCRIPT}")
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(2500)
+    for name in ("Classes", "Retrain", "Compare", "Registry"):
+        page.get_by_role("link", name=re.compile(f"^{name}")).first.click()
+        page.wait_for_timeout(1500)
+        assert page.title() != "owned"
+        assert page.locator('[data-testid="stException"]').count() == 0
+
+
+def test_a_picture_is_open_only_by_an_address_that_a_page_gave(
+    visitor: Visitor, served: str
+) -> None:
+    page = visitor("/describe?class=waterbird")
+    image = page.locator("img[src*='/pictures/']").first
+    image.wait_for()
+    address = str(image.get_attribute("src"))
+    with urllib.request.urlopen(served + address) as answer:
+        assert answer.headers["Content-Type"] == "image/webp"
+    path, _, query = address.partition("?")
+    other = re.sub(r"/(\d+)/small", lambda found: f"/{int(found[1]) + 1}/small", path)
+    for wrong in (path, f"{other}?{query}", f"{path.replace('small', 'whole')}?{query}",
+                  f"/pictures/{DATA_SET}/../../etc/passwd?{query}"):  # fmt: skip
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(served + wrong)
+        assert refused.value.code in (403, 404)
+
+
+def test_only_leads_are_offered_to_promote(chromium: Any, home: Path, tmp_path: Path) -> None:
+    assert run_clarify("retrain", DATA_SET, home=home).status == 0
+    with serving(home, tmp_path / "leads.log", CLARIFY_LEADS="Grace") as address:
+        for name, offered in (("Ada", 0), ("Grace", 1)):
+            context = chromium.new_context()
+            page = context.new_page()
+            page.goto(f"{address}/registry")
+            page.get_by_placeholder("Ada Lovelace").fill(name)
+            page.keyboard.press("Enter")
+            page.get_by_text(f"reviewer · {name}").wait_for()
+            page.wait_for_timeout(4000)
+            buttons = page.get_by_role("button", name=re.compile("Promote"))
+            assert min(1, buttons.count()) == offered
+            context.close()

@@ -1,0 +1,51 @@
+"""The dashboard's script on a copied home, as Streamlit runs it but without a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from clarify.ui.server import SCRIPT
+from clarify.ui.shared import shared
+
+Visit = Callable[..., AppTest]
+
+
+@pytest.fixture
+def visit(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Visit]:
+    """Open a page of the dashboard as a reviewer; returns what it drew.
+
+    ``visit("describe", **{"class": "landbird"})`` opens ``/describe?class=landbird``.
+    """
+    yield from visits(home, monkeypatch)
+
+
+def visits(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Visit]:
+    monkeypatch.setenv("CLARIFY_HOME", str(home))
+    monkeypatch.chdir(home)
+    shared.cache_clear()
+
+    def open_page(page: str, *, reviewer: str = "Ada", **query: str) -> AppTest:
+        test = AppTest.from_file(str(SCRIPT), default_timeout=60)
+        if reviewer:
+            test.session_state["reviewer"] = reviewer
+        for name, value in query.items():
+            test.query_params[name] = value
+        # A page's address chooses it; the test harness does so by its file.
+        if page != "classes":
+            test.run()
+            test.switch_page(f"../../pages/{page}.py")
+        return test.run()
+
+    yield open_page
+    shared.cache_clear()
+
+
+def html_of(test: AppTest) -> str:
+    """Return all HTML that a page drew, the style sheet left out."""
+    return "\n".join(
+        str(each.proto.body) for each in test.get("html") if "<style>" not in str(each.proto.body)
+    )

@@ -1,0 +1,219 @@
+"""The Compare page: the models side by side, what each fixed and broke, files and links."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import numpy as np
+import polars as pl
+import pytest
+
+from clarify.assembly import open_project
+from clarify.config import Settings
+from clarify.method.descriptions import Description
+from clarify.method.metrics import Interval
+from clarify.track.address import read_address
+from clarify.ui.charts_compare import difference_plot, most_changed, saving
+from clarify.ui.model_table import table_html, title_of
+from clarify.workflow.compare import (
+    Compared,
+    changed_images,
+    compare,
+    compare_page,
+    comparison_table,
+)
+from clarify.workflow.project import Project
+from clarify.workflow.runs import find_run
+from tests.conftest import DATA_SET, Done
+from tests.pages.conftest import Visit, html_of
+
+NASTY = ("<script>alert(1)</script>", "**bold** $x$")
+
+
+@pytest.fixture
+def retrained(home: Path, clarify: Callable[..., Done]) -> Project:
+    """The tiny birds with a retrained model."""
+    assert clarify("retrain", DATA_SET, "--reviewer", NASTY[0]).status == 0
+    return open_project(Settings(home=home, reviewer="Ada"), DATA_SET, say=print)
+
+
+def description(class_name: str, phrase: str) -> Description:
+    return Description(
+        data_set="birds", class_name=class_name, phrase=phrase, template="an image of a {}",
+        encoder="e" * 12, calibrations={}, threshold=0.2, wrong_is_above=True, author="Ada",
+        created_at="2024-05-01T12:00:00+00:00",
+    )  # fmt: skip
+
+
+def row(run: str = "a", *, worst: float = 0.5, gap: float = 0.2, **own: object) -> Compared:
+    made = Compared(
+        run_id=run, name="made", kind="retraining", oracle=False, by="Ada", started=0,
+        objective="worst_group", descriptions=(description("landbird", "water"),),
+        metrics={"average_accuracy": 0.9, "worst_group_accuracy": worst, "gap": gap},
+        gains={"worst_group": Interval(estimate=0.1, low=0.05, high=0.15)},
+    )  # fmt: skip
+    return dataclasses.replace(made, **own)  # type: ignore[arg-type]
+
+
+BASE = row("base", kind="base", worst=0.3, gap=0.6, descriptions=(), gains={})
+
+
+def test_a_first_visit_says_what_to_do_next(visit: Visit) -> None:
+    page = visit("compare")
+    assert not page.exception
+    assert "Nothing was retrained from the base model yet" in html_of(page)
+    assert "keep a phrase on Describe" in html_of(page)
+
+
+def test_the_models_are_titled_counted_and_told_apart(visit: Visit, retrained: Project) -> None:
+    page = visit("compare")
+    assert not page.exception
+    told = html_of(page)
+    assert "One correction of one model" in told
+    assert "Fixed by “Water and forest”" in told
+    assert "Broken by “Water and forest”" in told
+    assert "<script>" not in told
+
+
+def test_fixed_and_broken_are_counted_as_by_hand(visit: Visit, retrained: Project) -> None:
+    base, run = (find_run(retrained, None, kind=kind) for kind in ("base", "retraining"))
+    tables = [
+        pl.read_parquet(retrained.tracking.artifact(each.id, "predictions.parquet"))
+        .filter(pl.col("split") == "validation")
+        .sort("id")
+        for each in (base, run)
+    ]
+    before, now = (table["right"].to_numpy() for table in tables)
+    found = changed_images(retrained, base, run, "validation")
+    ids = retrained.manifest.table["id"].to_numpy()
+    assert sorted(ids[found.fixed]) == tables[0]["id"].to_numpy()[~before & now].tolist()
+    assert sorted(ids[found.broken]) == tables[0]["id"].to_numpy()[before & ~now].tolist()
+    assert found.fixed.size
+    landbird = tables[0]["label"].to_numpy() == "landbird"
+    gain = now[landbird].mean() - before[landbird].mean()
+    assert found.classes["landbird"].estimate == pytest.approx(gain)
+    told = html_of(visit("compare"))
+    assert f"<span>{found.fixed.size:,} images</span>" in told
+    assert f"<span>{found.broken.size:,} images</span>" in told
+
+
+def test_the_split_is_validation_unless_asked_and_test_comes_with_a_warning(
+    visit: Visit, retrained: Project
+) -> None:
+    page = visit("compare")
+    assert "validation images" in html_of(page)
+    page.segmented_control(key="compare-split").set_value("test").run()
+    assert not page.exception
+    assert "test images" in html_of(page)
+    assert "flatters" in html_of(page)
+
+
+def test_the_address_names_the_model_that_is_looked_at(
+    visit: Visit, retrained: Project, clarify: Callable[..., Done]
+) -> None:
+    done = clarify("retrain", DATA_SET, "--objective", "reweight")
+    assert done.status == 0
+    first = find_run(retrained, None, kind="retraining").id
+    page = visit("compare", model=first)
+    assert not page.exception
+    assert "Two corrections of one model" in html_of(page)
+    assert visit("compare", model="<script>").exception == []
+
+
+def test_a_local_store_is_told_with_the_command_that_opens_it(
+    visit: Visit, retrained: Project
+) -> None:
+    page = visit("compare")
+    assert [each.value for each in page.code] == [
+        f"mlflow ui --backend-store-uri {retrained.tracking.address.shown}"
+    ]
+
+
+def test_the_link_to_a_server_names_all_runs_and_no_password(
+    retrained: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [find_run(retrained, None, kind=kind).id for kind in ("base", "retraining")]
+    assert compare_page(retrained, runs) is None
+    server = read_address("http://ada:secret@tracking:5000/mlflow/", retrained.home)
+    monkeypatch.setattr(retrained.tracking, "address", server)
+    link = compare_page(retrained, runs)
+    assert link is not None
+    assert link.startswith("http://tracking:5000/mlflow/#/compare-runs?")
+    asked = parse_qs(urlsplit(unquote(urlsplit(link).fragment)).query)
+    assert json.loads(asked["runs"][0]) == runs
+    assert len(json.loads(asked["experiments"][0])) == 1
+
+
+def test_the_table_for_files_holds_every_figure_and_phrase(retrained: Project) -> None:
+    rows = compare(retrained, split="validation")
+    table = comparison_table(rows)
+    file = io.BytesIO()
+    table.write_parquet(file)
+    again = pl.read_parquet(io.BytesIO(file.getvalue()))
+    assert again.equals(table)
+    assert again["kind"].to_list() == ["base", "retraining"]
+    assert again["phrases"].to_list() == ["", "landbird: water; waterbird: forest"]
+    assert again["authors"].to_list() == ["", "Ada"]
+    assert again["average_accuracy"][1] == rows[1].metrics["average_accuracy"]
+    assert again["class_accuracy/landbird"].null_count() == 0
+    assert again["gain_worst_group_low"][0] is None
+    assert again["gain_worst_group_low"][1] == rows[1].gains["worst_group"].low
+    assert len(pl.read_csv(table.write_csv().encode())) == 2
+
+
+def test_in_the_table_the_base_stands_first_and_the_best_is_bold() -> None:
+    rows = [BASE, row("a", worst=0.6, gap=0.1), row("b", worst=0.5, gap=0.05)]
+    lines = re.findall(r"<tr.*?</tr>", table_html(rows, {"a": True, "b": False}, chosen="b"))
+    assert "Base model" in lines[1]
+    assert "data-model" not in lines[1]
+    assert "<b>60.0%</b>" in lines[2]
+    assert "passes" in lines[2]
+    assert "<b>5.0%</b>" in lines[3]  # of gaps the lowest
+    assert "refused" in lines[3]
+    assert 'class="chosen"' in lines[3]
+    assert "+5.0 to +15.0" in lines[3]
+
+
+def test_an_oracle_is_named_as_one_and_wins_nothing() -> None:
+    oracle = row("o", worst=0.99, oracle=True, descriptions=())
+    html = table_html([BASE, row("a", worst=0.6), oracle], {"a": True}, chosen="a")
+    assert title_of(oracle) == "Oracle: true groups"
+    assert "labels used" in html
+    assert "<b>99.0%</b>" not in html
+    assert "<b>60.0%</b>" in html
+
+
+@pytest.mark.parametrize("nasty", NASTY)
+def test_what_people_wrote_is_shown_as_text_in_table_and_figures(nasty: str) -> None:
+    made = row("a", by=nasty, descriptions=(
+        description("landbird", "water"), dataclasses.replace(
+            description("landbird", "water"), class_name=nasty),
+    ))  # fmt: skip
+    assert "<script" not in table_html([BASE, made], {}, chosen="a")
+    figure = difference_plot({nasty: made.gains["worst_group"]}, name="accuracy")
+    assert "<script" not in json.dumps(figure.to_plotly_json(), default=np.ndarray.tolist)
+
+
+def test_differences_are_drawn_in_points_with_their_intervals() -> None:
+    figure = difference_plot({"landbird": Interval(estimate=0.1, low=0.05, high=0.2)}, name="x")
+    (trace,) = figure.data
+    assert trace.x == pytest.approx([10.0])
+    assert trace.error_x.array == pytest.approx([10.0])
+    assert trace.error_x.arrayminus == pytest.approx([5.0])
+
+
+def test_of_many_classes_those_that_changed_most_are_drawn() -> None:
+    gains = {f"c{k}": Interval(estimate=k / 100, low=0, high=1) for k in range(-30, 31)}
+    shown = most_changed(gains, 4)
+    assert list(shown) == ["c-30", "c-29", "c29", "c30"]
+
+
+@pytest.mark.parametrize("kind", ["svg", "png"])
+def test_a_figure_is_saved_by_its_own_button(kind: str) -> None:
+    assert saving("gain", kind)["toImageButtonOptions"]["format"] == kind

@@ -1,0 +1,194 @@
+"""The Describe page: what it shows of a class, and what a phrase changes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from clarify.data.manifest import open_manifest
+from tests.conftest import DATA_SET, Done
+from tests.pages.conftest import Visit, html_of
+
+Clarify = Callable[..., Done]
+SCRIPT = "<script>alert(1)</script>"
+
+
+def describe(visit: Visit, name: str = "waterbird", **options: str) -> AppTest:
+    page = visit("describe", **{"class": name}, **options)
+    assert not page.exception
+    return page
+
+
+def after(page: AppTest, phrase: str) -> AppTest:
+    page.text_input(key="phrase").set_value(phrase).run()
+    assert not page.exception
+    return page
+
+
+def button(page: AppTest, label: str) -> AppTest:
+    next(each for each in page.button if each.label == label).click().run()
+    assert not page.exception
+    return page
+
+
+def kept(clarify: Clarify, phrase: str) -> bool:
+    """Whether a phrase is among those that a retraining would take by itself."""
+    return phrase in clarify("retrain", DATA_SET).out
+
+
+def test_a_class_is_shown_by_its_right_and_wrong_images(visit: Visit) -> None:
+    html = html_of(describe(visit))
+    assert "100 validation images" in html
+    assert '<div class="c-name">right</div>' in html
+    assert '<div class="c-name">wrong</div>' in html
+    assert "mostly taken for landbird" in html or "all taken for landbird" in html
+
+
+def test_a_phrase_is_scored_splits_the_class_and_shows_what_retraining_would_do(
+    visit: Visit,
+) -> None:
+    page = after(describe(visit), "meadow")
+    for _ in range(60):
+        if "If retrained with it" in html_of(page):
+            break
+        time.sleep(0.2)
+        page.run()
+    html = html_of(page)
+    assert "If retrained with it" in html
+    assert "without meadow" in html
+    assert "with meadow" in html
+    assert "95% interval" in html
+    assert "How much each waterbird looks like “meadow”" in html
+
+
+def test_a_phrase_that_was_tried_is_recorded_without_being_asked(
+    visit: Visit, clarify: Clarify
+) -> None:
+    after(describe(visit, reviewer="Grace"), "meadow")
+    for _ in range(60):
+        found = clarify("score", DATA_SET, "waterbird", "lake", "--json").result
+        if found["evidence"]["n_tried"] >= 3:  # forest was kept, meadow tried, and this one
+            return
+        time.sleep(0.5)
+    raise AssertionError("the phrase was never recorded")
+
+
+def test_keeping_is_in_the_store_when_the_page_says_so_and_can_be_taken_back(
+    visit: Visit, clarify: Clarify
+) -> None:
+    page = after(describe(visit), "land")
+    page = button(page, "Keep it")
+    assert "Kept." in page.toast[0].value
+    assert any(each.label == "Take it back" for each in page.button)
+    assert kept(clarify, "waterbird: land")
+    page = button(page, "Take it back")
+    assert not kept(clarify, "waterbird: land")
+
+
+def test_only_who_kept_a_phrase_is_offered_to_take_it_back(visit: Visit) -> None:
+    page = after(describe(visit, reviewer="Grace"), "forest")  # kept by Ada
+    assert not any(each.label == "Take it back" for each in page.button)
+
+
+def test_the_threshold_moves_the_split_and_the_score_stays(visit: Visit) -> None:
+    page = after(describe(visit), "meadow")
+    (slider,) = page.slider
+    before = html_of(page)
+    slider.set_value((slider.min + slider.value) / 2).run()
+    assert not page.exception
+    moved = html_of(page)
+    big = '<b class="c-big">'
+    assert before.partition(big)[2][:4] == moved.partition(big)[2][:4]
+    assert before != moved
+
+
+def test_see_original_brings_the_first_view_back(visit: Visit) -> None:
+    page = button(after(describe(visit), "meadow"), "See original")
+    assert '<div class="c-name">wrong</div>' in html_of(page)
+    assert "with meadow" not in html_of(page)
+
+
+def test_the_machines_phrases_are_hidden_until_one_of_ones_own_was_tried(visit: Visit) -> None:
+    page = describe(visit, reviewer="Grace")
+    assert "The machine suggests" not in html_of(page)
+    assert "The machine suggests" in html_of(after(page, "meadow"))
+
+
+@pytest.mark.parametrize(
+    ("phrase", "expected"),
+    [("water AND", "AND"), ("вода", "Latin letter"), ("1234 !!", "letter"), ("a" * 290, "")],
+)
+def test_a_phrase_that_cannot_be_used_is_refused_in_one_sentence(
+    visit: Visit, phrase: str, expected: str
+) -> None:
+    page = after(describe(visit), phrase)
+    if page.error:
+        assert expected in page.error[0].value
+    else:
+        assert expected == ""
+
+
+def test_an_unknown_class_is_told_with_the_nearest(visit: Visit) -> None:
+    html = html_of(visit("describe", **{"class": "waterbrid"}))
+    assert "nearest: waterbird" in html
+
+
+def test_a_class_without_wrong_images_says_that_there_is_nothing_to_explain(
+    visit: Visit, clarify: Clarify, home: Path, tmp_path: Path
+) -> None:
+    table = open_manifest(home, DATA_SET).table.select("id", predicted="label")
+    table.write_csv(tmp_path / "predictions.csv")
+    done = clarify("predictions", "import", DATA_SET, str(tmp_path / "predictions.csv"))
+    assert done.status == 0
+    page = describe(visit)
+    assert "none wrong" in html_of(page)
+    assert "none wrong" in after(page, "water").error[0].value
+
+
+def test_scripts_in_phrases_names_and_notes_are_shown_as_text(
+    visit: Visit, clarify: Clarify, home: Path
+) -> None:
+    said = clarify("describe", DATA_SET, "waterbird", "lake", "--note", SCRIPT,
+                   "--reviewer", SCRIPT)  # fmt: skip
+    assert said.status == 0
+    page = after(describe(visit, reviewer=SCRIPT), f"lake {SCRIPT}")
+    assert "<script" not in html_of(page)
+    assert "&lt;script&gt;" in html_of(page)  # the reviewer's name in the sidebar
+
+
+def test_without_a_name_nothing_of_the_data_is_shown(visit: Visit) -> None:
+    page = visit("classes", reviewer="")
+    assert not page.exception
+    assert "What is your name?" in html_of(page)
+    assert "waterbird" not in html_of(page)
+
+
+def test_without_a_base_model_the_page_says_what_to_run(visit: Visit, home: Path) -> None:
+    import shutil
+
+    shutil.rmtree(home / "mlruns")
+    assert f"clarify train {DATA_SET}" in html_of(visit("describe"))
+
+
+def test_without_a_data_set_the_page_says_how_to_bring_one(visit: Visit, home: Path) -> None:
+    import shutil
+
+    shutil.rmtree(home / "data_manifests")
+    assert "clarify data import" in html_of(visit("classes"))
+
+
+def test_a_prediction_that_is_known_without_probabilities_says_so(
+    visit: Visit, clarify: Clarify, home: Path, tmp_path: Path
+) -> None:
+    table = open_manifest(home, DATA_SET).table
+    flipped = pl.when(pl.col("place") == "land").then(pl.lit("landbird"))
+    predicted = flipped.otherwise(pl.lit("waterbird"))
+    table.select("id", predicted=predicted).write_csv(tmp_path / "p.csv")
+    assert clarify("predictions", "import", DATA_SET, str(tmp_path / "p.csv")).status == 0
+    page = after(describe(visit), "land")
+    assert "probabilities were not imported" in html_of(page)

@@ -1,0 +1,197 @@
+"""The Registry page: the champion, the gate's reasons, promotion, history and roll back."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from clarify.assembly import open_project
+from clarify.config import Settings
+from clarify.errors import InputError, RefusedError
+from clarify.track.promotion import Gate
+from clarify.ui import registry as on_page
+from clarify.ui.page import Page
+from clarify.ui.shared import shared
+from clarify.ui.visitors import visitor
+from clarify.workflow.models import retrain_oracle
+from clarify.workflow.project import Project
+from clarify.workflow.promote import promote
+from clarify.workflow.registry import rollback, standing
+from clarify.workflow.runs import find_run, open_model
+from tests.conftest import DATA_SET, Done
+from tests.pages.conftest import Visit, html_of
+
+NASTY = "<script>alert(1)</script> **bold** $x$"
+LENIENT = functools.partial(Gate, min_gain=0.0, min_gain_by_phrases=0.0, max_loss=1.0, min_images=1)
+STRICT = functools.partial(Gate, min_gain=1.0)
+
+
+@pytest.fixture
+def project(home: Path, clarify: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> Project:
+    """The tiny birds with a retrained model, and a gate that lets all pass: they are few."""
+    assert clarify("retrain", DATA_SET).status == 0
+    monkeypatch.setattr("clarify.workflow.promote.Gate", LENIENT)
+    return open_project(Settings(home=home, reviewer="Grace"), DATA_SET, say=print)
+
+
+def button(page: AppTest, text: str) -> object:
+    return next((each for each in page.button if each.label.startswith(text)), None)
+
+
+def press(page: AppTest, text: str) -> AppTest:
+    return next(each for each in page.button if each.label.startswith(text)).click().run()
+
+
+def promoted(project: Project, note: str = "") -> str:
+    return promote(project, None, note=note, by_hash=True).version
+
+
+def test_a_first_visit_says_what_to_do_next(visit: Visit) -> None:
+    page = visit("registry")
+    assert not page.exception
+    assert "There is no model to promote yet." in html_of(page)
+    assert "Keep a phrase on Describe" in html_of(page)
+
+
+def test_without_champion_a_model_that_passes_can_be_promoted_with_a_note(
+    visit: Visit, project: Project
+) -> None:
+    page = visit("registry", reviewer="Ada")
+    assert "No champion yet" in html_of(page)
+    page.text_input[-1].set_value("agreed in review")
+    press(page, "Promote")
+    assert not page.exception
+    told = html_of(page)
+    assert "version 1 is the champion" in told
+    assert "promoted by Ada" in told
+    assert "“agreed in review”" in told
+    assert "It is the champion already." in told
+    assert button(page, "Promote") is None
+    (event,) = standing(project).events
+    assert (event.by, event.note, event.to_version) == ("Ada", "agreed in review", "1")
+
+
+def test_the_champion_is_shown_with_phrases_numbers_origin_and_snippet(
+    visit: Visit, project: Project
+) -> None:
+    promoted(project, "it finds birds over water")
+    page = visit("registry")
+    told = html_of(page)
+    for each in ("landbird: water", "waterbird: forest", "worst described half", "base model",
+                 "Retrained by", project.manifest.digest[:12]):  # fmt: skip
+        assert each in told
+    assert "mlflow.pyfunc.load_model" in page.code[0].value
+    assert f"models:/{DATA_SET}@champion" in page.code[0].value
+
+
+def test_an_earlier_champion_is_one_click_away(visit: Visit, project: Project) -> None:
+    promoted(project)
+    promoted(dataclasses.replace(project, reviewer="Lin"))
+    page = visit("registry", reviewer="Ada")
+    assert "version 2 is the champion" in html_of(page)
+    page.text_input(key="rollback-note").set_value("fails on snow")
+    press(page, "Roll back to version 1")
+    assert not page.exception
+    told = html_of(page)
+    assert "version 1 is the champion" in told
+    assert "rolled back by Ada" in told
+    assert "Lin promoted it" in told
+    assert "fails on snow" in told
+    assert [each.action for each in standing(project).events] == [
+        "rollback", "promotion", "promotion",
+    ]  # fmt: skip
+
+
+def test_what_the_gate_refuses_is_told_with_its_reasons_and_not_promoted(
+    visit: Visit, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clarify.workflow.promote.Gate", STRICT)
+    page = visit("registry")
+    assert not page.exception
+    told = html_of(page)
+    assert "The gate refuses it" in told
+    assert '<li class="fails">Worst described group' in told
+    assert "It stays a candidate" in told
+    assert button(page, "Promote") is None
+
+
+def test_an_oracle_is_for_comparison_only(visit: Visit, project: Project) -> None:
+    oracle = retrain_oracle(project, open_model(project))
+    page = visit("registry")
+    page.selectbox[-1].set_value(oracle.model.run_id).run()
+    assert not page.exception
+    assert "is an oracle" in html_of(page)
+    assert button(page, "Promote") is None
+
+
+def test_only_leads_promote_and_roll_back(
+    visit: Visit, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    promoted(project)
+    promoted(project)
+    monkeypatch.setenv("CLARIFY_LEADS", "Grace, Lin")
+    page = visit("registry", reviewer="Ada")
+    assert button(page, "Roll back") is None
+    assert "History" in html_of(page)
+    assert button(visit("registry", reviewer="Lin"), "Roll back") is not None
+    ada = page_of(project, "Ada")
+    with pytest.raises(RefusedError, match="Only leads promote and roll back"):
+        on_page.roll_back(ada, "1", "")
+    with pytest.raises(RefusedError, match="ask one of them: Grace, Lin"):
+        on_page.make_champion(ada, find_run(project, None, kind="retraining"), "")
+    assert len(standing(project).events) == 2
+
+
+def page_of(project: Project, who: str) -> Page:
+    found = shared()
+    return Page(shared=found, visitor=visitor(who, found.settings.leads),
+                desk=found.desks.desk(project.manifest.name))  # fmt: skip
+
+
+@pytest.mark.usefixtures("visit")
+def test_a_double_click_promotes_once(project: Project) -> None:
+    page, run = page_of(project, "Ada"), find_run(project, None, kind="retraining")
+    assert on_page.make_champion(page, run, "") == "1"
+    with pytest.raises(InputError, match="is the champion already, as version 1"):
+        on_page.make_champion(page, run, "")
+    assert len(standing(project).versions) == 1
+
+
+def test_a_roll_back_that_another_was_faster_with_is_refused_in_one_sentence(
+    visit: Visit, project: Project
+) -> None:
+    promoted(project)
+    promoted(project)
+    page = visit("registry")
+    rollback(project)
+    press(page, "Roll back to version 1")
+    assert not page.exception
+    assert "is the champion already" in page.error[0].value
+    assert len(standing(project).events) == 3
+
+
+def test_a_champion_whose_run_is_gone_is_told_in_one_sentence(
+    visit: Visit, project: Project, clarify: Callable[..., Done]
+) -> None:
+    promoted(project)
+    run = find_run(project, None, kind="retraining").id
+    assert clarify("retrain", DATA_SET).status == 0
+    project.tracking.client.delete_run(run)
+    page = visit("registry")
+    assert not page.exception
+    assert "A model that is gone" in html_of(page)
+    assert "restore it in MLflow" in page.error[0].value
+
+
+def test_names_and_notes_are_shown_as_text(visit: Visit, project: Project) -> None:
+    promoted(dataclasses.replace(project, reviewer=NASTY), NASTY)
+    promoted(dataclasses.replace(project, reviewer=NASTY), NASTY)
+    page = visit("registry", reviewer=NASTY)
+    assert not page.exception
+    assert "<script" not in html_of(page)
+    assert "&lt;script&gt;" in html_of(page)

@@ -22,6 +22,8 @@ import pytest
 from clarify.track.mlflow import TrackingStore
 from tests.conftest import DATA_SET, Done, run_clarify
 
+pytestmark = pytest.mark.slow
+
 Clarify = Callable[..., Done]
 IMPORT = "import sys; from clarify.cli import main; sys.exit(main(sys.argv[1:]))"
 

@@ -177,6 +177,7 @@ def test_predictions_of_test_that_are_not_all_there_leave_test_out(
     assert "test" not in found
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not CIFAR.is_file(), reason="the feature set of CIFAR-10 is not here")
 def test_real_clip_features_of_cifar_go_through_the_whole_loop(tmp_path: Path) -> None:
     home = cifar_home(tmp_path / "home")

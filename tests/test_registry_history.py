@@ -168,6 +168,8 @@ import clarify.track.registry as registry
 from clarify.assembly import open_project
 from clarify.config import Settings
 from tests.test_registry_history import promoted
+
+pytestmark = pytest.mark.slow
 made = registry.event_record
 def slowly(*given, **named):  # so that two surely meet between reading the number and writing it
     time.sleep(1.5)

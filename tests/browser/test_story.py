@@ -42,8 +42,7 @@ def test_a_team_finds_a_failure_says_it_and_corrects_the_model(visitor: Visitor)
     page.get_by_text("Kept.").wait_for()
     page.get_by_role("link", name="Retrain").click()
     page.get_by_role("button", name=re.compile("^Retrain")).click()
-    page.get_by_role("link", name=re.compile("Compare")).last.wait_for()
-    page.get_by_text(re.compile("Done|done|finished")).first.wait_for(timeout=120_000)
+    page.locator(".c-done").first.wait_for(timeout=180_000)
     seen(page, "retrain")
     page.get_by_role("link", name="Compare").first.click()
     page.get_by_text("worst described").first.wait_for()
@@ -51,6 +50,20 @@ def test_a_team_finds_a_failure_says_it_and_corrects_the_model(visitor: Visitor)
     page.get_by_role("link", name="Registry").click()
     page.get_by_role("button", name=re.compile("Promote")).first.wait_for()
     seen(page, "registry")
+
+
+def test_a_lead_rolls_back_in_one_click(visitor: Visitor, home: Path) -> None:
+    for objective in ("reweight", "group_dro"):
+        assert run_clarify("retrain", DATA_SET, "--objective", objective, home=home).status == 0
+        assert run_clarify("promote", DATA_SET, home=home).status == 0
+    page = visitor("/registry")
+    page.get_by_role("button", name=re.compile("Roll back to version 1")).click()
+    page.get_by_text(re.compile("version 1", re.I)).first.wait_for()
+    page.wait_for_timeout(3000)
+    seen(page, "registry-rolled-back")
+    told = run_clarify("history", DATA_SET, "--json", home=home).result
+    assert told["history"][0]["action"] == "rollback"
+    assert told["history"][0]["version"] == "1"
 
 
 def test_an_address_of_a_page_on_a_fresh_server_asks_who_is_there_first(

@@ -71,6 +71,7 @@ def test_phrases_that_split_the_class_alike_are_told_as_one() -> None:
             assert (side & other).sum() < SAME_SPLIT * (side | other).sum()
 
 
+@pytest.mark.slow
 def test_noise_is_not_confirmed_however_many_phrases_are_searched() -> None:
     rng = np.random.default_rng(0)
     confirmed, worth, first, small = 0, [], [], 0

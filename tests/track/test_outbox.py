@@ -179,6 +179,7 @@ def test_it_arrives_exactly_once_when_the_delivering_process_is_killed(
     assert rows == [(3,)]  # no half run is left beside them
 
 
+@pytest.mark.slow
 def test_several_processes_that_deliver_at_once_deliver_once(home: Path) -> None:
     kept_while_locked(home, *(f"phrase {chr(97 + k)}" for k in range(6)))
     children = [child(OPENS, str(home)) for _ in range(3)]

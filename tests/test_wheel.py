@@ -49,3 +49,33 @@ def test_the_wheel_holds_the_small_clip_and_runs_outside_the_checkout(tmp_path: 
     assert str(place) in done.stdout
     assert done.returncode == 1
     assert "nothing" in done.stderr
+    assert "What is your name?" in dashboard_of(place, elsewhere)
+
+
+def dashboard_of(place: Path, home: Path) -> str:
+    """Open the installed dashboard on an empty home; returns what its first page says."""
+    from clarify.ui.server import SCRIPT
+
+    script = place / "clarify" / "ui" / SCRIPT.name
+    code = (
+        "import sys\n"
+        "from streamlit.testing.v1 import AppTest\n"
+        "page = AppTest.from_file(sys.argv[1], default_timeout=60).run()\n"
+        "assert not page.exception, page.exception\n"
+        "from clarify.cli.dashboard import INSTALLED\n"
+        "from clarify.ui.page import PAGES\n"
+        "assert (INSTALLED / 'app.py').is_file() and (PAGES / 'describe.py').is_file()\n"
+        "assert PAGES.is_relative_to(INSTALLED)\n"
+        "assert (INSTALLED / '.streamlit' / 'config.toml').is_file()\n"
+        "print(*(each.proto.body for each in page.get('html')))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(script)],
+        cwd=home,
+        env={**os.environ, "PYTHONPATH": str(place)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout

@@ -6,6 +6,7 @@ Everything here is read by many threads and changed under a lock; arrays are not
 from __future__ import annotations
 
 import functools
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -127,8 +128,8 @@ class Desk:
         try:
             train = self.split("train")
             found = preview_retraining(self.project, failures, description, train)
-        except ClarifyError as error:
-            found = str(error)
+        except Exception as error:  # nobody waits for it, so it is told where it is looked for
+            found = _told(error)
         with self._lock:
             self._previews[key] = found
 
@@ -146,8 +147,8 @@ class Desk:
         found: ClassSuggestions | str
         try:
             found = suggest(self.project, failures.model, failures.data, class_name)
-        except ClarifyError as error:
-            found = str(error)
+        except Exception as error:  # nobody waits for it, so it is told where it is looked for
+            found = _told(error)
         with self._lock:
             self._suggestions[key] = found
 
@@ -160,8 +161,8 @@ class Desk:
         try:
             work()
             self.trouble = ""
-        except ClarifyError as error:
-            self.trouble = str(error)
+        except Exception as error:
+            self.trouble = _told(error)
         self.forget_runs()
 
     def _newest_base(self) -> str:
@@ -173,6 +174,14 @@ class Desk:
                 f"predictions import {name} FILE"
             )
         return found[0].id
+
+
+def _told(error: Exception) -> str:
+    """Return what went wrong in the background, in one sentence."""
+    if isinstance(error, ClarifyError):
+        return str(error)
+    logging.getLogger(__name__).error("in the background", exc_info=error)
+    return f"it could not be worked out ({type(error).__name__}); the server's log says more"
 
 
 class Desks:

@@ -25,6 +25,8 @@ from clarify.workflow.registry import lineage, rollback, snippet, standing
 from clarify.workflow.runs import open_model
 from tests.conftest import DATA_SET, Done
 
+pytestmark = pytest.mark.slow
+
 LENIENT = Gate(min_gain=0.0, min_gain_by_phrases=0.0, max_loss=1.0, min_images=1)
 STRICT = Gate(min_gain=1.0)
 
@@ -169,7 +171,6 @@ from clarify.assembly import open_project
 from clarify.config import Settings
 from tests.test_registry_history import promoted
 
-pytestmark = pytest.mark.slow
 made = registry.event_record
 def slowly(*given, **named):  # so that two surely meet between reading the number and writing it
     time.sleep(1.5)

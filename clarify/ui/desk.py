@@ -5,7 +5,6 @@ Everything here is read by many threads and changed under a lock; arrays are not
 
 from __future__ import annotations
 
-import functools
 import logging
 import threading
 import time
@@ -59,7 +58,7 @@ class Desk:
         self._previews: dict[str, tuple[Previewed, ...] | str | None] = {}
         self._runs: dict[str, tuple[float, list[Run]]] = {}
         # One thread, so that records are written in the order they were made; and another, so
-        # that nobody waits for them to see what a phrase would do.
+        # that they do not wait for previews and searches.
         self._writer = ThreadPoolExecutor(1, "records")
         self._thinker = ThreadPoolExecutor(1, "previews")
 
@@ -139,7 +138,7 @@ class Desk:
         with self._lock:
             if key not in self._suggestions:
                 self._suggestions[key] = None
-                self.later(functools.partial(self._search, key, failures))
+                self._thinker.submit(self._search, key, failures)
             return self._suggestions[key]
 
     def _search(self, key: tuple[str, str], failures: Failures) -> None:
@@ -164,6 +163,14 @@ class Desk:
         except Exception as error:
             self.trouble = _told(error)
         self.forget_runs()
+
+    def close(self) -> None:
+        """Finish what is to be recorded, and drop what was only to be shown.
+
+        Once Python ends by itself it starts no threads any more, and a record needs some.
+        """
+        self._thinker.shutdown(cancel_futures=True)
+        self._writer.shutdown()
 
     def _newest_base(self) -> str:
         found = usable_runs(self.project, self.runs("base"))
@@ -230,6 +237,12 @@ class Desks:
                 found = open_manifest(self.home, name)
                 self._manifests[name] = (stamp, found)
             return found
+
+    def close(self) -> None:
+        """Close every desk; see `Desk.close`."""
+        with self._lock:
+            for _, desk in self._open.values():
+                desk.close()
 
     def _stamp(self, name: str) -> int:
         found = find_manifests(self.home)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +14,16 @@ from clarify.ui.visitors import name_route
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
-__all__ = ["SCRIPT", "routes"]
+__all__ = ["SCRIPT", "lifespan", "routes"]
 
 SCRIPT = Path(__file__).with_name("script.py")
+
+
+@contextlib.asynccontextmanager
+async def lifespan(app: object) -> AsyncIterator[None]:
+    """Record what was tried before the server ends."""
+    yield
+    shared().desks.close()
 
 
 def routes() -> list[BaseRoute]:

@@ -41,6 +41,7 @@ def visits(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Visit]:
         return test.run()
 
     yield open_page
+    shared().desks.close()
     shared.cache_clear()
 
 

@@ -39,7 +39,8 @@ import json, sys
 from pathlib import Path
 # What an editable or ordinary installation would bring.
 sys.meta_path[:] = [each for each in sys.meta_path if "editable" not in repr(each).lower()]
-sys.path[:] = [each for each in sys.path if not (Path(each or ".") / "clarify").is_dir()]
+code = Path("clarify", "__init__.py")
+sys.path[:] = [each for each in sys.path if not (Path(each or ".") / code).is_file()]
 try:
     import clarify
 except ImportError:

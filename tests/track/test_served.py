@@ -41,12 +41,10 @@ from pathlib import Path
 sys.meta_path[:] = [each for each in sys.meta_path if "editable" not in repr(each).lower()]
 code = Path("clarify", "__init__.py")
 sys.path[:] = [each for each in sys.path if not (Path(each or ".") / code).is_file()]
-try:
-    import clarify
-except ImportError:
-    pass
-else:
-    sys.exit(f"clarify is importable: {clarify.__file__}")
+import importlib.util
+found = importlib.util.find_spec("clarify")
+if found is not None and found.origin:  # an editable installation leaves a folder without code
+    sys.exit(f"clarify is importable: {found.origin}")
 import mlflow, pandas as pd
 mlflow.set_tracking_uri(sys.argv[1])
 model = mlflow.pyfunc.load_model(sys.argv[2])

@@ -20,13 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clarify.method.convex import Point, Problem
-from clarify.method.preconditioner import Gram, Solve, is_exact, preconditioner
+from clarify.method.preconditioner import Gram, Solve, preconditioner
 
 __all__ = ["Progress", "Report", "Solution", "exponentiated_gradient", "minimise"]
 
 Array = NDArray[np.float64]
 MEMORY = 20
 REFRESH = 25
+MOST_STEPS = 250
 SMALLEST_VALUE = 1e-9
 BOUND_EVERY = 50
 MOST_STALLED = 3
@@ -154,7 +155,7 @@ def minimise(
     *,
     theta: Array,
     weights: Array,
-    gram: Gram | None,
+    gram: Gram,
     tolerance: float,
     most_iterations: int,
     report: Report | None = None,
@@ -168,7 +169,7 @@ def minimise(
         Start.
     weights : ndarray, (A,)
         Start of the centre of the charge, in Q.
-    gram : Gram or None
+    gram : Gram
         See `preconditioner`.
     tolerance : float
         Relative gap to reach.
@@ -212,16 +213,13 @@ def _first_rho(point: Point) -> float:
     return 0.1 * max(point.value, SMALLEST_VALUE) * weights.count * weights.cap
 
 
-def _descend(point: Point, gram: Gram | None, certificate: _Certificate) -> Point:
+def _descend(point: Point, gram: Gram, certificate: _Certificate) -> Point:
     """Minimise one smoothed problem by L-BFGS, about as far as the next one can use."""
     solve = preconditioner(point, gram)
     pairs: deque[tuple[Array, Array]] = deque(maxlen=MEMORY)
-    for step in range(1, 10 * REFRESH):
+    for _ in range(MOST_STEPS):
         if certificate.done:
             return point
-        if step % REFRESH == 0 and is_exact(point):
-            solve = preconditioner(point, gram)
-            pairs.clear()
         direction = _direction(point, pairs, solve)
         reached = _line_search(point, direction)
         if reached is None:
@@ -283,7 +281,7 @@ def exponentiated_gradient(
     theta: Array,
     step_size: float,
     steps: int,
-    gram: Gram | None,
+    gram: Gram,
     tolerance: float,
     report: Report | None = None,
 ) -> Solution:
@@ -302,7 +300,7 @@ def exponentiated_gradient(
         Of the exponentiated gradient.
     steps : int
         Stop after so many.
-    gram : Gram or None
+    gram : Gram
         See `preconditioner`.
     tolerance : float
         Stop earlier where the relative gap is certified to be as small.

@@ -17,11 +17,10 @@ from numpy.typing import ArrayLike, NDArray
 from clarify.errors import FeatureError, InputError, SolverError, shown
 from clarify.method.arrays import class_tuple, label_vector
 from clarify.method.convex import Problem
-from clarify.method.example_weights import WeightSet
 from clarify.method.head import Head, Standardisation
 from clarify.method.links import link_for
 from clarify.method.objectives import GroupDro, Objective
-from clarify.method.preconditioner import EXACT_COLUMNS, EXACT_WIDTH, Gram
+from clarify.method.preconditioner import Gram
 from clarify.method.selection import (
     ByAnnotatedWorstGroup,
     ByAverage,
@@ -196,7 +195,7 @@ def _fits(
             f"features of {len(x)} images for {len(truth)} labels; give one label an image"
         )
     weight_set = objective.weight_set(len(truth))
-    gram = _gram(x, len(names), weight_set)
+    gram = Gram.of(x, weight_set.example_weights(weight_set.centre()))
     theta = None if start is None else _columns(start, names, standardisation)
     weights = weight_set.centre()
     for decay in decays:
@@ -214,7 +213,7 @@ def _solve(
     objective: Objective,
     theta: Array,
     weights: Array,
-    gram: Gram | None,
+    gram: Gram,
     tolerance: float,
     progress: Report | None,
 ) -> Solution:
@@ -271,13 +270,6 @@ def _fit(
         iterations=found.iterations,
         converged=found.converged,
     )
-
-
-def _gram(x: Array, classes: int, weights: WeightSet) -> Gram | None:
-    """Return the shared eigendecomposition where single columns are too dear to factor."""
-    if link_for(classes).columns <= EXACT_COLUMNS and x.shape[1] < EXACT_WIDTH:
-        return None
-    return Gram.of(x, weights.example_weights(weights.centre()))
 
 
 def _columns(start: Head, names: tuple[str, ...], to: Standardisation) -> Array:

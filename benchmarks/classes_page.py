@@ -60,7 +60,8 @@ def prepare(name: str) -> None:
     nothing = np.zeros((len(labels), 1), dtype=np.float32)
     data = SplitData(
         name="validation", features=nothing, embeddings=nothing, labels=labels, table_rows=rows,
-        ids=manifest.ids("validation"), paths=(), attributes={},
+        ids=manifest.ids("validation"), root=manifest.root, files=np.array([], dtype=np.str_),
+        attributes={},
     )  # fmt: skip
     wrong = rng.random(len(labels)) < 0.25
     predicted = np.where(wrong, rng.integers(len(manifest.classes), size=len(labels)), labels)

@@ -9,7 +9,7 @@ from clarify.errors import ClarifyError
 from clarify.ui import blocks
 from clarify.ui.halves import draw_halves, draw_spread
 from clarify.ui.page import Page, current, stop_with
-from clarify.ui.task import draw_task
+from clarify.ui.task import draw_preview, draw_task
 from clarify.workflow.failures import Failures
 
 
@@ -25,11 +25,12 @@ def draw(page: Page) -> None:
     with st.container(key="beside"):
         task, pictures = st.columns([344, 950], gap="medium")
     with task:
-        tried = draw_task(page, failures, name)
+        task = draw_task(page, failures, name)
     with pictures, st.container(border=True, key="panel-pictures"):
-        draw_halves(page, failures, rows, tried)
-        if tried is not None:
-            draw_spread(page, failures, tried)
+        draw_halves(page, failures, rows, task.tried)
+        if task.tried is not None:
+            draw_spread(page, failures, task.tried)
+    draw_preview(page, failures, task)
 
 
 def chosen_class(page: Page) -> str:

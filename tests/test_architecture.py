@@ -95,7 +95,8 @@ DOORS = {
         "clarify.embed.packing", "clarify.embed.store",
     },
     "track": {
-        "clarify.track.artifacts", "clarify.track.history", "clarify.track.mlflow",
+        "clarify.track.artifacts", "clarify.track.history", "clarify.track.listing",
+        "clarify.track.mlflow",
         "clarify.track.model_folder", "clarify.track.promotion", "clarify.track.records",
         "clarify.track.registry", "clarify.track.run",
     },

@@ -57,7 +57,7 @@ def test_a_compound_phrase_is_scored_kept_and_retrained_with(clarify: Clarify) -
 def test_a_description_leaves_its_record_similarities_distribution_and_pictures(
     clarify: Clarify, home: Path
 ) -> None:
-    run = clarify("score", DATA_SET, "waterbird", "lake", "--json").result
+    run = clarify("describe", DATA_SET, "waterbird", "lake", "--json").result
     folder = home / "mlruns" / "artifacts" / DATA_SET / run["run"] / "artifacts"
     description = json.loads((folder / "description.json").read_text())
     assert description["phrase"] == "lake"
@@ -68,6 +68,16 @@ def test_a_description_leaves_its_record_similarities_distribution_and_pictures(
     page = (folder / "distribution.html").read_text()
     assert len(page) > 1_000_000
     assert not re.search(r"<script[^>]+src=", page)
+
+
+def test_a_phrase_that_was_only_tried_leaves_what_its_chart_can_be_drawn_from(
+    clarify: Clarify, home: Path
+) -> None:
+    run = clarify("score", DATA_SET, "waterbird", "lake", "--json").result
+    folder = home / "mlruns" / "artifacts" / DATA_SET / run["run"] / "artifacts"
+    assert {path.name for path in folder.iterdir()} == {
+        "description.json", "evidence.json", "encoder.json", "similarities.parquet",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("objective", ["worst_group", "reweight", "group_dro", "cvar"])

@@ -15,6 +15,7 @@ from clarify.errors import InputError, StoreError
 __all__ = ["Kept", "Stamp", "ThumbnailStore"]
 
 FILE = "thumbnails-1.db"
+MINUTE_NS = 60_000_000_000
 PATIENCE_S = 60.0  # how long one process waits for another's write
 # The triggers keep the sum, so that no write needs to add up all sizes.
 SCHEMA = """
@@ -81,19 +82,23 @@ class ThumbnailStore:
         self._max_bytes = max_bytes
 
     def pictures(self, stamps: Sequence[Stamp | None]) -> list[bytes | None]:
-        """Return the pictures of files, None where there is none; they count as used now."""
+        """Return the pictures of files, None where there is none; they count as used now.
+
+        To the minute: looking at a picture again at once writes nothing.
+        """
         with self._open() as store:
             found: list[bytes | None] = []
             used: list[tuple[int, str]] = []
             for stamp in stamps:
                 row = None if stamp is None else store.execute(
-                    "SELECT content, picture FROM files JOIN pictures USING (content) "
+                    "SELECT content, picture, used FROM files JOIN pictures USING (content) "
                     "WHERE path = ? AND size = ? AND mtime_ns = ?",
                     (stamp.path, stamp.size, stamp.mtime_ns),
                 ).fetchone()  # fmt: skip
                 found.append(None if row is None else row[1])
-                if row is not None:
-                    used.append((time.time_ns(), row[0]))
+                now = time.time_ns()
+                if row is not None and now - row[2] > MINUTE_NS:
+                    used.append((now, row[0]))
             if used:
                 store.executemany("UPDATE pictures SET used = ? WHERE content = ?", used)
             return found

@@ -89,7 +89,8 @@ class Thumbnails:
         StoreError
             If the cache cannot be written.
         """
-        (found,) = self.many([path], inside=inside, workers=1)
+        kept = self._store.pictures([_stamp(path)])[0]
+        found = self._one(path, inside) if kept is None else _allowed(kept, path, inside)
         if isinstance(found, BadImage):
             raise found
         return found
@@ -182,12 +183,24 @@ class Thumbnails:
                     batch = []
         self._store.add(batch)
 
-    def _made(self, path: Path, inside: Path | None, contents: frozenset[str]) -> Kept | BadImage:
+    def _one(self, path: Path, inside: Path | None) -> bytes | BadImage:
+        """Make one thumbnail and keep it, in this thread."""
+        made = self._made(path, inside, None)
+        if isinstance(made, BadImage):
+            return made
+        self._store.add([made])
+        return made.picture
+
+    def _made(
+        self, path: Path, inside: Path | None, contents: frozenset[str] | None
+    ) -> Kept | BadImage:
+        """Make a thumbnail, or find one of the same content: among `contents` if they are known."""
         try:
             with open_image_file(path, inside=inside) as file:
                 stamp = Stamp.of(path, os.fstat(file.fileno()))
                 content = full_content(file)
-                picture = self._store.by_content(content) if content in contents else None
+                may_be_kept = contents is None or content in contents
+                picture = self._store.by_content(content) if may_be_kept else None
                 return Kept(stamp=stamp, content=content, picture=picture or _drawn(file, path))
         except BadImage as bad:
             return bad

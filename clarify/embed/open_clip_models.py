@@ -27,6 +27,9 @@ __all__ = ["SMALL_CLIP", "build_image_half", "load_open_clip", "load_small_clip"
 
 SMALL_CLIP = "small-clip"
 PHRASES_AT_ONCE = 256
+FEW_PHRASES, MOST_KNOWN = 8, 1_000
+"""What a person tries is embedded once: each phrase is needed for several splits."""
+
 CONFIG_FILE = "open_clip_config.json"
 DEFAULT_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 WEIGHT_ENDINGS = (".safetensors", ".bin", ".pt", ".pth")
@@ -52,6 +55,7 @@ class OpenClipEncoder(ImageModel):
     encode_text: Callable[[torch.Tensor], torch.Tensor]
     tokenize: Callable[[list[str]], torch.Tensor]
     vocabulary: Callable[[str], tuple[str, ...]] | None
+    _known: dict[str, NDArray[np.float32]] = dataclasses.field(default_factory=dict, repr=False)
 
     def encode_phrases(self, phrases: Sequence[str]) -> NDArray[np.float32]:
         """Embed P phrases in the template; returns (P, D) float32 of unit length.
@@ -61,6 +65,17 @@ class OpenClipEncoder(ImageModel):
         PhraseError
             If one is longer than the encoder reads, so that its end would be ignored.
         """
+        if len(phrases) > FEW_PHRASES:
+            return self._encoded(phrases)
+        new = [phrase for phrase in dict.fromkeys(phrases) if phrase not in self._known]
+        known = {phrase: self._known[phrase] for phrase in phrases if phrase not in new}
+        known |= zip(new, self._encoded(new), strict=True)
+        if len(self._known) > MOST_KNOWN:
+            self._known.clear()
+        self._known.update(known)
+        return np.array([known[each] for each in phrases], np.float32).reshape(-1, self.width)
+
+    def _encoded(self, phrases: Sequence[str]) -> NDArray[np.float32]:
         import torch
 
         texts = [self.identity.template.replace("{}", phrase) for phrase in phrases]

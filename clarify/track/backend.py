@@ -39,6 +39,9 @@ class Backend(Protocol):
     def made(self) -> bool:
         """Whether there may be something to read, without making anything."""
 
+    def stamp(self) -> object | None:
+        """Return what differs once anybody has written; None where only asking tells."""
+
     def reach(self, seconds: float) -> None:
         """Raise AwayError if the store does not answer, or cannot be written within so long."""
 

@@ -7,6 +7,7 @@ first and say so. Nothing here imports MLflow.
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ __all__ = [
     "recorded_artifacts",
     "relocate",
     "revision",
+    "stamp",
     "use_write_ahead_log",
     "wait_for_writers",
 ]
@@ -34,10 +36,28 @@ LOCATIONS = (
 )
 """Tables and columns of MLflow's schema that hold absolute places of artifacts."""
 
+SETTLED_NS = 100_000_000
+
 
 def exists(path: Path) -> bool:
     """Return whether there is a database; an empty file, left by a crash, is none."""
     return path.is_file() and path.stat().st_size > 0
+
+
+def stamp(path: Path) -> tuple[tuple[int, int, int], ...] | None:
+    """Return what differs once anybody has written to the database; None if that was just now.
+
+    A write goes to the log beside the database, or from there into it, and either changes a file.
+    Times on disk tick in hundredths of a second, so what was written right now does not count yet.
+    """
+    found = []
+    for file in (path, path.with_name(path.name + "-wal")):
+        with contextlib.suppress(FileNotFoundError):
+            seen = os.stat(file)
+            if time.time_ns() - seen.st_mtime_ns < SETTLED_NS:
+                return None
+            found.append((seen.st_ino, seen.st_size, seen.st_mtime_ns))
+    return tuple(found)
 
 
 def recorded_artifacts(path: Path) -> Path | None:

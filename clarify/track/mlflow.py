@@ -192,6 +192,14 @@ class TrackingStore:
             pass  # what waits goes on waiting, and `clarify doctor` shows it
         return delivered
 
+    def stamp(self) -> object | None:
+        """Return what differs once anybody has written to the store; None where only asking tells.
+
+        Cheap: it reads no run.
+        """
+        files = self.backend.stamp()
+        return None if files is None else (files, tuple(self.outbox.names()))
+
     def runs(self, data_set: str, *, kind: str) -> list[Run]:
         """Return the completed runs of a kind on a data set, newest first; of no store, none.
 
@@ -208,6 +216,27 @@ class TrackingStore:
         delivered = {run.delivery for run in known}
         waiting = [run for run in waiting if run.delivery not in delivered]
         return sorted([*waiting, *known], key=lambda run: -run.started) if waiting else known
+
+    def runs_since(self, data_set: str, since: int) -> list[Run]:
+        """Return completed runs of every kind that began since then, and all that wait.
+
+        Parameters
+        ----------
+        data_set : str
+        since : int
+            Milliseconds since 1970.
+
+        Raises
+        ------
+        AwayError
+            If it is away.
+        """
+        waiting = self._waiting(data_set)
+        if self._opened is None and not self.backend.made():
+            return waiting
+        known = self._trying(lambda _: list(search(self.client, data_set, since=since)))
+        delivered = {run.delivery for run in known}
+        return [*known, *(run for run in waiting if run.delivery not in delivered)]
 
     def artifact(self, run_id: str, path: str) -> bytes:
         """Return a file of a run.
@@ -379,12 +408,12 @@ class TrackingStore:
             self._copies.keep_runs(data_set, kind, found)
         return found
 
-    def _waiting(self, data_set: str, kind: str) -> list[Run]:
+    def _waiting(self, data_set: str, kind: str | None = None) -> list[Run]:
         return [
             entry.as_run()
             for entry in self.outbox.waiting()
             if entry.store == self.meant_for
-            and entry.record.kind == kind
+            and kind in (None, entry.record.kind)
             and entry.record.tags["data_set"] == data_set
         ]
 

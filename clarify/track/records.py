@@ -312,6 +312,9 @@ def description_record(
 ) -> RunRecord:
     """Return the record of a phrase that was tried, or kept.
 
+    A chart is drawn of those that are kept only: a page that opens offline is 5 MB, and people try
+    many phrases.
+
     Parameters
     ----------
     similarities : DataFrame
@@ -321,14 +324,6 @@ def description_record(
     parent : str
         The model's run.
     """
-    from clarify.track.figures import distribution_figure
-
-    figure = distribution_figure(
-        similarities["similarity"].to_numpy(),
-        similarities["right"].to_numpy(),
-        description.threshold,
-        title=f"{description.class_name}: {description.phrase}",
-    )
     measured = {
         "error_score": evidence.score.value,
         "p_value": evidence.score.p_value,
@@ -364,8 +359,20 @@ def description_record(
             ),
             json_artifact("encoder.json", dict(context.encoder)),
             parquet_artifact("similarities.parquet", similarities),
-            html_artifact("distribution.html", figure),
+            *(_charts(description, similarities) if kept else ()),
             *(png_artifact(f"{name}.png", image) for name, image in pictures.items()),
         ),
         dataset=context.dataset,
     )
+
+
+def _charts(description: Description, similarities: pl.DataFrame) -> tuple[Artifact, ...]:
+    from clarify.track.figures import distribution_figure
+
+    figure = distribution_figure(
+        similarities["similarity"].to_numpy(),
+        similarities["right"].to_numpy(),
+        description.threshold,
+        title=f"{description.class_name}: {description.phrase}",
+    )
+    return (html_artifact("distribution.html", figure),)

@@ -90,16 +90,22 @@ def write_once(
     return _write(client, backend, record, experiment, delivery, at)
 
 
-def search(client: MlflowClient, data_set: str, kind: str) -> Iterator[Run]:
-    """Yield the completed runs of a kind, newest first."""
+def search(
+    client: MlflowClient, data_set: str, kind: str | None = None, *, since: int = 0
+) -> Iterator[Run]:
+    """Yield completed runs, newest first: of a kind or of all, since then (ms since 1970)."""
     known = client.get_experiment_by_name(_name(data_set))
     if known is None:
         return
-    asked = f"tags.`{PREFIX}kind` = '{kind}' AND tags.`{STATUS}` = '{COMPLETED}'"
+    asked = f"tags.`{STATUS}` = '{COMPLETED}'"
+    if kind is not None:
+        asked += f" AND tags.`{PREFIX}kind` = '{kind}'"
+    if since > 0:
+        asked += f" AND attributes.start_time >= {since}"
     for run in _runs(client, known.experiment_id, asked):
         yield Run(
             id=run.info.run_id,
-            kind=kind,
+            kind=run.data.tags.get(PREFIX + "kind", ""),
             name=run.info.run_name or "",
             params=dict(run.data.params),
             metrics=dict(run.data.metrics),

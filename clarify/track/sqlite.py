@@ -54,6 +54,10 @@ class SqliteBackend(LocalFiles):
         """Whether there is a database."""
         return database.exists(self.database)
 
+    def stamp(self) -> object | None:
+        """Return what differs once anybody has written."""
+        return database.stamp(self.database)
+
     def open(self, say: Callable[[str], None]) -> MlflowClient:
         """Make the database where there is none, check it, and return a client on it."""
         from filelock import FileLock, Timeout

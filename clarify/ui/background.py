@@ -49,8 +49,8 @@ class Job:
         """Let it end at its next word."""
         self._stops.set()
 
-    def wait(self, timeout_s: float) -> None:
-        """Wait until it has ended, but no longer than so."""
+    def wait(self, timeout_s: float | None) -> None:
+        """Wait until it has ended, but no longer than so; None waits for as long as it takes."""
         self._ended.wait(timeout_s)
 
     def result(self, timeout_s: float | None = None) -> Any:
@@ -100,6 +100,13 @@ class Background:
                 self._jobs[key] = job = Job()
                 threading.Thread(target=job.run, args=(work,), name=str(key), daemon=True).start()
             return self._jobs[key]
+
+    def wait(self) -> None:
+        """Wait until nothing is under way."""
+        with self._lock:
+            jobs = list(self._jobs.values())
+        for job in jobs:
+            job.wait(None)
 
     def forget(self, key: Hashable) -> None:
         """Start a piece of work anew next time: it failed."""

@@ -5,6 +5,7 @@ Everything here is read by many threads and changed under a lock; arrays are not
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from clarify.data.manifest import find_manifests, open_manifest
 from clarify.errors import ClarifyError, NotFoundError, nearest, shown
+from clarify.track.listing import Listings
 from clarify.workflow.failures import Failures, failures_of
 from clarify.workflow.preview import Previewed, preview_retraining
 from clarify.workflow.project import split_data
@@ -24,18 +26,20 @@ from clarify.workflow.suggest import ClassSuggestions, suggest
 if TYPE_CHECKING:
     from clarify.data.manifest import Manifest
     from clarify.method.descriptions import Description
+    from clarify.track.records import AnyKind
     from clarify.track.run import Run
     from clarify.workflow.project import Project, SplitData
 
 __all__ = ["Desk", "Desks"]
 
-FRESH_S = 3.0
-"""For how long a listing of runs is used again: other people's work is seen that soon."""
+FRESH_S = 1.0
+"""For how long the list of data sets is used again."""
+
+PAGE_S = 0.3
+"""How long drawing a page may take."""
 
 KEPT_FAILURES = 4
 KEPT_PREVIEWS = 1_000
-WANTED_S = 2.0
-"""A page that waits for a preview asks again far sooner than this."""
 
 
 class Desk:
@@ -54,13 +58,12 @@ class Desk:
         self._splits: dict[str, SplitData] = {}
         self._failures: dict[str, Failures] = {}
         self._suggestions: dict[tuple[str, str], ClassSuggestions | str | None] = {}
-        self._wanted: dict[str, float] = {}
-        self._previews: dict[str, tuple[Previewed, ...] | str | None] = {}
-        self._runs: dict[str, tuple[float, list[Run]]] = {}
+        self._previews: dict[tuple[str, str, str, float], tuple[Previewed, ...]] = {}
+        self._listings = Listings(project.tracking, project.manifest.name)
         # One thread, so that records are written in the order they were made; and another, so
-        # that they do not wait for previews and searches.
+        # that they do not wait for searches.
         self._writer = ThreadPoolExecutor(1, "records")
-        self._thinker = ThreadPoolExecutor(1, "previews")
+        self._thinker = ThreadPoolExecutor(1, "searches")
 
     def split(self, name: str) -> SplitData:
         """Return a split's features and labels, read at the first call."""
@@ -69,21 +72,20 @@ class Desk:
                 self._splits[name] = split_data(self.project, name)
             return self._splits[name]
 
-    def runs(self, kind: str) -> list[Run]:
+    def runs(self, kind: AnyKind) -> list[Run]:
         """Return the data set's runs of a kind, newest first; a few seconds old at most."""
-        now = time.monotonic()
-        with self._lock:
-            when, found = self._runs.get(kind, (float("-inf"), []))
-            if now - when < FRESH_S:
-                return found
-            found = self.project.tracking.runs(self.project.manifest.name, kind=kind)
-            self._runs[kind] = (now, found)
-            return found
+        found = self._listings.runs(kind)
+        if self._listings.is_due():
+            self.later(self._listings.reread)
+        return found
+
+    def look_again(self) -> None:
+        """Have the listings show what was added just now."""
+        self._listings.refresh()
 
     def forget_runs(self) -> None:
-        """Read the listings anew next time: something was written."""
-        with self._lock:
-            self._runs.clear()
+        """Have the listings read anew: something in them was changed."""
+        self._listings.forget()
 
     def failures(self, run: str | None = None) -> Failures:
         """Return what a base model gets wrong on validation: the newest, or the one of a run.
@@ -102,35 +104,25 @@ class Desk:
                 self._failures[key] = failures_of(model, self.split("validation"))
             return self._failures[key]
 
-    def preview(
-        self, failures: Failures, description: Description
-    ) -> tuple[Previewed, ...] | str | None:
-        """Return what retraining with a phrase would do, or why it cannot; None while it thinks."""
-        what = (failures.model.run_id, description.class_name, description.phrase,
-                str(description.threshold))  # fmt: skip
-        key = "\x1f".join(what)
+    def preview(self, failures: Failures, description: Description) -> tuple[Previewed, ...]:
+        """Return what retraining with a phrase would do; worked out at the first call.
+
+        Raises
+        ------
+        GroupError
+            If it cannot be retrained with.
+        """
+        key = (failures.model.run_id, description.class_name, description.phrase,
+               description.threshold)  # fmt: skip
         with self._lock:
-            self._wanted[key] = time.monotonic()
-            if key not in self._previews:
+            known = self._previews.get(key)
+        if known is None:
+            known = preview_retraining(self.project, failures, description, self.split("train"))
+            with self._lock:
                 while len(self._previews) >= KEPT_PREVIEWS:
                     self._previews.pop(next(iter(self._previews)))
-                self._previews[key] = None
-                self._thinker.submit(self._think, key, failures, description)
-            return self._previews[key]
-
-    def _think(self, key: str, failures: Failures, description: Description) -> None:
-        found: tuple[Previewed, ...] | str
-        with self._lock:
-            if time.monotonic() - self._wanted.get(key, 0.0) > WANTED_S:
-                self._previews.pop(key, None)  # whoever asked has gone on to another phrase
-                return
-        try:
-            train = self.split("train")
-            found = preview_retraining(self.project, failures, description, train)
-        except Exception as error:  # nobody waits for it, so it is told where it is looked for
-            found = _told(error)
-        with self._lock:
-            self._previews[key] = found
+                self._previews[key] = known
+        return known
 
     def suggestions(self, failures: Failures, class_name: str) -> ClassSuggestions | str | None:
         """Return the machine's phrases for a class, or why there are none; None while it looks."""
@@ -152,17 +144,21 @@ class Desk:
             self._suggestions[key] = found
 
     def later(self, work: Callable[[], object]) -> None:
-        """Do something in the background, after what was asked for before."""
-        self._writer.submit(self._noting, work)
+        """Do something in the background, after what was asked for before.
 
-    def _noting(self, work: Callable[[], object]) -> None:
+        Not at once: whoever asks is drawing a page, and somebody waits for that.
+        """
+        self._writer.submit(self._noting, work, time.monotonic() + PAGE_S)
+
+    def _noting(self, work: Callable[[], object], begins: float) -> None:
         """Do it, and remember why it could not be done: nobody waits for its error."""
+        time.sleep(max(0.0, begins - time.monotonic()))
         try:
             work()
+            self._listings.refresh()
             self.trouble = ""
         except Exception as error:
             self.trouble = _told(error)
-        self.forget_runs()
 
     def close(self) -> None:
         """Finish what is to be recorded, and drop what was only to be shown.
@@ -207,10 +203,11 @@ class Desks:
         self._lock = threading.Lock()
         self._open: dict[str, tuple[int, Desk]] = {}
         self._manifests: dict[str, tuple[int, Manifest]] = {}
+        self._found: tuple[float, dict[str, Path]] = (float("-inf"), {})
 
     def names(self) -> list[str]:
         """Return the data sets of the home."""
-        return list(find_manifests(self.home))
+        return list(self._places())
 
     def desk(self, name: str) -> Desk:
         """Return a data set's desk; opened anew if its manifest was changed.
@@ -245,7 +242,15 @@ class Desks:
                 desk.close()
 
     def _stamp(self, name: str) -> int:
-        found = find_manifests(self.home)
-        if name not in found:
-            raise NotFoundError(f"there is no data set {shown(name)}; {nearest(name, found)}")
-        return found[name].stat().st_mtime_ns
+        found = self._places()
+        with contextlib.suppress(KeyError, FileNotFoundError):
+            return found[name].stat().st_mtime_ns
+        raise NotFoundError(f"there is no data set {shown(name)}; {nearest(name, found)}")
+
+    def _places(self) -> dict[str, Path]:
+        """Return the manifests' files by name, looked for anew every second."""
+        when, found = self._found
+        if time.monotonic() - when >= FRESH_S:
+            found = find_manifests(self.home)
+            self._found = (time.monotonic(), found)
+        return found

@@ -104,7 +104,7 @@ def _open(page: Page, failures: Failures, row: int) -> None:
     likely = failures.likeliest(row)
     facts = {
         "Image": str(data.ids[row]),
-        "File": str(data.paths[row]),
+        "File": str(data.path(row)),
         "Labelled": _class(page, data.labels[row]),
         "Taken for": _class(page, failures.predicted[row]),
         **{f"Chance of {_class(page, k)}": blocks.percent(value) for k, value in likely},

@@ -107,7 +107,7 @@ def cut_key(tried: TriedPhrase) -> str:
 def keep(page: Page, failures: Failures, tried: TriedPhrase, *, note: str) -> None:
     """Keep a phrase: it is in the store, or in the outbox, when this returns."""
     done = record_phrase(page.project, failures, tried, keep=True, note=note)
-    page.desk.forget_runs()
+    page.desk.look_again()
     where = " It waits here until the tracking store is back." if waits(done.run_id) else ""
     st.toast(f"Kept.{where}")
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clarify.errors import ClarifyError
+from clarify.ui.background import Job
 from clarify.ui.pictures import picture_route
 from clarify.ui.shared import shared
 from clarify.ui.visitors import name_route
@@ -21,9 +24,31 @@ SCRIPT = Path(__file__).with_name("script.py")
 
 @contextlib.asynccontextmanager
 async def lifespan(app: object) -> AsyncIterator[None]:
-    """Record what was tried before the server ends."""
+    """Get ready for the first visit; record what was tried before the server ends."""
+    shared().background.once("warm up", warm_up)
     yield
     shared().desks.close()
+
+
+def warm_up(job: Job) -> None:
+    """Load what every page needs: libraries, the first data set, what its model gets wrong.
+
+    Python's collector is then told to leave all of it alone. It would look through a million
+    objects at a time, several times a minute, while everybody waits a third of a second.
+    """
+    from clarify.ui import charts, charts_compare  # noqa: F401 - pages import them
+
+    job.say("opening the data set")
+    desks = shared().desks
+    with contextlib.suppress(ClarifyError):  # the page that needs it says what is wrong
+        for name in desks.names()[:1]:
+            desk = desks.desk(name)
+            desk.failures()
+            desk.split("train")
+            desk.project.encoder.encode_phrases(["warm"])
+    job.say("ready")
+    gc.collect()
+    gc.freeze()
 
 
 def routes() -> list[BaseRoute]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -22,16 +23,34 @@ from clarify.ui.phrases import (
 )
 
 if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
     from clarify.workflow.failures import Failures
     from clarify.workflow.phrases import TriedPhrase
 
-__all__ = ["draw_task"]
+__all__ = ["Task", "draw_preview", "draw_task"]
 
 PHRASE, NEXT = "phrase", "next_phrase"
 
 
-def draw_task(page: Page, failures: Failures, class_name: str) -> TriedPhrase | None:
-    """Draw it; returns what the phrase in the field came to, None without one."""
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What the left side came to.
+
+    Parameters
+    ----------
+    tried : TriedPhrase or None
+        What came of the phrase in the field; None without one, or for one that is refused.
+    preview : DeltaGenerator
+        Where `draw_preview` is to draw.
+    """
+
+    tried: TriedPhrase | None
+    preview: DeltaGenerator
+
+
+def draw_task(page: Page, failures: Failures, class_name: str) -> Task:
+    """Draw it, but for the preview: that comes last, when the pictures are there."""
     with st.container(border=True, key="panel-task", gap="xsmall"):
         wants_keeping = _draw_sentence()
         tried = None
@@ -40,12 +59,32 @@ def draw_task(page: Page, failures: Failures, class_name: str) -> TriedPhrase | 
             if tried is not None:
                 _draw_score(tried)
                 _draw_keeping(page, failures, tried, now=wants_keeping)
-                _draw_preview(page, failures, tried)
         except ClarifyError as error:
             refuse(error)
+        place = st.empty()
+        if tried is not None:
+            waiting = blocks.muted("Working out what retraining would do …")
+            place.html(f'<div class="c-box c-preview">{waiting}</div>')
         _draw_phrases(page, failures, class_name)
         _draw_suggestions(page, failures, class_name)
-    return tried
+    return Task(tried=tried, preview=place)
+
+
+def draw_preview(page: Page, failures: Failures, task: Task) -> None:
+    """Say what retraining with the phrase would do."""
+    if task.tried is None:
+        return
+    try:
+        found = page.desk.preview(failures, task.tried.description)
+    except ClarifyError as error:
+        task.preview.html(f'<div class="c-box c-preview">{blocks.muted(str(error))}</div>')
+        return
+    rows = [
+        [blocks.cell(each.name), blocks.percent(each.now), f"<b>{blocks.percent(each.then)}</b>"]
+        for each in found
+    ]
+    table = blocks.table(["If retrained with it", "now", "then"], rows)
+    task.preview.html(f'<div class="c-box c-preview">{table}</div>')
 
 
 def choose(phrase: str) -> None:
@@ -115,23 +154,6 @@ def _draw_keeping(page: Page, failures: Failures, tried: TriedPhrase, *, now: bo
             st.rerun()
 
 
-def _draw_preview(page: Page, failures: Failures, tried: TriedPhrase) -> None:
-    """Say what retraining with this phrase would do."""
-    found = page.desk.preview(failures, tried.description)
-    if found is None:
-        _await_preview(page, failures, tried)
-        return
-    if isinstance(found, str):
-        st.html(f'<div class="c-box">{blocks.muted(found)}</div>')
-        return
-    rows = [
-        [blocks.cell(each.name), blocks.percent(each.now), f"<b>{blocks.percent(each.then)}</b>"]
-        for each in found
-    ]
-    table = blocks.table(["If retrained with it", "now", "then"], rows)
-    st.html(f'<div class="c-box">{table}</div>')
-
-
 def _draw_phrases(page: Page, failures: Failures, class_name: str) -> None:
     """List the phrases that anybody tried, best first, each one click away."""
     listed = phrases_of(page, failures, class_name)
@@ -143,14 +165,6 @@ def _draw_phrases(page: Page, failures: Failures, class_name: str) -> None:
     chosen = phrase_rows(rows, key="phrases")
     if chosen is not None and listed[chosen].phrase != st.session_state[PHRASE]:
         choose(listed[chosen].phrase)
-
-
-@st.fragment(run_every=0.4)
-def _await_preview(page: Page, failures: Failures, tried: TriedPhrase) -> None:
-    """Look now and then whether the preview is there; then run the page again."""
-    if page.desk.preview(failures, tried.description) is not None:
-        st.rerun()
-    st.html(f'<div class="c-box">{blocks.muted("Working out what retraining would do …")}</div>')
 
 
 @st.fragment(run_every=2.0)

@@ -78,7 +78,7 @@ def draw_grid(
     thumbnails, root = ready.project.thumbnails, ready.project.manifest.root
     pictures = [
         Picture(
-            address=_inline(thumbnails, failures.data.paths[row], root),
+            address=_inline(thumbnails, failures.data.path(row), root),
             name=str(failures.data.ids[row]),
             wrong=not failures.right[row],
         )

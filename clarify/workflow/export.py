@@ -128,7 +128,7 @@ def _table(
     said = [predicted[row] for row in rows]
     columns = {
         "id": data.ids[rows].tolist(),
-        "path": [str(data.paths[row]) for row in rows],
+        "path": [str(data.path(row)) for row in rows],
         "split": [data.name] * len(rows),
         "class": [description.class_name] * len(rows),
         "phrase": [description.phrase] * len(rows),

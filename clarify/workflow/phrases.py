@@ -224,13 +224,14 @@ def record_phrase(
     note: str = "",
     seed: int = 0,
 ) -> ScoredPhrase:
-    """Record a phrase that was tried.
+    """Record a phrase that was tried: its score, its evidence, every image's similarity.
 
     Parameters
     ----------
     tried : TriedPhrase
     keep : bool
-        Whether the description is kept for retraining.
+        Whether the description is kept for retraining; then pictures of both halves and a chart
+        are recorded as well, which can be made again from the similarities of any other.
     note : str
         Anything the reviewer wants to remember.
     seed : int
@@ -266,8 +267,9 @@ def record_phrase(
              "with_phrase": having}
         ),
         pictures={
-            "with": _grid(project, data, rows[having], tried.right[having], seed),
-            "without": _grid(project, data, rows[~having], tried.right[~having], seed),
+            name: _grid(project, data, rows[half], tried.right[half], seed)
+            for name, half in (("with", having), ("without", ~having))
+            if keep
         },
         parent=failures.model.run_id,
         kept=keep,
@@ -389,7 +391,7 @@ def _grid(
     order = np.random.default_rng(seed).permutation(len(rows))[:GRID_IMAGES]
     order.sort()
     read = functools.partial(project.thumbnails.image, inside=project.manifest.root)
-    return grid([data.paths[row] for row in rows[order]], (~right[order]).tolist(), read=read)
+    return grid([data.path(row) for row in rows[order]], (~right[order]).tolist(), read=read)
 
 
 def _value(run: Run) -> float:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clarify.errors import GroupError
-from clarify.method.groups import fit_partition
+from clarify.method.groups import DescribedGroups, described_groups
 from clarify.method.objectives import WorstGroup
 from clarify.method.training import fit_head
 from clarify.workflow.phrases import halves_of
@@ -29,8 +28,9 @@ TOLERANCE = 1e-2
 MOST_CLASSES = 10
 """Of many classes, the described one and those that it is mixed up with most are looked at."""
 
-MOST_IMAGES = 10_000
-"""Training images behind a preview: more would take longer and change little."""
+MOST_IMAGES = 1_000
+"""Training images of a group behind a preview: a mean over more would take longer and say little
+more, and the worst group knows the others by their means alone."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,17 +67,12 @@ def preview_retraining(
     own = project.manifest.class_index(description.class_name)
     classes = _mixed_up(failures, own, len(all_classes))
     names = [all_classes[number] for number in classes]
-    part, seen = _restricted(train, classes, most=MOST_IMAGES), _restricted(data, classes)
-    halves = halves_of(project, [description], part)
-    partition = fit_partition(part.labels, names, halves)
-    groups = partition.groups(part.labels, halves)
-    if (groups.counts == 0).any():
-        raise GroupError(
-            f"no training image of {description.class_name} falls on one side of "
-            f"{description.phrase!r}; it cannot be retrained with"
-        )
-    fit = fit_head(part.features, part.labels, names, WorstGroup(groups=groups), WEIGHT_DECAY,
-                   tolerance=TOLERANCE)  # fmt: skip
+    part, seen = _restricted(train, classes), _restricted(data, classes)
+    groups = described_groups(part.labels, names, halves_of(project, [description], part))
+    rows = _sample(groups.index, most=MOST_IMAGES)
+    sampled = DescribedGroups(index=groups.index[rows], names=groups.names)
+    fit = fit_head(part.features[rows], part.labels[rows], names, WorstGroup(groups=sampled),
+                   WEIGHT_DECAY, tolerance=TOLERANCE)  # fmt: skip
     now = failures.right[np.isin(data.labels, classes)]
     then = np.equal(fit.head.predict(seen.features), seen.labels)
     ((_, having),) = halves_of(project, [description], seen)[description.class_name]
@@ -107,23 +102,19 @@ def _mixed_up(failures: Failures, own: int, count: int) -> list[int]:
     return sorted([own, *(int(other) for other in others)])
 
 
-def _restricted(data: SplitData, classes: list[int], most: int | None = None) -> SplitData:
-    """Return the images of some classes, numbered anew; a seeded sample where there are many."""
-    rows = np.flatnonzero(np.isin(data.labels, classes))
-    if most is not None and len(rows) > most:
-        kept = np.random.default_rng(0).permutation(len(rows))[:most]
-        first = [int(np.flatnonzero(data.labels[rows] == number)[0]) for number in classes]
-        rows = rows[np.unique(np.concatenate([kept, first]))]
+def _restricted(data: SplitData, classes: list[int]) -> SplitData:
+    """Return the images of some classes, numbered anew."""
     return dataclasses.replace(
-        data,
-        features=data.features[rows],
-        embeddings=data.embeddings[rows],
-        labels=np.searchsorted(classes, data.labels[rows]),
-        table_rows=data.table_rows[rows],
-        ids=data.ids[rows],
-        paths=tuple(data.paths[row] for row in rows),
-        attributes={name: values[rows] for name, values in data.attributes.items()},
+        data.take(np.flatnonzero(np.isin(data.labels, classes))),
+        labels=np.searchsorted(classes, data.labels[np.isin(data.labels, classes)]),
     )
+
+
+def _sample(index: NDArray[np.int64], *, most: int) -> NDArray[np.int64]:
+    """Return a seeded sample of rows, so many of each group at most."""
+    order = np.random.default_rng(0).permutation(len(index))
+    chosen = [order[index[order] == group][:most] for group in np.unique(index)]
+    return np.sort(np.concatenate(chosen))
 
 
 def _share(right: NDArray[np.bool_], mask: NDArray[np.bool_]) -> float | None:

@@ -81,7 +81,9 @@ class SplitData:
     labels : (N,) int64, indices into the manifest's classes
     table_rows : (N,) int64, where they stand in the manifest's table
     ids : (N,) str
-    paths : tuple of N absolute paths
+    root : Path
+        What the images' files lie under.
+    files : (N,) str, their paths below it
     attributes : mapping of attribute name to (N,) str
     """
 
@@ -91,12 +93,30 @@ class SplitData:
     labels: NDArray[np.int64]
     table_rows: NDArray[np.int64]
     ids: NDArray[np.str_]
-    paths: tuple[Path, ...]
+    root: Path
+    files: NDArray[np.str_]
     attributes: dict[str, NDArray[np.str_]]
 
     def of_class(self, class_index: int) -> NDArray[np.int64]:
         """Return the rows of one class, shape (M,)."""
         return np.flatnonzero(self.labels == class_index)
+
+    def path(self, row: int) -> Path:
+        """Return where the image of a row lies."""
+        return self.root / str(self.files[row])
+
+    def take(self, rows: NDArray[np.int64]) -> SplitData:
+        """Return some of its images, in the order given."""
+        return dataclasses.replace(
+            self,
+            features=self.features[rows],
+            embeddings=self.embeddings[rows],
+            labels=self.labels[rows],
+            table_rows=self.table_rows[rows],
+            ids=self.ids[rows],
+            files=self.files[rows],
+            attributes={name: values[rows] for name, values in self.attributes.items()},
+        )
 
 
 def open_features(project: Project, encoder: ImageEncoder) -> Features:
@@ -144,7 +164,6 @@ def split_data(project: Project, split: str) -> SplitData:
     ids = manifest.ids(split)[readable]
     where = f"data set {manifest.name}, split {split}"
     unit = [_unit(found, rows[readable], ids, where) for found in opened]
-    paths = manifest.paths(split)
     return SplitData(
         name=split,
         features=unit[-1],
@@ -152,7 +171,8 @@ def split_data(project: Project, split: str) -> SplitData:
         labels=labels,
         table_rows=rows[readable],
         ids=ids,
-        paths=tuple(paths[index] for index in np.flatnonzero(readable)),
+        root=manifest.root,
+        files=np.array(manifest.rows(split)["path"].to_list(), dtype=np.str_)[readable],
         attributes={
             name: manifest.attribute(split, name)[readable] for name in manifest.attributes
         },

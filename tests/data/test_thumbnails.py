@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from clarify.data import thumbnail_store
 from clarify.data.images import BadImage, grid, load_image
 from clarify.data.thumbnail_store import FILE
 from clarify.data.thumbnails import Thumbnails
@@ -97,7 +98,10 @@ def test_making_ahead_counts_new_old_and_bad(tmp_path: Path) -> None:
     assert [opened(each).size for row, each in enumerate(many) if row != 3] == [(256, 192)] * 39
 
 
-def test_the_least_recently_used_go_when_there_are_too_many(tmp_path: Path) -> None:
+def test_the_least_recently_used_go_when_there_are_too_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(thumbnail_store, "MINUTE_NS", 0)  # uses are counted to the minute
     paths = save(tmp_path / "in", 12)
     size = max(len(each) for each in Thumbnails(tmp_path / "free").many(paths, workers=1))
     thumbnails = Thumbnails(tmp_path / "home", max_bytes=6 * size)

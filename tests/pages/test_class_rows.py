@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ def failures(labels: list[int] = LABELS, predicted: list[int] = PREDICTED) -> Fa
     data = SplitData(
         name="validation", features=nothing, embeddings=nothing, labels=np.array(labels),
         table_rows=np.arange(count) + 100, ids=np.array([f"image {row}" for row in range(count)]),
-        paths=(), attributes={},
+        root=Path(), files=np.array([], dtype=np.str_), attributes={},
     )  # fmt: skip
     return Failures(
         model=Model(run_id="base", name="", head=None), data=data, predicted=np.array(predicted)

@@ -228,7 +228,8 @@ def test_text_bytes_data_urls_and_python_paths_are_answered_alike(
         url = f"data:image/png;base64,{text(content)}"
         wrapped = base64.encodebytes(content).decode()
         found = ask(model, text(content), content, url, wrapped, path)
-        assert found["landbird"].nunique() == 1
+        # Images of one batch may differ in the last bit by where in it they stand.
+        assert np.ptp(found["landbird"].to_numpy()) < 1e-6
 
 
 def test_a_thousand_images_equal_the_command(champion: Path, model: Any, tmp_path: Path) -> None:

@@ -1,0 +1,138 @@
+"""Listings that are asked for at every click: what others did is seen, and little is asked."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from clarify.errors import AwayError
+from clarify.track import listing
+from clarify.track.listing import Listings
+from clarify.track.mlflow import TrackingStore
+from tests.track.conftest import phrase_tried
+
+
+class Counting:
+    """A store that counts what it is asked."""
+
+    def __init__(self, store: TrackingStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked: list[str] = []
+        for name in ("runs", "runs_since"):
+            monkeypatch.setattr(store, name, self._counted(name, getattr(store, name)))
+
+    def _counted(self, name: str, call):  # type: ignore[no-untyped-def]
+        def counted(*args, **kwargs):  # type: ignore[no-untyped-def]
+            self.asked.append(name)
+            return call(*args, **kwargs)
+
+        return counted
+
+
+@pytest.fixture
+def listings(store: TrackingStore, monkeypatch: pytest.MonkeyPatch) -> Listings:
+    monkeypatch.setattr(listing, "FRESH_S", 0.0)
+    return Listings(store, "birds")
+
+
+def phrases(listings: Listings) -> list[str]:
+    return [run.tags["phrase"] for run in listings.runs("description")]
+
+
+def settle() -> None:
+    """Let the store's files be older than what a clock on disk can tell apart."""
+    time.sleep(0.12)
+
+
+def test_what_another_process_wrote_is_seen_newest_first(listings: Listings, home: Path) -> None:
+    assert phrases(listings) == ["water"]
+    TrackingStore(home).log(phrase_tried("lake"))
+    assert phrases(listings) == ["lake", "water"]
+    assert [run.kind for run in listings.runs("base")] == ["base"]
+
+
+def test_nothing_is_asked_while_nobody_writes(
+    listings: Listings, store: TrackingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for kind in ("base", "description", "retraining"):
+        listings.runs(kind)  # type: ignore[arg-type]
+    settle()
+    counting = Counting(store, monkeypatch)
+    listings.runs("description")  # how the files look is not known yet
+    for _ in range(5):
+        listings.runs("description")
+        listings.runs("base")
+    assert counting.asked == ["runs_since"]
+    store.log(phrase_tried("lake"))
+    assert phrases(listings)[0] == "lake"
+    assert counting.asked == ["runs_since"] * 2
+
+
+def test_within_seconds_nothing_is_asked_at_all(
+    store: TrackingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listings = Listings(store, "birds")
+    listings.runs("description")
+    counting = Counting(store, monkeypatch)
+    store.log(phrase_tried("lake"))
+    assert phrases(listings) == ["water"]
+    assert counting.asked == []
+    listings.refresh()
+    assert phrases(listings) == ["lake", "water"]
+
+
+def test_what_was_taken_back_is_seen_when_it_is_read_anew(
+    listings: Listings, store: TrackingStore, home: Path
+) -> None:
+    (run,) = listings.runs("description")
+    TrackingStore(home).retag(run.id, "kept", "false")
+    store.log(phrase_tried("lake"))
+    listings.runs("description")
+    listings.reread()
+    assert [run.tags["kept"] for run in listings.runs("description")] == ["true", "false"]
+    listings.forget()
+    assert len(listings.runs("description")) == 2
+
+
+def test_reading_anew_is_due_once_a_minute_for_one_asker(
+    listings: Listings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not listings.is_due()
+    listings.runs("base")
+    assert not listings.is_due()
+    monkeypatch.setattr(listing, "WHOLE_S", 0.2)
+    time.sleep(0.25)
+    assert listings.is_due()
+    assert not listings.is_due()
+
+
+def test_what_waits_in_the_outbox_is_listed_and_once_delivered_not_twice(
+    listings: Listings, store: TrackingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert phrases(listings) == ["water"]
+
+    def away(seconds: float) -> None:
+        raise AwayError("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.backend, "reach", away)
+        assert store.log(phrase_tried("lake")).startswith("waiting-")
+    settle()
+    assert phrases(listings) == ["lake", "water"]
+    assert store.deliver() == 1
+    settle()
+    assert phrases(listings) == ["lake", "water"]
+    assert not listings.runs("description")[0].id.startswith("waiting-")
+
+
+def test_while_the_store_is_away_what_was_seen_last_is_shown(
+    listings: Listings, store: TrackingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert phrases(listings) == ["water"]
+
+    def away(data_set: str, since: int) -> list[object]:
+        raise AwayError("away")
+
+    monkeypatch.setattr(store, "runs_since", away)
+    assert phrases(listings) == ["water"]

@@ -14,12 +14,15 @@ from clarify.workflow.grouping import PreviewedGroups, groups_preview
 from clarify.workflow.job_files import Wanted
 from clarify.workflow.jobs import start
 from clarify.workflow.phrases import kept_descriptions
+from clarify.workflow.recipe import Recipe
 
-SEEDS = (
-    "Seeds are not asked for: nothing in a retraining is drawn. With the groups given there is one "
-    "optimum, and the solver goes the same way to it every time. The weight decay is the one whose "
-    "worst described group does best on validation."
+SEEDS = {1: "Once", 3: "3 seeds", 5: "5 seeds", 10: "10 seeds"}
+SEEDS_HELP = (
+    "Once trains on all images. Each further seed trains on images drawn anew from them, with "
+    "replacement and group by group: how far the figures lie apart tells how much hangs on which "
+    "images happened to be there."
 )
+CHOSEN = "The weight decay is the one whose worst described group does best on validation."
 
 # Of more phrases than these the list is scrolled. (A bare text would be drawn by Streamlit.)
 MOST_PHRASES, SCROLLED_PX = 24, 560
@@ -64,15 +67,19 @@ def draw_choice(page: Page, failures: Failures, offered: list[Offered]) -> None:
     st.html('<div class="c-sentence">Train the last layer again so that these count:</div>')
     with st.container(height=SCROLLED_PX if len(offered) > MOST_PHRASES else "content"):
         chosen = draw_phrases(offered)
-    objective = st.selectbox(
+    what, often = st.columns([2, 1])
+    objective = what.selectbox(
         "What counts most", list(OBJECTIVES), format_func=OBJECTIVES.__getitem__
     )
+    seeds = often.selectbox("How often", list(SEEDS), format_func=SEEDS.__getitem__,
+                            help=SEEDS_HELP)  # fmt: skip
+    recipe = Recipe(objective=objective, seeds=seeds)
     with st.container(key="groups"):  # one place, whatever comes of it: nothing below it jumps
         found = draw_groups(page, failures, chosen)
     if st.button(
         "Retrain", key="retrain", type="primary", shortcut="Ctrl+Enter", disabled=found is None
     ):
-        press(page, failures, chosen, objective)
+        press(page, failures, chosen, recipe)
     draw_details(failures)
 
 
@@ -121,14 +128,14 @@ def preview(page: Page, failures: Failures, chosen: list[Offered]) -> PreviewedG
     return found
 
 
-def press(page: Page, failures: Failures, chosen: list[Offered], objective: str) -> None:
+def press(page: Page, failures: Failures, chosen: list[Offered], recipe: Recipe) -> None:
     """Start what was chosen."""
     wanted = Wanted(
         data_set=page.project.manifest.name,
         manifest=page.project.manifest.digest,
         base=failures.model.run_id,
         descriptions=tuple(each.run for each in chosen),
-        objective=objective,
+        recipe=recipe,
         encoder=page.shared.settings.encoder,
         backbone=page.shared.settings.backbone,
     )
@@ -144,7 +151,7 @@ def press(page: Page, failures: Failures, chosen: list[Offered], objective: str)
 def draw_details(failures: Failures) -> None:
     """Tell what is chosen without being asked for."""
     with st.expander("Details"):
-        st.html(blocks.muted(SEEDS))
+        st.html(blocks.muted(CHOSEN))
         st.html(blocks.muted("One retraining runs at a time, in a process of its own: close the "
                              "page, come back, it goes on."))  # fmt: skip
         st.html(blocks.muted(f"Base model: {failures.model.name}, run {failures.model.run_id}"))

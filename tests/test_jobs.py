@@ -26,6 +26,7 @@ from clarify.workflow.jobs import cancel, jobs, start
 from clarify.workflow.models import retrain
 from clarify.workflow.phrases import kept_descriptions
 from clarify.workflow.project import Project, split_data
+from clarify.workflow.recipe import Recipe
 from clarify.workflow.retraining_progress import RetrainingProgress
 from clarify.workflow.runs import open_model
 from tests.conftest import DATA_SET, Done
@@ -53,7 +54,7 @@ def wanted_of(project: Project, objective: str = "worst_group", *classes: str) -
         manifest=project.manifest.digest,
         base=project.tracking.runs(DATA_SET, kind="base")[0].id,
         descriptions=tuple(run.id for run in runs if not classes or run.tags["class"] in classes),
-        objective=objective,
+        recipe=Recipe(objective=objective),
         encoder="small-clip",
         backbone="",
     )

@@ -130,13 +130,15 @@ def _retrain(shell: Shell) -> None:
     from clarify.report import loop as report
     from clarify.workflow.models import retrain
     from clarify.workflow.phrases import kept_descriptions
+    from clarify.workflow.recipe import Recipe
     from clarify.workflow.runs import open_model
 
     args = shell.args
     project = shell.project()
     base = open_model(project, args.model)
     descriptions = kept_descriptions(project, base, args.description)
-    trained = retrain(project, base, descriptions, objective=args.objective)
+    recipe = Recipe(objective=args.objective, seeds=args.seeds)
+    trained = retrain(project, base, descriptions, recipe=recipe)
     shell.answer(trained.to_dict(), report.trained(trained))
 
 
@@ -221,6 +223,9 @@ def add_commands(commands: Commands) -> None:
     command.add_argument("--objective", default="worst_group",
                          choices=["worst_group", "reweight", "group_dro", "cvar"],
                          help="what counts (default: worst_group)")  # fmt: skip
+    command.add_argument("--seeds", type=int, default=1, help="retrain so many times: the first "
+                         "on all images, each other on images drawn anew from them, which shows "
+                         "how far the figures can be trusted (default: 1)")  # fmt: skip
     _add_model(command)
     command = add("compare", _compare, "Compare the base model with the retrained ones.",
                   "compare rendered-waterbirds")  # fmt: skip

@@ -58,6 +58,8 @@ def trained(result: Trained) -> str:
         *(f"merged: {note}" for note in result.merged),
         *([ANOTHER_MODEL] if result.another_model else []),
         _evaluations(result),
+        *([f"and {len(result.repeats)} more seeds, recorded beside it; see: clarify compare"]
+          if result.repeats else []),
     ]  # fmt: skip
     return "\n".join(lines)
 
@@ -125,8 +127,10 @@ def comparison(rows: Sequence[Compared]) -> str:
         ["model", *(COLUMNS[key] for key in shown), "run"],
         [
             [
-                row.name + (" [oracle]" if row.oracle else ""),
-                *(percent(row.metrics.get(key)) for key in shown),
+                row.name
+                + (" [oracle]" if row.oracle else "")
+                + (f" [{row.seeds} seeds]" if row.seeds > 1 else ""),
+                *(_with_deviation(row, key) for key in shown),
                 row.run_id[:SHORT_RUN],
             ]
             for row in rows
@@ -134,6 +138,11 @@ def comparison(rows: Sequence[Compared]) -> str:
     )
     gains = [_gains(row) for row in rows if row.gains]
     return "\n".join([figures, *(["against the base, same images:"] if gains else []), *gains])
+
+
+def _with_deviation(row: Compared, key: str) -> str:
+    text = percent(row.metrics.get(key))
+    return f"{text} ± {100 * row.deviations[key]:.1f}" if key in row.deviations else text
 
 
 def _gains(row: Compared) -> str:

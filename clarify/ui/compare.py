@@ -31,8 +31,10 @@ KEPT_ROWS, KEPT_PAIRS = 1_000, 32
 """Figures of models, and lists of images, that are kept for all sessions."""
 
 
-def models(page: Page) -> tuple[Run, list[Run]]:
+def models(page: Page) -> tuple[Run, list[tuple[Run, ...]]]:
     """Return the newest base model and what was retrained from it, oldest first.
+
+    Those that differ by the seed alone stand together.
 
     Raises
     ------
@@ -62,11 +64,15 @@ def splits_of(runs: Sequence[Run]) -> list[str]:
     return having or ["validation"]
 
 
-def rows_of(page: Page, base: Run, retrained: Sequence[Run], split: str) -> list[Compared]:
+def rows_of(
+    page: Page, base: Run, retrained: Sequence[tuple[Run, ...]], split: str
+) -> list[Compared]:
     """Return the figures of all models, the base first."""
     project = page.desk.project
     first = _base_row(project, base, base.id, split)
-    return [first, *(_row(project, base, run, f"{base.id} {run.id}", split) for run in retrained)]
+    keys = [" ".join([base.id, *(run.id for run in alike)]) for alike in retrained]
+    return [first, *(_row(project, base, alike, key, split)
+                     for alike, key in zip(retrained, keys, strict=True))]  # fmt: skip
 
 
 def verdicts_of(page: Page, rows: Sequence[Compared]) -> dict[str, bool]:
@@ -92,8 +98,8 @@ def _base_row(_project: Project, _base: Run, run_id: str, split: str) -> Compare
 
 
 @st.cache_resource(max_entries=KEPT_ROWS, show_spinner=False)
-def _row(_project: Project, _base: Run, _run: Run, pair: str, split: str) -> Compared:
-    return compared_with(_project, _base, _run, split)
+def _row(_project: Project, _base: Run, _alike: tuple[Run, ...], runs: str, split: str) -> Compared:
+    return compared_with(_project, _base, _alike, split)
 
 
 @st.cache_resource(max_entries=KEPT_PAIRS, show_spinner=False)

@@ -117,6 +117,8 @@ def _model(row: Compared, *, clickable: bool) -> str:
     title = blocks.cell(title_of(row))
     name = f"<button>{title}</button>" if clickable else f"<span>{title}</span>"
     how = row.objective.replace("_", " ")
+    if row.seeds > 1:
+        how += f", {row.seeds} seeds"
     facts = f"<small>{blocks.cell(f'{how}, by {row.by}, {day(row.started)}')}</small>"
     chips = [f"{each.class_name}: {each.phrase}" for each in row.descriptions]
     if row.oracle:
@@ -127,6 +129,8 @@ def _model(row: Compared, *, clickable: bool) -> str:
 def _figure(row: Compared, key: str, *, best: bool) -> str:
     text = blocks.percent(row.metrics.get(key))
     text = f"<b>{text}</b>" if best else text
+    if key in row.deviations:
+        text += f' <i title="{DEVIATION_SAYS}">± {100 * row.deviations[key]:.1f}</i>'
     gain = row.gains.get(GAINS.get(key, ""))
     if gain is None:
         return text
@@ -134,6 +138,7 @@ def _figure(row: Compared, key: str, *, best: bool) -> str:
     return f'{text}<small title="{blocks.cell(GAIN_SAYS)}">{low:+.1f} to {high:+.1f}</small>'
 
 
+DEVIATION_SAYS = "standard deviation over the seeds"
 GAIN_SAYS = "points gained over the base model on the same images, 95 % paired bootstrap interval"
 
 

@@ -48,8 +48,15 @@ def standing_of(page: Page) -> Standing:
 
 
 def candidates(page: Page) -> list[Run]:
-    """Return what was retrained on this data set and backbone, newest first."""
-    return usable_runs(page.desk.project, page.desk.runs("retraining"))
+    """Return what can be promoted of what was retrained on this data set, newest first.
+
+    Oracles saw the labels, and seeds other than the first did not see all images.
+    """
+    return [
+        run
+        for run in usable_runs(page.desk.project, page.desk.runs("retraining"))
+        if run.tags["oracle"] != "true" and run.params.get("seed", "0") == "0"
+    ]
 
 
 def by_run(page: Page) -> dict[str, Run]:

@@ -196,8 +196,10 @@ def job_html(job: Job, outcome: Outcome | None) -> str:
 
 
 def _objective(job: Job) -> str:
-    text = OBJECTIVES.get(job.wanted.objective, job.wanted.objective)
-    return f"{text[:1].lower()}{text[1:]}"
+    recipe = job.wanted.recipe
+    text = OBJECTIVES[recipe.objective]
+    seeds = "" if recipe.seeds == 1 else f", {recipe.seeds} seeds"
+    return f"{text[:1].lower()}{text[1:]}{seeds}"
 
 
 def _why(job: Job) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import statistics
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
@@ -62,10 +63,15 @@ class Compared:
     descriptions : tuple of Description
         What it was retrained with; empty for the base and for an oracle.
     metrics : mapping of str to float
-        As logged, without the split's prefix; accuracies are fractions.
+        As logged, without the split's prefix; accuracies are fractions. Of several seeds, means.
+    deviations : mapping of str to float
+        Standard deviations of the metrics over the seeds; empty of one.
+    seeds : int
+        Models that were trained alike; the run is that of seed 0.
     gains : mapping of str to Interval
         Of ``average`` and, where groups are annotated, ``worst_group``: how much better it is than
-        the base model on the same images, with a paired bootstrap interval. Empty for the base.
+        the base model on the same images, with a paired bootstrap interval, of seed 0. Empty for
+        the base.
     """
 
     run_id: str
@@ -78,6 +84,8 @@ class Compared:
     descriptions: tuple[Description, ...]
     metrics: dict[str, float]
     gains: dict[str, Interval]
+    deviations: dict[str, float] = dataclasses.field(default_factory=dict)
+    seeds: int = 1
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -92,6 +100,8 @@ class Compared:
                 for each in self.descriptions
             ],
             **self.metrics,
+            "seeds": self.seeds,
+            "deviations": self.deviations,
             "gains": {what: dataclasses.asdict(gain) for what, gain in self.gains.items()},
         }
 
@@ -127,12 +137,22 @@ def compare(project: Project, *, split: str) -> tuple[Compared, ...]:
     runs = project.tracking.runs(project.manifest.name, kind="retraining")
     first = compared_base(project, base, split)
     retrained = retrained_from(runs, base)
-    return (first, *(compared_with(project, base, run, split) for run in retrained))
+    return (first, *(compared_with(project, base, alike, split) for alike in retrained))
 
 
-def retrained_from(runs: Sequence[Run], base: Run) -> list[Run]:
-    """Return what was retrained from a base model, oldest first; `runs` are newest first."""
-    return [run for run in reversed(runs) if run.tags["parent"] == base.id]
+def retrained_from(runs: Sequence[Run], base: Run) -> list[tuple[Run, ...]]:
+    """Return what was retrained from a base model, oldest first; `runs` are newest first.
+
+    Those that differ by the seed alone stand together, the lowest seed first. Of what was trained
+    twice the newest counts.
+    """
+    alike: dict[str, dict[int, Run]] = {}
+    for run in runs:
+        if run.tags["parent"] == base.id:
+            seed = int(run.params.get("seed", "0"))
+            alike.setdefault(run.params.get("recipe", run.id), {}).setdefault(seed, run)
+    groups = [tuple(of[seed] for seed in sorted(of)) for of in alike.values()]
+    return sorted(groups, key=lambda group: group[0].started)
 
 
 def compared_base(project: Project, base: Run, split: str) -> Compared:
@@ -151,10 +171,27 @@ def compared_base(project: Project, base: Run, split: str) -> Compared:
     return _compared(project, base, split, {})
 
 
-def compared_with(project: Project, base: Run, run: Run, split: str) -> Compared:
-    """Return the figures of a retrained model, and its gains over the base on the same images."""
+def compared_with(project: Project, base: Run, alike: Sequence[Run], split: str) -> Compared:
+    """Return the figures of a retrained model, and its gains over the base on the same images.
+
+    Parameters
+    ----------
+    alike : sequence of Run
+        The model's run first, then those of the same with other seeds.
+    """
+    run = alike[0]
     both = _both(project, base, run, split)
-    return _compared(project, run, split, _gains(both, _groups(project, both)))
+    found = _compared(project, run, split, _gains(both, _groups(project, both)))
+    if len(alike) == 1:
+        return found
+    every = [_metrics(each, split) for each in alike]
+    shared = [key for key in found.metrics if all(key in of for of in every)]
+    return dataclasses.replace(
+        found,
+        metrics={key: statistics.fmean(of[key] for of in every) for key in shared},
+        deviations={key: statistics.stdev(of[key] for of in every) for key in shared},
+        seeds=len(alike),
+    )
 
 
 def changed_images(project: Project, base: Run, run: Run, split: str) -> Changed:
@@ -180,6 +217,8 @@ def changed_images(project: Project, base: Run, run: Run, split: str) -> Changed
 def comparison_table(rows: Sequence[Compared]) -> pl.DataFrame:
     """Return the comparison as a table for files: a row a model, a column a figure.
 
+    Of several seeds the figures are means, each with its standard deviation beside it.
+
     Gains over the base stand beside their interval, as ``gain_<what>``, ``_low`` and ``_high``.
     """
     classes = sorted({key for row in rows for key in row.metrics if key.startswith(CLASS)})
@@ -192,16 +231,19 @@ def comparison_table(rows: Sequence[Compared]) -> pl.DataFrame:
                     for row in rows],
         "authors": [", ".join(sorted({each.author for each in row.descriptions})) for row in rows],
         "run": [row.run_id for row in rows],
+        "seeds": [row.seeds for row in rows],
     }  # fmt: skip
     for key in (*METRICS, *classes):
         columns[key] = [row.metrics.get(key) for row in rows]
+        if any(row.deviations for row in rows):
+            columns[f"{key}_deviation"] = [row.deviations.get(key) for row in rows]
     for what in gains:
         for end, field in (("", "estimate"), ("_low", "low"), ("_high", "high")):
             columns[f"gain_{what}{end}"] = [
                 getattr(row.gains[what], field) if what in row.gains else None for row in rows
             ]
-    texts = dict.fromkeys(list(columns)[:6], pl.String)
-    return pl.DataFrame(columns, schema={name: texts.get(name, pl.Float64) for name in columns})
+    types = {**dict.fromkeys(list(columns)[:6], pl.String), "seeds": pl.Int64}
+    return pl.DataFrame(columns, schema={name: types.get(name, pl.Float64) for name in columns})
 
 
 def compare_page(project: Project, runs: Sequence[str]) -> str | None:
@@ -245,7 +287,6 @@ def _gains(both: pl.DataFrame, groups: AnnotatedGroups | None) -> dict[str, Inte
 
 
 def _compared(project: Project, run: Run, split: str, gains: dict[str, Interval]) -> Compared:
-    prefix = f"{split}/"
     recorded = json.loads(project.tracking.artifact(run.id, "descriptions.json"))
     return Compared(
         run_id=run.id,
@@ -256,10 +297,15 @@ def _compared(project: Project, run: Run, split: str, gains: dict[str, Interval]
         started=run.started,
         objective=run.params["objective"],
         descriptions=tuple(Description.from_dict(each) for each in recorded),
-        metrics={
-            key.removeprefix(prefix): value
-            for key, value in run.metrics.items()
-            if key.startswith(prefix)
-        },
+        metrics=_metrics(run, split),
         gains=gains,
     )
+
+
+def _metrics(run: Run, split: str) -> dict[str, float]:
+    prefix = f"{split}/"
+    return {
+        key.removeprefix(prefix): value
+        for key, value in run.metrics.items()
+        if key.startswith(prefix)
+    }

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias
 from clarify import __version__
 from clarify.data.files import write_atomically, writing
 from clarify.errors import NotFoundError
+from clarify.workflow.recipe import Recipe
 
 __all__ = ["Job", "JobFolder", "Standing", "State", "Wanted", "locked", "now"]
 
@@ -26,7 +27,7 @@ ATTEMPTS, PAUSE_S = 10, 0.02
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What a retraining is made of; all of it, since nothing in it is drawn.
+    """What a retraining is made of; all of it, so that the same thing is not done twice.
 
     Parameters
     ----------
@@ -36,7 +37,7 @@ class Wanted:
         The base model's run.
     descriptions : tuple of str
         Runs of kept descriptions; sorted here.
-    objective : str
+    recipe : Recipe
     encoder, backbone : str
         As in the settings.
     """
@@ -45,7 +46,7 @@ class Wanted:
     manifest: str
     base: str
     descriptions: tuple[str, ...]
-    objective: str
+    recipe: Recipe
     encoder: str
     backbone: str
 
@@ -154,7 +155,7 @@ class JobFolder:
             asked = json.loads((self.path / "job.json").read_bytes())
             standing = self._standing()
             return Job(
-                wanted=Wanted(**asked["wanted"]),
+                wanted=_wanted(asked["wanted"]),
                 phrases=tuple((name, phrase) for name, phrase in asked["phrases"]),
                 by=str(asked["by"]),
                 asked_at=int(asked["asked_at"]),
@@ -216,6 +217,10 @@ class JobFolder:
         with writing(self.path, hint="start the retraining again"):
             content = json.dumps(values, ensure_ascii=False, allow_nan=False).encode()
             write_atomically(self.path / name, [content])
+
+
+def _wanted(values: dict[str, Any]) -> Wanted:
+    return Wanted(**{**values, "recipe": Recipe.from_dict(values["recipe"])})
 
 
 def locked(path: Path, *, shared: bool = False) -> int | None:

@@ -97,7 +97,7 @@ def _retrain(project: Project, job: Job, board: Board) -> str:
     base = open_model(project, wanted.base)
     descriptions = kept_descriptions(project, base, wanted.descriptions)
     trained = retrain(
-        project, base, descriptions, objective=wanted.objective, progress=board.told,
+        project, base, descriptions, recipe=wanted.recipe, progress=board.told,
         delivery=job.digest,
     )  # fmt: skip
     return trained.model.run_id

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clarify.errors import InputError, nearest
+from clarify.errors import InputError
+from clarify.method.arrays import generator
 from clarify.method.groups import DescribedGroups, described_groups
 from clarify.method.metrics import Accuracy, evaluate
 from clarify.method.objectives import CvarDro, Erm, GroupDro, Reweight, WorstGroup
@@ -23,6 +24,7 @@ from clarify.method.training import (
 )
 from clarify.workflow.grouping import groups_by_descriptions
 from clarify.workflow.project import annotated_groups_of, split_data
+from clarify.workflow.recipe import Recipe
 from clarify.workflow.retraining_progress import Steps
 from clarify.workflow.runs import Model
 from clarify.workflow.trained import REPORTED, HalfResult, Trained, recorded
@@ -41,9 +43,8 @@ if TYPE_CHECKING:
     from clarify.workflow.project import Project, SplitData
     from clarify.workflow.retraining_progress import Report
 
-__all__ = ["OBJECTIVES", "retrain", "retrain_oracle", "train"]
+__all__ = ["retrain", "retrain_oracle", "train"]
 
-OBJECTIVES = ("worst_group", "reweight", "group_dro", "cvar")
 CVAR_LEVEL = 0.1
 
 
@@ -71,11 +72,11 @@ def train(project: Project, *, seed: int = 0) -> Trained:
         splits,
         Trained(
             model=Model(run_id="", name="base (erm)", head=fit.head),
+            objective=Erm(),
             selected=dataclasses.replace(chosen, fit=fit),
             evaluations=_evaluations(project, splits, fit.head),
             group_counts=dict(zip(classes, counts.tolist(), strict=True)),
         ),
-        objective=Erm(),
         descriptions=(),
         base=None,
         described={},
@@ -87,7 +88,7 @@ def retrain(
     base: Model,
     descriptions: Sequence[Description],
     *,
-    objective: str = "worst_group",
+    recipe: Recipe | None = None,
     progress: Report | None = None,
     delivery: str = "",
 ) -> Trained:
@@ -102,8 +103,7 @@ def retrain(
         The data set, and the model that the descriptions were written about.
     descriptions : sequence of Description
         At least one, each by the project's encoder and template.
-    objective : str
-        One of `OBJECTIVES`.
+    recipe : Recipe, optional
     progress : callable, optional
         Told of every step; what it raises ends the retraining, and nothing is recorded. The last
         call comes right before recording.
@@ -111,23 +111,42 @@ def retrain(
         Equal for every attempt at one retraining, so that it is recorded once; by default each
         is one of its own.
 
+    Returns
+    -------
+    Trained
+        Of seed 0; those of the others are its ``repeats``.
+
     Raises
     ------
     InputError
-        Without descriptions, for one of another encoder or data set, or an unknown objective.
+        Without descriptions, or for one of another encoder or data set.
     GroupError
         If a description leaves one half of its class empty in training or validation.
     """
-    steps = Steps(progress, WEIGHT_DECAYS)
+    chosen = recipe or Recipe()
+    steps = Steps(progress, WEIGHT_DECAYS, seeds=chosen.seeds)
     steps.read()
     splits = _all_splits(project)
     groups = groups_by_descriptions(project, descriptions, splits)
-    asked = _objective(objective, groups["train"])
     phrases = ", ".join(f"{each.class_name}: {each.phrase}" for each in descriptions)
-    return _retrained(
-        project, base, splits, asked, ByDescribedWorstGroup(), groups,
-        name=f"{objective} ({phrases})", descriptions=descriptions, steps=steps, delivery=delivery,
-    )  # fmt: skip
+    asked = _Asked(
+        name=f"{chosen.objective} ({phrases})",
+        objective=chosen.objective,
+        rule=ByDescribedWorstGroup(),
+        groups=groups,
+        descriptions=tuple(descriptions),
+        params={"recipe": chosen.digest(base.run_id, descriptions)},
+    )
+    found = [
+        _fitted(project, base, splits, asked, seed=seed, steps=steps)
+        for seed in range(chosen.seeds)
+    ]
+    steps.record()
+    # The one of seed 0 comes last: it is the newest, which later commands take by default.
+    logged = [
+        _logged(project, base, splits, asked, each, delivery=delivery) for each in reversed(found)
+    ]
+    return dataclasses.replace(logged[-1], repeats=tuple(reversed(logged[:-1])))
 
 
 def retrain_oracle(project: Project, base: Model) -> Trained:
@@ -146,12 +165,27 @@ def retrain_oracle(project: Project, base: Model) -> Trained:
             f"data set {project.manifest.name} has no annotated attribute, so no oracle; add one "
             "to the manifest's [attributes]"
         )
-    asked = _objective("group_dro", known["train"])
-    return _retrained(
-        project, base, splits, asked, ByAnnotatedWorstGroup(), known,
-        name="oracle (group_dro on true groups)", descriptions=(),
-        steps=Steps(None, WEIGHT_DECAYS), delivery="",
-    )  # fmt: skip
+    asked = _Asked(
+        name="oracle (group_dro on true groups)",
+        objective="group_dro",
+        rule=ByAnnotatedWorstGroup(),
+        groups=known,
+    )
+    steps = Steps(None, WEIGHT_DECAYS)
+    found = _fitted(project, base, splits, asked, seed=0, steps=steps)
+    return _logged(project, base, splits, asked, found)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Asked:
+    """What is to be retrained: what counts, by which groups, chosen by which rule."""
+
+    name: str
+    objective: str
+    rule: Selection
+    groups: Mapping[str, DescribedGroups] | Mapping[str, AnnotatedGroups]
+    descriptions: tuple[Description, ...] = ()
+    params: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def _all_splits(project: Project) -> dict[str, SplitData]:
@@ -182,26 +216,29 @@ def _evaluations(
     return found
 
 
-def _retrained(
+def _fitted(
     project: Project,
     base: Model,
     splits: Mapping[str, SplitData],
-    objective: Objective,
-    rule: Selection,
-    groups: Mapping[str, DescribedGroups] | Mapping[str, AnnotatedGroups],
+    asked: _Asked,
     *,
-    name: str,
-    descriptions: Sequence[Description],
+    seed: int,
     steps: Steps,
-    delivery: str,
 ) -> Trained:
     data, validation = splits["train"], splits["validation"]
-    fits = sweep(data.features, data.labels, project.manifest.classes, objective, WEIGHT_DECAYS,
-                 progress=steps.fit(groups["train"]))  # fmt: skip
+    rule, groups, classes = asked.rule, asked.groups, project.manifest.classes
+    rows = _resampled(groups["train"].index, seed)
+    fitted_on, of_train = data.take(rows), _taken(groups["train"], rows)
+    objective = _objective(asked.objective, of_train)
+    fits = sweep(fitted_on.features, fitted_on.labels, classes, objective, WEIGHT_DECAYS,
+                 progress=steps.fit(of_train, seed))  # fmt: skip
     chosen = select(fits, validation.features, validation.labels, rule, groups=groups["validation"])
     head = chosen.fit.head
-    trained = Trained(
-        model=Model(run_id="", name=name, head=head),
+    control = _control(classes, fitted_on, validation, rule, groups["validation"],
+                       steps.control(seed))  # fmt: skip
+    return Trained(
+        model=Model(run_id="", name=asked.name, head=head),
+        objective=objective,
         selected=chosen,
         evaluations=_evaluations(project, splits, head),
         group_counts=dict(zip(groups["train"].names, groups["train"].counts.tolist(), strict=True)),
@@ -210,31 +247,58 @@ def _retrained(
             {
                 "base": base.predict(validation),
                 "now": head.predict(validation.features),
-                "control": _control(
-                    project, splits, rule, groups["validation"], steps.control()
-                ).predict(validation.features),
+                "control": control.predict(validation.features),
             },
             validation,
             groups["validation"],
         ),
         oracle=objective.uses_annotations or rule.oracle,
         another_model=base.head is None,
+        seed=seed,
     )
+
+
+def _logged(
+    project: Project,
+    base: Model,
+    splits: Mapping[str, SplitData],
+    asked: _Asked,
+    trained: Trained,
+    *,
+    delivery: str = "",
+) -> Trained:
     described = {
         name: evaluate(
-            head.predict(splits[name].features),
+            trained.model.predict(splits[name]),
             splits[name].labels,
             project.manifest.classes,
             groups=found,
         )
-        for name, found in groups.items()
+        for name, found in asked.groups.items()
         if name in REPORTED and isinstance(found, DescribedGroups)
     }
-    steps.record()
+    if delivery and trained.seed:
+        delivery = f"{delivery}-{trained.seed}"
     return recorded(
-        project, splits, trained, objective=objective, descriptions=descriptions, base=base,
-        described=described, delivery=delivery,
+        project, splits, trained, descriptions=asked.descriptions, base=base, described=described,
+        params=asked.params, delivery=delivery,
     )  # fmt: skip
+
+
+def _resampled(groups: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """Return every row for seed 0, else as many of each group, drawn with replacement."""
+    if seed == 0:
+        return np.arange(len(groups))
+    rng = generator(seed, "resample")
+    drawn = [rng.choice(np.flatnonzero(groups == group), int((groups == group).sum()))
+             for group in np.unique(groups)]  # fmt: skip
+    return np.sort(np.concatenate(drawn))
+
+
+def _taken(
+    groups: DescribedGroups | AnnotatedGroups, rows: NDArray[np.int64]
+) -> DescribedGroups | AnnotatedGroups:
+    return dataclasses.replace(groups, index=groups.index[rows])
 
 
 def _half_results(
@@ -258,18 +322,16 @@ def _half_results(
 
 
 def _control(
-    project: Project,
-    splits: Mapping[str, SplitData],
+    classes: Sequence[str],
+    data: SplitData,
+    validation: SplitData,
     rule: Selection,
     groups: DescribedGroups | AnnotatedGroups,
     progress: Callable[[Progress], None] | None,
 ) -> Head:
     """Retrain with the classes as groups, chosen by the same rule: what no phrase is needed for."""
-    data, validation = splits["train"], splits["validation"]
-    by_class = described_groups(data.labels, project.manifest.classes, {})
-    objective = WorstGroup(groups=by_class)
-    fits = sweep(data.features, data.labels, project.manifest.classes, objective, WEIGHT_DECAYS,
-                 progress=progress)  # fmt: skip
+    objective = WorstGroup(groups=described_groups(data.labels, classes, {}))
+    fits = sweep(data.features, data.labels, classes, objective, WEIGHT_DECAYS, progress=progress)
     return select(fits, validation.features, validation.labels, rule, groups=groups).fit.head
 
 
@@ -280,6 +342,4 @@ def _objective(name: str, groups: DescribedGroups | AnnotatedGroups) -> Objectiv
         return Reweight(groups=groups)
     if name == "group_dro":
         return GroupDro(groups=groups)
-    if name == "cvar":
-        return CvarDro(alpha=CVAR_LEVEL)
-    raise InputError(f"objective {name!r} is unknown; {nearest(name, OBJECTIVES)}")
+    return CvarDro(alpha=CVAR_LEVEL)

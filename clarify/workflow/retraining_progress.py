@@ -27,7 +27,7 @@ class RetrainingProgress:
         Features are read; heads are fitted, one a weight decay; so are those that no phrase was
         needed for; the chosen one is recorded.
     step, steps : int
-        Steps done, of how many: 1 for reading, 1 for each head, 1 for recording.
+        Steps done, of how many: 1 for reading, 1 for each head of each seed, 1 for recording.
     losses : mapping of group to float
         Mean cross-entropy of its training images, in nats, where the solver stands now; lower is
         better. Empty but in stage ``fit``.
@@ -51,11 +51,14 @@ class Steps:
         Told of every step; None hears nothing, and nothing is computed for it.
     decays : sequence of float
         The weight decays that each sweep goes through, in any order.
+    seeds : int
+        How many times two sweeps are done.
     """
 
-    def __init__(self, report: Report | None, decays: Sequence[float]) -> None:
+    def __init__(self, report: Report | None, decays: Sequence[float], *, seeds: int = 1) -> None:
         self._report = report
         self._decays = sorted(decays, reverse=True)
+        self._heads = 2 * len(self._decays) * seeds
 
     def read(self) -> None:
         """Tell that features are about to be read."""
@@ -63,10 +66,12 @@ class Steps:
 
     def record(self) -> None:
         """Tell that the chosen head is about to be recorded."""
-        self._tell("record", 1 + 2 * len(self._decays))
+        self._tell("record", 1 + self._heads)
 
-    def fit(self, groups: DescribedGroups | AnnotatedGroups) -> Callable[[Progress], None] | None:
-        """Return what the first sweep is to report to; `groups` are those of training."""
+    def fit(
+        self, groups: DescribedGroups | AnnotatedGroups, seed: int
+    ) -> Callable[[Progress], None] | None:
+        """Return what a seed's first sweep is to report to; `groups` are those of training."""
         if self._report is None:
             return None
         counts = np.maximum(groups.counts, 1)
@@ -74,23 +79,24 @@ class Steps:
         def told(progress: Progress) -> None:
             sums = np.bincount(groups.index, progress.example_losses, len(counts))
             losses = dict(zip(groups.names, (sums / counts).tolist(), strict=True))
-            self._tell("fit", 1 + self._place(progress), losses)
+            self._tell("fit", self._place(progress, 2 * seed), losses)
 
         return told
 
-    def control(self) -> Callable[[Progress], None] | None:
-        """Return what the sweep without phrases is to report to."""
+    def control(self, seed: int) -> Callable[[Progress], None] | None:
+        """Return what a seed's sweep without phrases is to report to."""
         if self._report is None:
             return None
-        return lambda progress: self._tell("control", 1 + len(self._decays) + self._place(progress))
+        return lambda progress: self._tell("control", self._place(progress, 2 * seed + 1))
 
-    def _place(self, progress: Progress) -> int:
-        return self._decays.index(progress.weight_decay)
+    def _place(self, progress: Progress, sweeps: int) -> int:
+        """Return which head is fitted, after so many sweeps."""
+        return 1 + sweeps * len(self._decays) + self._decays.index(progress.weight_decay)
 
     def _tell(self, stage: Stage, step: int, losses: Mapping[str, float] | None = None) -> None:
         if self._report is not None:
             self._report(
                 RetrainingProgress(
-                    stage=stage, step=step, steps=2 + 2 * len(self._decays), losses=losses or {}
+                    stage=stage, step=step, steps=2 + self._heads, losses=losses or {}
                 )
             )

@@ -56,6 +56,8 @@ class Trained:
     Parameters
     ----------
     model : Model
+    objective : Objective
+        What was minimised.
     selected : Selected
         The fit, the rule that chose its weight decay, and the table it chose from.
     evaluations : mapping of split to Evaluation
@@ -70,9 +72,14 @@ class Trained:
     another_model : bool
         Whether the base is a model of which only predictions are known, so that this head is not
         that model corrected, but another one.
+    seed : int
+        Which of several repeats; see `Recipe`.
+    repeats : tuple of Trained
+        The same with other seeds; only where this is of seed 0.
     """
 
     model: Model
+    objective: Objective
     selected: Selected
     evaluations: dict[str, Evaluation]
     group_counts: dict[str, int]
@@ -80,6 +87,8 @@ class Trained:
     halves: tuple[HalfResult, ...] = ()
     oracle: bool = False
     another_model: bool = False
+    seed: int = 0
+    repeats: tuple[Trained, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return what a script wants to know, as plain values."""
@@ -94,6 +103,8 @@ class Trained:
             "another_model": self.another_model,
             "groups": self.group_counts,
             "merged": list(self.merged),
+            "seed": self.seed,
+            "repeats": [each.to_dict() for each in self.repeats],
             **{split: found.to_dict() for split, found in self.evaluations.items()},
         }
 
@@ -103,10 +114,10 @@ def recorded(
     splits: Mapping[str, SplitData],
     trained: Trained,
     *,
-    objective: Objective,
     descriptions: Sequence[Description],
     base: Model | None,
     described: Mapping[str, Evaluation],
+    params: Mapping[str, str] | None = None,
     delivery: str = "",
 ) -> Trained:
     """Log a trained model, and return it with its run.
@@ -121,6 +132,8 @@ def recorded(
         What it was retrained from; None for a base model.
     described : mapping of split to Evaluation
         By described groups.
+    params : mapping, optional
+        Logged beside those of objective and selection.
     delivery : str
         Equal for every attempt to record the same; by default it is recorded anew.
     """
@@ -133,7 +146,7 @@ def recorded(
         "base" if base is None else "retraining",
         name=trained.model.name,
         head=trained.model.own_head(),
-        params=_params(trained, objective),
+        params={**_params(trained), **(params or {})},
         evaluations=trained.evaluations,
         described=described,
         selection=trained.selected.table,
@@ -163,8 +176,8 @@ def recorded(
     return dataclasses.replace(trained, model=dataclasses.replace(trained.model, run_id=run_id))
 
 
-def _params(trained: Trained, objective: Objective) -> dict[str, str | float | int]:
-    fit = trained.selected.fit
+def _params(trained: Trained) -> dict[str, str | float | int]:
+    fit, objective = trained.selected.fit, trained.objective
     settings = {
         field.name: getattr(objective, field.name)
         for field in dataclasses.fields(objective)  # type: ignore[arg-type]
@@ -175,6 +188,7 @@ def _params(trained: Trained, objective: Objective) -> dict[str, str | float | i
         **{f"{objective.name}_{name}": value for name, value in settings.items()},
         "weight_decay": fit.weight_decay,
         "selection": trained.selected.rule.name,
+        "seed": trained.seed,
         "relative_gap": fit.relative_gap,
         "iterations": fit.iterations,
     }

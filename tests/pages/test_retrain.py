@@ -16,6 +16,7 @@ from clarify.track.mlflow import TrackingStore
 from clarify.ui.retrain import lines_html
 from clarify.workflow.job_files import Job, JobFolder, Standing, Wanted, locked, now
 from clarify.workflow.jobs import cancel, jobs
+from clarify.workflow.recipe import Recipe
 from tests.conftest import DATA_SET, Done
 from tests.pages.conftest import Visit, html_of
 
@@ -45,7 +46,7 @@ def pretend(
     """Write a job as its process would have left it."""
     wanted = Wanted(
         data_set=DATA_SET, manifest="0" * 64, base="1" * 32, descriptions=(phrase,),
-        objective="worst_group", encoder="small-clip", backbone="",
+        recipe=Recipe(), encoder="small-clip", backbone="",
     )  # fmt: skip
     standing = Standing(state=state, at=now(), **how)  # type: ignore[arg-type]
     job = Job(wanted=wanted, phrases=(("landbird", phrase),), by=by, asked_at=now(),

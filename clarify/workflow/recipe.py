@@ -1,0 +1,82 @@
+"""How a retraining is done, but for the phrases: what a person chooses beside them."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from clarify.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from clarify.method.descriptions import Description
+
+__all__ = ["MOST_SEEDS", "OBJECTIVES", "Recipe"]
+
+OBJECTIVES = ("worst_group", "reweight", "group_dro", "cvar")
+MOST_SEEDS = 20
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """What is done with the described groups.
+
+    Parameters
+    ----------
+    objective : str
+        One of `OBJECTIVES`.
+    seeds : int
+        How many times, 1 to `MOST_SEEDS`. Seed 0 trains on every image, and its model is the one
+        that can be promoted. Fitting a head draws nothing, so each other seed trains on images
+        drawn anew, with replacement, from each group: how far the figures lie apart tells how
+        much hangs on which images happened to be there.
+
+    Raises
+    ------
+    InputError
+        For a choice that is not legal.
+    """
+
+    objective: str = "worst_group"
+    seeds: int = 1
+
+    def __post_init__(self) -> None:
+        if self.objective not in OBJECTIVES:
+            raise InputError(
+                f"objective {self.objective!r} is unknown; {nearest(self.objective, OBJECTIVES)}"
+            )
+        if not 1 <= self.seeds <= MOST_SEEDS:
+            raise InputError(f"seeds is {self.seeds}; 1 to {MOST_SEEDS} is legal")
+
+    def digest(self, base: str, descriptions: Sequence[Description]) -> str:
+        """Return what is equal for all seeds of one retraining, and for nothing else.
+
+        Parameters
+        ----------
+        base : str
+            The base model's run.
+        descriptions : sequence of Description
+        """
+        values = {**dataclasses.asdict(self), "seeds": 0}
+        cuts = sorted([each.class_name, each.phrase, each.threshold] for each in descriptions)
+        text = json.dumps([values, base, cuts], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
+        """Return the recipe of which `to_dict` gave these values.
+
+        Raises
+        ------
+        InputError
+            For a choice that is not legal.
+        TypeError
+            For unknown names.
+        """
+        return cls(**values)

@@ -72,7 +72,7 @@ class GroupError(ClarifyError):
 
 
 class RefusedError(ClarifyError):
-    """The gate does not let a model become champion."""
+    """What was asked for is not allowed: by the gate, or to this person."""
 
 
 class StoreError(ClarifyError):

@@ -164,7 +164,8 @@ def draw_confusion(found: classes.Overview) -> None:
     """Draw what is taken for what."""
     st.html(blocks.heading("Confusion at a glance"))
     if len(found.names) <= MOST_CLASSES:
-        st.plotly_chart(confusion_map(found), key="confusion", config={"displayModeBar": False})
+        figure = confusion_map(found, dark=st.context.theme.type == "dark")
+        st.plotly_chart(figure, key="confusion", config={"displayModeBar": False})
     if len(found.names) > WRITTEN:
         st.html(classes.confusions_html(found))
 

@@ -15,6 +15,7 @@ from clarify.ui.registry import (
     candidates,
     checks,
     event_html,
+    labels_of,
     make_champion,
     may_change,
     roll_back,
@@ -67,13 +68,10 @@ def draw_promote(page: Page, found: Standing, models: list[Run]) -> None:
     if st.session_state.get("candidate") not in runs:
         others = [run.id for run in models if run.id != champion]
         st.session_state["candidate"] = (others or list(runs))[0]
-    # Where a key is given, the choice survives only while the widget is drawn: the page is left.
     chosen = st.selectbox(
-        "Model", list(runs), index=list(runs).index(st.session_state["candidate"]),
-        format_func=lambda run: f"{run_title(runs[run])}, by {runs[run].tags['reviewer']}, "
-        f"{day(runs[run].started)}", label_visibility="collapsed",
+        "Model", list(runs), key="candidate", persist_state="session",
+        format_func=labels_of(models).__getitem__, label_visibility="collapsed",
     )  # fmt: skip
-    st.session_state["candidate"] = chosen
     run = runs[chosen]
     try:
         verdict = verdict_of(page, run)

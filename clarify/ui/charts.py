@@ -12,15 +12,22 @@ if TYPE_CHECKING:
 
     from clarify.workflow.phrases import TriedPhrase
 
-__all__ = ["RIGHT", "WRONG", "confidence", "similarities"]
+__all__ = ["INK", "PAPER", "RIGHT", "WRONG", "confidence", "similarities"]
 
 RIGHT, WRONG = "#0072B2", "#D55E00"
+INK, PAPER = "#1C1F23", "#E9E8E4"
+"""What is drawn in the colour of text, on light and on dark."""
+
 POINTS = 200
 MOST_POINTS = 5_000
 
 
-def similarities(tried: TriedPhrase) -> Figure:
-    """Draw how a phrase's scores are spread over right and over wrong images, with the cut."""
+def similarities(tried: TriedPhrase, *, dark: bool) -> Figure:
+    """Draw how a phrase's scores are spread over right and over wrong images, with the cut.
+
+    Both curves have the same area, however few wrong images there are: the error score compares
+    the spreads, not the counts.
+    """
     import plotly.graph_objects as go
 
     scores, right = tried.scores, tried.right
@@ -28,8 +35,11 @@ def similarities(tried: TriedPhrase) -> Figure:
     at = np.linspace(scores.min() - spread / 2, scores.max() + spread / 2, POINTS)
     curves = [
         {
-            "type": "scatter", "x": at, "y": _density(scores[chosen], at) * chosen.mean(),
-            "mode": "lines", "fill": "tozeroy", "line": {"color": colour, "width": 1.5},
+            "type": "scatter", "x": at, "y": _density(scores[chosen], at),
+            "fill": "tozeroy", "line": {"color": colour, "width": 1.5},
+            # A line alone cannot be clicked; its points can, seen or not.
+            "mode": "lines+markers", "marker": {"opacity": 0},
+            "selected": {"marker": {"opacity": 0}}, "unselected": {"marker": {"opacity": 0}},
             "name": f"{name}, {int(chosen.sum()):,}",
             "hovertemplate": "%{x:.3f}<extra>" + name + "</extra>",
         }
@@ -37,7 +47,7 @@ def similarities(tried: TriedPhrase) -> Figure:
     ]  # fmt: skip
     cut = tried.description.threshold
     line = {"type": "line", "x0": cut, "x1": cut, "y0": 0, "y1": 1, "yref": "paper",
-            "line": {"width": 2}}  # fmt: skip
+            "line": {"width": 2, "color": PAPER if dark else INK}}  # fmt: skip
     text = {"x": cut, "y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False,
             "text": f"threshold {cut:.3f}"}  # fmt: skip
     # Made in one go: each change of a figure is checked anew, which takes four times as long.
@@ -70,8 +80,10 @@ def _density(values: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np
     return found
 
 
-def confidence(tried: TriedPhrase, values: NDArray[np.float64]) -> tuple[Figure, NDArray[np.int64]]:
-    """Draw similarity against the model's confidence; returns the split's rows by point as well.
+def confidence(
+    tried: TriedPhrase, values: NDArray[np.float64]
+) -> tuple[Figure, list[NDArray[np.int64]]]:
+    """Draw similarity against the model's confidence; returns each curve's rows in the split too.
 
     Parameters
     ----------
@@ -83,19 +95,20 @@ def confidence(tried: TriedPhrase, values: NDArray[np.float64]) -> tuple[Figure,
     import plotly.graph_objects as go
 
     order = np.sort(np.random.default_rng(0).permutation(len(values))[:MOST_POINTS])
-    figure = go.Figure()
+    figure, rows = go.Figure(), []
     for name, colour, symbol, chosen in (
         ("right", RIGHT, "circle", tried.right[order]),
         ("wrong", WRONG, "diamond", ~tried.right[order]),
     ):
         at = order[chosen]
+        rows.append(tried.rows[at])
         figure.add_scatter(
             x=tried.scores[at], y=values[at], mode="markers", name=name,
-            customdata=at[:, None], marker={"color": colour, "size": 6, "symbol": symbol},
+            marker={"color": colour, "size": 6, "symbol": symbol},
             hovertemplate="similarity %{x:.3f}, confidence %{y:.1%}<extra></extra>",
         )  # fmt: skip
     figure.update_layout(_quiet(height=280))
     figure.update_layout(
         yaxis={"visible": True, "tickformat": ".0%", "title": "confidence"}, dragmode="lasso"
     )
-    return figure, tried.rows
+    return figure, rows

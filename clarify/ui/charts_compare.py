@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from clarify.ui.blocks import cell
+from clarify.ui.charts import INK, PAPER
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["difference_plot", "most_changed", "saving"]
 
-INK, PAPER, MUTED, LINE = "#1C1F23", "#E9E8E4", "#808790", "#B9B8B2"
+MUTED, LINE = "#808790", "#B9B8B2"
 LONGEST_NAME = 34
 
 

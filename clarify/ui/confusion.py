@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clarify.ui import blocks
-from clarify.ui.charts import RIGHT, WRONG
+from clarify.ui.charts import PAPER, RIGHT, WRONG
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,10 +24,10 @@ WRITTEN = 8
 LONGEST = 18
 
 
-def confusion_map(found: Overview) -> Figure:
+def confusion_map(found: Overview, *, dark: bool = False) -> Figure:
     """Draw a field for each class and what it is taken for: right ones blue, wrong ones orange.
 
-    A field is as strong as its share of the class's images.
+    A field is as strong as its share of the class's images; `dark` is the page that it stands on.
     """
     import plotly.graph_objects as go
 
@@ -35,8 +35,8 @@ def confusion_map(found: Overview) -> Figure:
     diagonal = np.eye(len(found.names), dtype=np.bool_)
     figure = go.Figure(
         [
-            _fields(found, shares, diagonal, RIGHT, "right"),
-            _fields(found, shares, ~diagonal, WRONG, "wrong"),
+            _fields(found, shares, diagonal, RIGHT, "right", dark=dark),
+            _fields(found, shares, ~diagonal, WRONG, "wrong", dark=dark),
         ]
     )
     ticks = {
@@ -62,6 +62,8 @@ def _fields(
     where: NDArray[np.bool_],
     colour: str,
     kind: str,
+    *,
+    dark: bool,
 ) -> Heatmap:
     import plotly.graph_objects as go
 
@@ -78,6 +80,7 @@ def _fields(
         colorscale=[[0, _faded(colour, 0.07)], [1, colour]],
         text=np.where(where, found.counts.astype(str), ""),
         texttemplate="%{text}" if len(names) <= WRITTEN else None,
+        textfont={"color": PAPER} if dark else None,
         hovertext=told, hovertemplate=f"%{{hovertext}}<extra>{kind}</extra>", hoverongaps=False,
     )  # fmt: skip
 

@@ -100,7 +100,7 @@ def _open(page: Page, failures: Failures, row: int) -> None:
     """Show one image whole: where it lies, what the model says, its attributes."""
     data = failures.data
     address = page.picture(int(data.table_rows[row]), "whole")
-    st.html(f'<img src="{address}" alt="" style="max-width:100%;border-radius:8px">')
+    st.html(f'<img src="{address}" alt="" class="c-whole">')
     likely = failures.likeliest(row)
     facts = {
         "Image": str(data.ids[row]),
@@ -132,9 +132,10 @@ def draw_spread(page: Page, failures: Failures, tried: TriedPhrase) -> None:
 
 def _draw_similarities(tried: TriedPhrase) -> None:
     key, low, high = cut_key(tried), float(tried.scores.min()), float(tried.scores.max())
+    figure = charts.similarities(tried, dark=st.context.theme.type == "dark")
     shown = st.plotly_chart(
-        charts.similarities(tried), key=f"chart-{key}", on_select="rerun",
-        selection_mode="points", config={"displayModeBar": False},
+        figure, key=f"chart-{key}", on_select="rerun", selection_mode="points",
+        config={"displayModeBar": False},
     )  # fmt: skip
     points = shown.selection.points if shown else []
     clicked = float(points[0]["x"]) if points else None
@@ -159,7 +160,7 @@ def _draw_confidence(page: Page, failures: Failures, tried: TriedPhrase) -> None
         selection_mode=("lasso", "box"), config={"displaylogo": False},
     )  # fmt: skip
     points = shown.selection.points if shown else []
-    chosen = [int(rows[int(point["customdata"][0])]) for point in points]
+    chosen = [int(rows[point["curve_number"]][point["point_index"]]) for point in points]
     if not chosen:
         st.html(blocks.muted("Draw around some points to look at their images."))
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from pathlib import Path
 from typing import NoReturn
 
@@ -12,10 +13,19 @@ from clarify.errors import ClarifyError, InputError
 from clarify.ui import blocks
 from clarify.ui.desk import Desk
 from clarify.ui.shared import Shared, shared
-from clarify.ui.visitors import COOKIE, Visitor, check_name, visitor
+from clarify.ui.visitors import COOKIE, Visitor, check_name, logged_in_as, visitor
 from clarify.workflow.project import Project
 
-__all__ = ["DATA", "NEW_HERE", "PAGES", "Page", "current", "refuse", "stop_with"]
+__all__ = [
+    "DATA",
+    "NEW_HERE",
+    "PAGES",
+    "Page",
+    "apologise",
+    "current",
+    "refuse",
+    "stop_with",
+]
 
 INSTALLED = Path(__file__).resolve().parents[1] / "dashboard_files"
 PAGES = (INSTALLED if INSTALLED.is_dir() else INSTALLED.parents[1]) / "pages"
@@ -67,6 +77,14 @@ def stop_with(error: ClarifyError) -> NoReturn:
     st.stop()
 
 
+def apologise(error: Exception) -> None:
+    """Say that the page met a fault in the program, and tell the log which."""
+    logging.getLogger(__name__).error("a page could not be drawn", exc_info=error)
+    what = f"This page met a fault in the program ({type(error).__name__})."
+    st.html(blocks.empty(what, "Nothing that was kept is lost. Load the page again; the server's "
+                         "log says more."))  # fmt: skip
+
+
 def refuse(error: ClarifyError) -> None:
     """Say in one sentence why something was not done; the page goes on."""
     st.error(str(error).replace("$", r"\$"), icon=None)
@@ -77,7 +95,7 @@ def _name(found: Shared) -> str:
     if _login_is_configured():
         if not st.user.is_logged_in:
             _ask_to_log_in()
-        return check_name(str(st.user.get("name") or st.user.get("email") or "unknown"))
+        return logged_in_as(st.user.to_dict())
     if NAME not in st.session_state:
         known = found.tags.read(st.context.cookies.get(COOKIE, ""))
         if known is None:

@@ -146,11 +146,12 @@ def suggestions(
     found = page.desk.suggestions(failures, class_name)
     if found is None or isinstance(found, str):
         return found
-    return [
+    confirmed = [
         (each.phrase if each.score.wrong_is_above else f"NOT {each.phrase}", each.held_out)
         for each in found.found.items
         if each.confirmed and each.held_out is not None
-    ][:MOST_SUGGESTIONS]
+    ]
+    return sorted(confirmed[:MOST_SUGGESTIONS], key=lambda each: -each[1])
 
 
 def _recorded(page: Page, failures: Failures, class_name: str) -> list[Run]:

@@ -15,6 +15,8 @@ from clarify.workflow.promote import judge, promote
 from clarify.workflow.runs import usable_runs
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from clarify.track.promotion import Verdict
     from clarify.track.run import Run
     from clarify.ui.page import Page
@@ -26,6 +28,7 @@ __all__ = [
     "candidates",
     "checks",
     "event_html",
+    "labels_of",
     "lineage_of",
     "make_champion",
     "may_change",
@@ -73,6 +76,20 @@ def run_title(run: Run | None) -> str:
     if run.tags["oracle"] == "true":
         return corrected_by([])
     return corrected_by(run.tags["phrase"].split(", "))
+
+
+def labels_of(runs: Sequence[Run]) -> dict[str, str]:
+    """Return what each model is called in a list, by run.
+
+    No two are called alike: Streamlit knows the entries of a list by what they are called.
+    """
+    found: dict[str, str] = {}
+    for run in runs:
+        how = run.params["objective"].replace("_", " ")
+        label = f"{run_title(run)} ({how}), by {run.tags['reviewer']}, {day(run.started)}"
+        same = sum(each == label or each.startswith(f"{label}, the ") for each in found.values())
+        found[run.id] = f"{label}, the {same + 1}. of that name" if same else label
+    return found
 
 
 def lineage_of(page: Page, run_id: str) -> Lineage:

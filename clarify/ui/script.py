@@ -9,8 +9,8 @@ from __future__ import annotations
 import streamlit as st
 
 from clarify.ui import blocks
-from clarify.ui.page import PAGES, current
-from clarify.ui.sidebar import draw_sidebar
+from clarify.ui.page import PAGES, apologise, current
+from clarify.ui.sidebar import draw_foot, draw_sidebar
 
 st.set_page_config(page_title="Clarify", layout="wide")
 st.html(blocks.style())
@@ -19,5 +19,10 @@ pages = {
     for name in ("classes", "describe", "retrain", "compare", "registry", "tutorial")
 }
 chosen = st.navigation(list(pages.values()), position="hidden")
-draw_sidebar(current(), pages)
-chosen.run()
+try:
+    page = current()
+    foot = draw_sidebar(page, pages)
+    chosen.run()
+    draw_foot(page, foot)
+except Exception as error:  # a fault of ours; nobody is shown its insides
+    apologise(error)

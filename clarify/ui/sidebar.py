@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 from streamlit.navigation.page import StreamlitPage
 
+from clarify.errors import ClarifyError
 from clarify.ui import blocks
 from clarify.ui.page import DATA, Page
 
-__all__ = ["draw_sidebar"]
+__all__ = ["draw_foot", "draw_sidebar"]
 
 
-def draw_sidebar(page: Page, pages: dict[str, StreamlitPage]) -> None:
-    """Draw it."""
+def draw_sidebar(page: Page, pages: dict[str, StreamlitPage]) -> DeltaGenerator:
+    """Draw it; returns where `draw_foot` draws again what the page may have changed."""
     manifest = page.desk.project.manifest
     facts = {
         "classes": f"{len(manifest.classes):,}",
@@ -22,18 +26,25 @@ def draw_sidebar(page: Page, pages: dict[str, StreamlitPage]) -> None:
         "registry": _champion(page),
     }
     with st.sidebar:
-        st.html(f'<div class="c-brand">Clarify</div>{blocks.muted(manifest.title)}')
+        st.html('<div class="c-brand">Clarify</div>')
         _choose_data_set(page)
         for name, fact in facts.items():
             st.page_link(pages[name], label=_label(name.capitalize(), fact), width="stretch",
                          query_params={DATA: manifest.name})  # fmt: skip
-        role = ", lead" if page.visitor.lead and page.shared.settings.leads else ""
-        st.html(
-            f'<div class="c-foot">reviewer · {blocks.cell(page.visitor.name + role)}<br>'
-            f"{blocks.cell(_tracking(page))}</div>"
-        )
-        with st.container(key="link-tutorial"):
+        with st.container(key="foot", gap=None):
+            foot = st.empty()
             st.page_link(pages["tutorial"], label="Tutorial", width="content")
+    draw_foot(page, foot)
+    return foot
+
+
+def draw_foot(page: Page, place: DeltaGenerator) -> None:
+    """Say who is there, and whether what was done is recorded."""
+    role = ", lead" if page.visitor.lead and page.shared.settings.leads else ""
+    place.html(
+        f'<div class="c-foot">reviewer · {blocks.cell(page.visitor.name + role)}<br>'
+        f"{blocks.cell(_tracking(page))}</div>"
+    )
 
 
 def _tracking(page: Page) -> str:
@@ -41,7 +52,8 @@ def _tracking(page: Page) -> str:
     tracking = page.desk.project.tracking
     waiting = len(tracking.outbox.names())
     if waiting:
-        return f"tracking: {waiting:,} descriptions wait here until the store is back"
+        what = "1 description waits" if waiting == 1 else f"{waiting:,} descriptions wait"
+        return f"tracking: {what} here until the store is back"
     trouble = page.desk.trouble or tracking.away
     return f"tracking: {trouble.partition('; ')[0]}" if trouble else "tracking: up to date"
 
@@ -62,12 +74,27 @@ def _champion(page: Page) -> str:
     return f"v{newest.params['to_version']}" if newest else ""
 
 
+def _titles(page: Page, names: list[str]) -> dict[str, str]:
+    """Return what each data set is called, no two alike; its name where it cannot be read."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = page.shared.desks.manifest(name).title
+        except ClarifyError:
+            found[name] = name
+    several = {title for title, count in Counter(found.values()).items() if count > 1}
+    return {name: f"{title} ({name})" if title in several else title
+            for name, title in found.items()}  # fmt: skip
+
+
 def _choose_data_set(page: Page) -> None:
     names = page.shared.desks.names()
     if len(names) < 2:
+        st.html(blocks.muted(page.desk.project.manifest.title))
         return
     now = page.desk.project.manifest.name
-    chosen = st.selectbox("Data set", names, index=names.index(now), label_visibility="collapsed")
+    chosen = st.selectbox("Data set", names, index=names.index(now), label_visibility="collapsed",
+                          format_func=_titles(page, names).__getitem__)  # fmt: skip
     if chosen != now:
         st.query_params.clear()
         st.session_state[DATA] = chosen

@@ -99,15 +99,13 @@ def _draw_sentence() -> bool:
     if NEXT in st.session_state:
         st.session_state[PHRASE] = st.session_state.pop(NEXT)
     st.html('<div class="c-sentence">The model is often wrong with images that have</div>')
-    st.text_input("What the images have", key=PHRASE, label_visibility="collapsed",
-                  max_chars=300, placeholder="a word or a few", autocomplete="off")  # fmt: skip
-    st.html('<div class="c-sentence">in them.</div>')
-    with st.container(horizontal=True, gap="small"):
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom", key="blank"):
+        st.text_input("What the images have", key=PHRASE, label_visibility="collapsed",
+                      max_chars=300, placeholder="a word or a few", autocomplete="off")  # fmt: skip
+        st.html('<div class="c-sentence">in them.</div>', width="content")
+    with st.container(horizontal=True, gap="small", key="try"):
         st.button("Test it", type="primary", shortcut="Ctrl+Enter")
-        kept = st.button("Keep it", shortcut="Alt+K", disabled=not st.session_state[PHRASE])
-        if st.session_state[PHRASE] and st.button("See original", type="tertiary"):
-            choose("")
-    return kept
+        return st.button("Keep it", shortcut="Alt+K", disabled=not st.session_state[PHRASE])
 
 
 def _draw_score(tried: TriedPhrase) -> None:
@@ -146,9 +144,11 @@ def _draw_keeping(page: Page, failures: Failures, tried: TriedPhrase, *, now: bo
     if now:
         keep(page, failures, tried, note=str(st.session_state.get("note", "")))
     kept = own_kept(page, failures, tried)
-    with st.container(horizontal=True, vertical_alignment="center"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="after"):
         with st.popover("Add a note", width="content", type="tertiary"):
             st.text_area("Anything worth remembering", max_chars=2000, key="note")
+        if st.button("See original data", type="tertiary"):
+            choose("")
         if kept is not None and st.button("Take it back", type="tertiary"):
             undo(page, kept)
             st.rerun()

@@ -1,8 +1,9 @@
 """Who is at the dashboard, and what they may do.
 
-With OpenID Connect configured (an ``[auth]`` section in Streamlit's secrets) it is who they logged
-in as. Without, they are asked for a name once, and a signed cookie remembers it: that is a name on
-the records, not a proof. Only those in the setting ``leads`` promote; where it is empty, everybody.
+With OpenID Connect configured (an ``[auth]`` section in Streamlit's secrets) it is the address that
+they logged in with: a name in a profile may be chosen at will, and could be a lead's. Without, they
+are asked for a name once, and a signed cookie remembers it: that is a name on the records, not a
+proof. Only those in the setting ``leads`` promote; where it is empty, everybody.
 """
 
 from __future__ import annotations
@@ -11,16 +12,24 @@ import dataclasses
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from clarify.errors import InputError, shown
+from clarify.errors import InputError, RefusedError, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import BaseRoute
 
-__all__ = ["COOKIE", "NameTags", "Visitor", "check_name", "name_route", "visitor"]
+__all__ = [
+    "COOKIE",
+    "NameTags",
+    "Visitor",
+    "check_name",
+    "logged_in_as",
+    "name_route",
+    "visitor",
+]
 
 COOKIE = "clarify_reviewer"
 YEAR_S = 31_536_000
@@ -59,6 +68,30 @@ def check_name(text: str) -> str:
     if not name or not name.isprintable() or len(name) > 100:
         raise InputError(f"the name is {shown(text)}; legal are 1 to 100 printable characters")
     return name
+
+
+def logged_in_as(claims: Mapping[str, object]) -> str:
+    """Return who an OpenID Connect provider says that somebody is.
+
+    Parameters
+    ----------
+    claims : mapping
+        What the identity token says of them: the address unless it is not verified, else the
+        subject, which the provider alone gives out.
+
+    Raises
+    ------
+    RefusedError
+        If it says neither.
+    """
+    verified = claims.get("email_verified", True) not in (False, "false")
+    who = (claims.get("email") if verified else None) or claims.get("sub")
+    if not who:
+        raise RefusedError(
+            "your login tells neither an address nor who you are; ask who runs the login to send "
+            "the claim email or sub"
+        )
+    return check_name(str(who))
 
 
 class NameTags:

@@ -39,16 +39,23 @@ def served(home: Path, tmp_path: Path) -> Iterator[str]:
         yield address
 
 
-@contextlib.contextmanager
-def serving(home: Path, log: Path, **settings: str) -> Iterator[str]:
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        return int(free.getsockname()[1])
+
+
+@contextlib.contextmanager
+def serving(
+    home: Path, log: Path, *, port: int = 0, folder: Path | None = None, **settings: str
+) -> Iterator[str]:
+    """Run the dashboard of a home, from a folder; yields its address."""
+    port = port or free_port()
     command = [sys.executable, "-m", "clarify.cli", "serve", "--home", str(home)]
     with open(log, "ab") as file:
         process = subprocess.Popen(
             [*command, "--port", str(port)], stdout=file, stderr=file,
-            env={**os.environ, **settings},
+            env={**os.environ, **settings}, cwd=folder,
         )  # fmt: skip
         try:
             address = f"http://localhost:{port}"

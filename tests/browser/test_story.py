@@ -27,7 +27,9 @@ def enter(page: Any, phrase: str) -> None:
     page.get_by_text(f"with {phrase}", exact=True).wait_for()
 
 
-def test_a_team_finds_a_failure_says_it_and_corrects_the_model(visitor: Visitor) -> None:
+def test_a_team_finds_a_failure_says_it_corrects_the_model_promotes_and_rolls_back(
+    visitor: Visitor, home: Path
+) -> None:
     page = visitor("/")
     page.get_by_role("link", name=re.compile("waterbird")).first.wait_for()
     seen(page, "classes")
@@ -39,31 +41,38 @@ def test_a_team_finds_a_failure_says_it_and_corrects_the_model(visitor: Visitor)
     page.get_by_text("If retrained with it").wait_for()
     seen(page, "describe")
     page.get_by_role("button", name=re.compile("Keep it")).click()
-    page.get_by_text("Kept.").wait_for()
-    page.get_by_role("link", name="Retrain").click()
-    page.get_by_role("button", name=re.compile("^Retrain")).click()
-    page.locator(".c-done").first.wait_for(timeout=180_000)
-    seen(page, "retrain")
-    page.get_by_role("link", name="Compare").first.click()
-    page.get_by_text("worst described").first.wait_for()
-    seen(page, "compare")
-    page.get_by_role("link", name="Registry").click()
-    page.get_by_role("button", name=re.compile("Promote")).first.wait_for()
-    seen(page, "registry")
-
-
-def test_a_lead_rolls_back_in_one_click(visitor: Visitor, home: Path) -> None:
-    for objective in ("reweight", "group_dro"):
-        assert run_clarify("retrain", DATA_SET, "--objective", objective, home=home).status == 0
-        assert run_clarify("promote", DATA_SET, home=home).status == 0
-    page = visitor("/registry")
-    page.get_by_role("button", name=re.compile("Roll back to version 1")).click()
-    page.get_by_text(re.compile("version 1", re.I)).first.wait_for()
-    page.wait_for_timeout(3000)
+    page.get_by_text("Kept.", exact=True).wait_for()
+    for number, objective in enumerate(("All groups alike", "The worst group, by group DRO"), 1):
+        retrain(page, objective, number)
+        page.get_by_role("link", name=re.compile("^Compare")).first.click()
+        page.get_by_text("worst described half").first.wait_for()
+        page.locator(f"tr[data-model='{number}']").click()
+        page.wait_for_timeout(1500)
+        seen(page, "compare")
+        page.get_by_role("button", name=re.compile("^Promote")).click()
+        page.get_by_text("The gate passes it").wait_for()
+        seen(page, "registry")
+        page.get_by_placeholder("Why? It stands in the history.").fill(f"agreed, {number}")
+        page.get_by_role("button", name=re.compile("^Promote")).click()
+        page.get_by_text(f"Version {number} is the champion.", exact=True).wait_for()
+    page.get_by_role("button", name="Roll back to version 1").click()
+    page.get_by_text("Version 1 is the champion again.").wait_for()
     seen(page, "registry-rolled-back")
     told = run_clarify("history", DATA_SET, "--json", home=home).result
-    assert told["history"][0]["action"] == "rollback"
+    assert [each["action"] for each in told["history"]] == ["rollback", "promotion", "promotion"]
     assert told["history"][0]["to_version"] == "1"
+    assert told["history"][1]["note"] == "agreed, 2"
+
+
+def retrain(page: Any, objective: str, done: int) -> None:
+    """Retrain with what is kept, and wait until so many jobs are done."""
+    page.get_by_role("link", name="Retrain").click()
+    page.get_by_text("What counts most").wait_for()
+    page.get_by_role("combobox", name="What counts most").click()
+    page.get_by_role("option", name=objective, exact=True).click()
+    page.get_by_role("button", name=re.compile("^Retrain")).click()
+    page.locator(".c-done").nth(done - 1).wait_for(timeout=180_000)
+    seen(page, "retrain")
 
 
 def test_an_address_of_a_page_on_a_fresh_server_asks_who_is_there_first(
@@ -91,7 +100,7 @@ def test_two_people_keep_phrases_at_once_and_both_are_there(visitor: Visitor) ->
     for page in pages.values():
         page.get_by_role("button", name=re.compile("Keep it")).click()
     for page in pages.values():
-        page.get_by_text("Kept.").wait_for()
+        page.get_by_text("Kept.", exact=True).wait_for()
     third = visitor("/describe?class=waterbird", name="Lin")
     for phrase in ("land", "meadow"):
         third.get_by_role("button", name=re.compile(f"^{phrase}.*kept")).wait_for()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from clarify.ui import page
 from clarify.ui.server import SCRIPT
 from clarify.ui.shared import shared
 
@@ -27,22 +28,28 @@ def visits(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Visit]:
     monkeypatch.setenv("CLARIFY_HOME", str(home))
     monkeypatch.chdir(home)
     shared.cache_clear()
+    # A fault is to fail the test, not to be apologised for.
+    monkeypatch.setattr(page, "apologise", raise_again)
 
-    def open_page(page: str, *, reviewer: str = "Ada", **query: str) -> AppTest:
+    def open_page(name: str, *, reviewer: str = "Ada", **query: str) -> AppTest:
         test = AppTest.from_file(str(SCRIPT), default_timeout=60)
         if reviewer:
             test.session_state["reviewer"] = reviewer
-        for name, value in query.items():
-            test.query_params[name] = value
+        for key, value in query.items():
+            test.query_params[key] = value
         # A page's address chooses it; the test harness does so by its file.
-        if page != "classes":
+        if name != "classes":
             test.run()
-            test.switch_page(f"../../pages/{page}.py")
+            test.switch_page(f"../../pages/{name}.py")
         return test.run()
 
     yield open_page
     shared().desks.close()
     shared.cache_clear()
+
+
+def raise_again(error: Exception) -> None:
+    raise error
 
 
 def html_of(test: AppTest) -> str:

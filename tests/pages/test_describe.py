@@ -11,6 +11,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from clarify.data.manifest import open_manifest
+from clarify.ui import page as page_module
+from clarify.ui.page import apologise as APOLOGISE
 from clarify.ui.shared import shared
 from tests.conftest import DATA_SET, Done
 from tests.pages.conftest import Visit, html_of
@@ -106,7 +108,7 @@ def test_the_threshold_moves_the_split_and_the_score_stays(visit: Visit) -> None
 
 
 def test_see_original_brings_the_first_view_back(visit: Visit) -> None:
-    page = button(after(describe(visit), "meadow"), "See original")
+    page = button(after(describe(visit), "meadow"), "See original data")
     assert '<div class="c-name">wrong</div>' in html_of(page)
     assert "with meadow" not in html_of(page)
 
@@ -190,3 +192,17 @@ def test_a_prediction_that_is_known_without_probabilities_says_so(
     assert clarify("predictions", "import", DATA_SET, str(tmp_path / "p.csv")).status == 0
     page = after(describe(visit), "land")
     assert "probabilities were not imported" in html_of(page)
+
+
+def test_a_fault_in_the_program_is_apologised_for_without_its_insides(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*args: object, **options: object) -> None:
+        raise ZeroDivisionError("secret insides")
+
+    monkeypatch.setattr(page_module, "apologise", APOLOGISE)
+    monkeypatch.setattr("clarify.ui.charts.similarities", broken)
+    page = after(describe(visit), "meadow")
+    assert "This page met a fault in the program (ZeroDivisionError)." in html_of(page)
+    assert "secret insides" not in html_of(page)
+    assert "secret insides" in caplog.text

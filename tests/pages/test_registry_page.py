@@ -18,7 +18,8 @@ from clarify.ui import registry as on_page
 from clarify.ui.page import Page
 from clarify.ui.shared import shared
 from clarify.ui.visitors import visitor
-from clarify.workflow.models import retrain_oracle
+from clarify.workflow.models import retrain, retrain_oracle
+from clarify.workflow.phrases import kept_descriptions
 from clarify.workflow.project import Project
 from clarify.workflow.promote import promote
 from clarify.workflow.registry import rollback, standing
@@ -194,3 +195,21 @@ def test_names_and_notes_are_shown_as_text(visit: Visit, project: Project) -> No
     assert not page.exception
     assert "<script" not in html_of(page)
     assert "&lt;script&gt;" in html_of(page)
+
+
+def test_models_that_are_called_alike_are_told_apart_and_the_chosen_one_is_promoted(
+    visit: Visit, project: Project
+) -> None:
+    base = open_model(project)
+    kept = kept_descriptions(project, base)
+    first, second = (retrain(project, base, kept) for _ in "ab")
+    page = visit("registry")
+    (choice,) = [each for each in page.selectbox if each.label == "Model"]
+    assert len(choice.options) == len(set(choice.options)) == 3
+    runs = [run.id for run in project.tracking.runs(DATA_SET, kind="retraining")]
+    assert {first.model.run_id, second.model.run_id} < set(runs)
+    for number in (1, 0, 2):
+        choice = next(each for each in page.selectbox if each.label == "Model")
+        choice.select_index(number).run()
+        assert not page.exception
+        assert page.session_state["candidate"] == runs[number]

@@ -1,0 +1,159 @@
+"""The Describe page by mouse and keyboard, and when something is amiss, in a real browser."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clarify.track.mlflow import TrackingStore
+from tests.browser.conftest import free_port, seen, serving
+from tests.browser.test_story import FIELD, enter
+from tests.conftest import DATA_SET
+
+pytestmark = pytest.mark.slow
+
+Visitor = Callable[..., Any]
+PLACE = "/describe?class=waterbird"
+
+
+def halves(page: Any) -> list[str]:
+    """Return how many images each half has."""
+    return [
+        re.findall(r"[\d,]+ images", text)[0] for text in page.locator(".c-half").all_inner_texts()
+    ]
+
+
+def test_a_picture_opens_with_its_file_probabilities_and_attributes(visitor: Visitor) -> None:
+    page = visitor(PLACE)
+    page.get_by_placeholder(FIELD).wait_for()
+    picture = page.locator(".grid button").first
+    picture.hover()
+    page.wait_for_timeout(700)
+    grown = picture.locator("img").bounding_box()
+    assert grown["width"] > 1.8 * picture.bounding_box()["width"]
+    picture.click()
+    dialog = page.get_by_role("dialog")
+    dialog.wait_for()
+    for text in ("File", "Chance of waterbird", "Taken for", "place", f"images/{DATA_SET}"):
+        dialog.get_by_text(text).first.wait_for()
+    page.keyboard.press("Escape")
+    dialog.wait_for(state="detached")
+
+
+def test_a_click_and_the_slider_move_the_threshold_and_everything_follows(
+    visitor: Visitor,
+) -> None:
+    page = visitor(PLACE)
+    enter(page, "meadow")
+    page.locator(".js-plotly-plot").first.wait_for()
+    before = halves(page)
+    box = page.locator(".js-plotly-plot .plotly .nsewdrag").first.bounding_box()
+    page.mouse.click(box["x"] + 0.2 * box["width"], box["y"] + 0.9 * box["height"])
+    page.wait_for_timeout(2500)
+    clicked = halves(page)
+    assert clicked != before
+    score = page.locator(".c-big").inner_text()
+    page.get_by_role("slider").first.focus()
+    for _ in range(60):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(2500)
+    assert halves(page) != clicked
+    assert page.locator(".c-big").inner_text() == score  # the score is that of the best cut
+
+
+def test_points_that_are_drawn_around_are_shown_as_pictures(visitor: Visitor) -> None:
+    page = visitor(PLACE)
+    enter(page, "meadow")
+    page.get_by_role("tab", name="Similarity and confidence").click()
+    page.get_by_text("Draw around some points").wait_for()
+    grids = page.locator(".grid").count()
+    area = page.locator(".js-plotly-plot .nsewdrag").last
+    area.scroll_into_view_if_needed()
+    box = area.bounding_box()
+
+    def at(x: float, y: float) -> tuple[float, float]:
+        return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+    page.mouse.move(*at(0.02, 0.02))
+    page.mouse.down()
+    for corner in ((0.98, 0.02), (0.98, 0.98), (0.02, 0.98), (0.02, 0.05)):
+        page.mouse.move(*at(*corner), steps=6)
+    page.mouse.up()
+    page.wait_for_timeout(2500)
+    assert page.locator(".grid").count() == grids + 1
+    assert page.locator(".grid").last.locator("button").count() > 10
+
+
+def test_the_keyboard_tests_keeps_and_pages(visitor: Visitor) -> None:
+    page = visitor(PLACE)
+    page.get_by_placeholder(FIELD).fill("land")
+    page.keyboard.press("Control+Enter")
+    page.get_by_text("with land", exact=True).wait_for()
+    page.keyboard.press("Alt+k")
+    page.get_by_text("Kept.", exact=True).wait_for()
+    page.get_by_role("button", name="See original data").click()
+    page.get_by_text("right", exact=True).first.wait_for()
+
+
+def test_a_phrase_that_is_kept_while_the_store_is_away_waits_and_the_page_says_so(
+    visitor: Visitor, home: Path
+) -> None:
+    page = visitor(PLACE)
+    enter(page, "meadow")
+    page.wait_for_timeout(1500)  # it is recorded as tried
+    other = sqlite3.connect(home / "mlruns" / "mlflow.db", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    page.get_by_role("button", name=re.compile("Keep it")).click()
+    page.get_by_text("It waits here until the tracking store is back").wait_for(timeout=40_000)
+    page.get_by_text("1 description waits here until the store is back").wait_for()
+    seen(page, "describe-waiting")
+    other.execute("ROLLBACK")
+    other.close()
+    assert TrackingStore(home).deliver() == 1
+    kept = [run.tags["phrase"] for run in TrackingStore(home).runs(DATA_SET, kind="description")
+            if run.tags["kept"] == "true"]  # fmt: skip
+    assert "meadow" in kept
+    enter(page, "lake")
+    page.get_by_text("tracking: up to date").wait_for()
+
+
+def test_a_server_that_is_started_again_has_everything_that_was_kept(
+    chromium: Any, home: Path, tmp_path: Path
+) -> None:
+    port, context = free_port(), chromium.new_context()
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    with serving(home, tmp_path / "first.log", port=port) as address:
+        page.goto(f"{address}{PLACE}")
+        page.get_by_placeholder("Ada Lovelace").fill("Ada")
+        page.keyboard.press("Enter")
+        enter(page, "meadow")
+        page.get_by_role("button", name=re.compile("Keep it")).click()
+        page.get_by_text("Kept.", exact=True).wait_for()
+    with serving(home, tmp_path / "second.log", port=port) as address:
+        page.goto(f"{address}{PLACE}")  # the same browser: nobody asks for a name again
+        page.get_by_role("button", name=re.compile("^meadow.*kept")).wait_for()
+    context.close()
+
+
+def test_images_that_are_gone_leave_their_places_empty_and_the_page_whole(
+    visitor: Visitor, home: Path
+) -> None:
+    shutil.rmtree(home / "images" / DATA_SET / "validation")
+    page = visitor(PLACE)
+    enter(page, "meadow")
+    assert page.locator(".grid button").count() > 50
+    page.locator(".grid button").first.click()
+    page.get_by_role("dialog").get_by_text("File").wait_for()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name=re.compile("Keep it")).click()
+    page.get_by_text("Kept.", exact=True).wait_for()
+    page.goto(page.url.split("/describe")[0])
+    page.get_by_role("link", name=re.compile("waterbird")).first.wait_for()
+    assert page.get_by_text("fault in the program").count() == 0

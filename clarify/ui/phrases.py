@@ -141,7 +141,8 @@ def suggestions(
 ) -> list[tuple[str, float]] | str | None:
     """Return the machine's phrases with their held-out scores, or why there are none.
 
-    A phrase is put so that it says what the wrong images have. None while it is searching.
+    A phrase is put so that it says what the wrong images have; those that are not half as good as
+    the best are left out. None while it is searching.
     """
     found = page.desk.suggestions(failures, class_name)
     if found is None or isinstance(found, str):
@@ -151,7 +152,9 @@ def suggestions(
         for each in found.found.items
         if each.confirmed and each.held_out is not None
     ]
-    return sorted(confirmed[:MOST_SUGGESTIONS], key=lambda each: -each[1])
+    best = max((score for _, score in confirmed), default=0.0)
+    good = [each for each in confirmed if each[1] >= best / 2][:MOST_SUGGESTIONS]
+    return sorted(good, key=lambda each: -each[1])
 
 
 def _recorded(page: Page, failures: Failures, class_name: str) -> list[Run]:

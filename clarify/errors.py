@@ -11,7 +11,8 @@ ClarifyError
 ├── RefusedError         the gate does not let a model become champion
 ├── StoreError           the home or the tracking store: disk full, read-only, old, moved, locked
 │   └── AwayError        the tracking store does not answer, or stays locked: later it may be fine
-└── SolverError          the optimum was not reached to the stated tolerance
+├── SolverError          the optimum was not reached to the stated tolerance
+└── TrainingError        a network cannot be trained: memory, a loss that is no number
 
 Messages are one line: what, where, the value seen, what is legal, the next step.
 """
@@ -34,6 +35,7 @@ __all__ = [
     "RefusedError",
     "SolverError",
     "StoreError",
+    "TrainingError",
     "nearest",
     "shown",
 ]
@@ -85,6 +87,10 @@ class AwayError(StoreError):
 
 class SolverError(ClarifyError):
     """The solver did not reach its stated tolerance."""
+
+
+class TrainingError(ClarifyError):
+    """A network cannot be trained so, or not any further."""
 
 
 def nearest(name: str, known: Iterable[str], *, most: int = 3) -> str:

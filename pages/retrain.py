@@ -121,8 +121,8 @@ def preview(page: Page, failures: Failures, chosen: list[Offered]) -> PreviewedG
         st.session_state[key] = groups_preview(
             page.project,
             kept_descriptions(page.project, failures.model, runs),
-            train=page.desk.split("train"),
-            validation=page.desk.split("validation"),
+            train=page.desk.split("train", failures.model),
+            validation=failures.data,
         )
     found: PreviewedGroups = st.session_state[key]
     return found

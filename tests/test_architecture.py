@@ -24,7 +24,18 @@ ALLOWED = {
     "track": {"errors", "method", "data"},
     "demo": {"errors"},
     "discover": {"errors", "method"},
-    "workflow": {"", "errors", "method", "data", "embed", "track", "demo", "discover"},
+    "finetune": {"errors", "method", "data", "embed"},
+    "workflow": {
+        "",
+        "errors",
+        "method",
+        "data",
+        "embed",
+        "track",
+        "demo",
+        "discover",
+        "finetune",
+    },
     "assembly": {"config", "data", "embed", "track", "workflow"},
     "ui": {"errors", "config", "method", "data", "track", "workflow", "assembly"},
     "report": {"method", "workflow", "data", "discover"},
@@ -59,7 +70,7 @@ VENDORS = {
         "demo/small_clip.py",
         "demo/train_clip.py",
     },
-    "timm": {"embed/timm_models.py", "embed/imagenet.py"},
+    "timm": {"embed/timm_models.py", "embed/networks.py", "embed/imagenet.py"},
     "streamlit": {
         "ui/champion.py",
         "ui/compare.py",
@@ -92,6 +103,7 @@ DOORS = {
     "embed": {
         "clarify.embed.answering", "clarify.embed.encoders", "clarify.embed.extract",
         "clarify.embed.feature_files", "clarify.embed.imagenet", "clarify.embed.imported",
+        "clarify.embed.networks", "clarify.embed.preprocessing",
         "clarify.embed.packing", "clarify.embed.store",
     },
     "track": {

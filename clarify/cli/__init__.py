@@ -25,6 +25,7 @@ from clarify.cli import (
     registry,
     serving,
     suggest,
+    training,
 )
 from clarify.cli.shell import Commands, Shell
 from clarify.config import read_settings
@@ -54,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"clarify {__version__}")
     commands = Commands(parser, common)
-    steps = (loop, suggest, registry, serving)
+    steps = (loop, training, suggest, registry, serving)
     for module in (*steps, data, imports, exchange, dashboard, jobs, doctor):
         module.add_commands(commands)
     return parser

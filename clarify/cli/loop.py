@@ -1,4 +1,4 @@
-"""The commands of the loop: embed, train, diagnose, score, describe, retrain, compare, promote."""
+"""The commands of the loop but for training: embed, diagnose, score, describe, compare, promote."""
 
 from __future__ import annotations
 
@@ -76,23 +76,16 @@ def _embed(shell: Shell) -> None:
     shell.answer(result, report.embedded(result))
 
 
-def _train(shell: Shell) -> None:
-    from clarify.report import loop as report
-    from clarify.workflow.models import train
-
-    trained = train(shell.project())
-    shell.answer(trained.to_dict(), report.trained(trained))
-
-
 def _diagnose(shell: Shell) -> None:
     from clarify.report import loop as report
     from clarify.workflow.failures import diagnose, failures_of
     from clarify.workflow.project import split_data
-    from clarify.workflow.runs import open_model
+    from clarify.workflow.runs import open_model, standing_on
 
     project = shell.project()
     model = open_model(project, shell.args.model)
-    found = diagnose(project, failures_of(model, split_data(project, "validation")))
+    data = split_data(standing_on(project, model), "validation")
+    found = diagnose(project, failures_of(model, data))
     result = {"model": model.run_id, "classes": [each.to_dict() for each in found]}
     shell.answer(result, report.diagnosis(found))
 
@@ -110,13 +103,14 @@ def _try_phrase(shell: Shell, *, keep: bool) -> None:
     from clarify.workflow.failures import failures_of
     from clarify.workflow.phrases import score_phrase
     from clarify.workflow.project import split_data
-    from clarify.workflow.runs import open_model
+    from clarify.workflow.runs import open_model, standing_on
 
     args = shell.args
     project = shell.project()
+    model = open_model(project, args.model)
     scored = score_phrase(
         project,
-        failures_of(open_model(project, args.model), split_data(project, "validation")),
+        failures_of(model, split_data(standing_on(project, model), "validation")),
         args.class_name,
         args.phrase,
         threshold=args.threshold,
@@ -124,22 +118,6 @@ def _try_phrase(shell: Shell, *, keep: bool) -> None:
         note=args.note,
     )
     shell.answer(scored.to_dict(), report.scored(scored))
-
-
-def _retrain(shell: Shell) -> None:
-    from clarify.report import loop as report
-    from clarify.workflow.models import retrain
-    from clarify.workflow.phrases import kept_descriptions
-    from clarify.workflow.recipe import Recipe
-    from clarify.workflow.runs import open_model
-
-    args = shell.args
-    project = shell.project()
-    base = open_model(project, args.model)
-    descriptions = kept_descriptions(project, base, args.description)
-    recipe = Recipe(objective=args.objective, seeds=args.seeds)
-    trained = retrain(project, base, descriptions, recipe=recipe)
-    shell.answer(trained.to_dict(), report.trained(trained))
 
 
 def _compare(shell: Shell) -> None:
@@ -195,8 +173,6 @@ def add_commands(commands: Commands) -> None:
                   "embed rendered-waterbirds")  # fmt: skip
     command.add_argument("--dtype", choices=["float16", "float32"], default="float16",
                          help="how features are kept on disk (default: float16)")  # fmt: skip
-    add("train", _train, "Train the base model: the last layer, by ERM.",
-        "train rendered-waterbirds")  # fmt: skip
     command = add("diagnose", _diagnose, "Show where the model fails, class by class.",
                   "diagnose rendered-waterbirds")  # fmt: skip
     _add_model(command)
@@ -215,18 +191,6 @@ def add_commands(commands: Commands) -> None:
         )
         command.add_argument("--note", default="", help="anything worth remembering")
         _add_model(command)
-    command = add("retrain", _retrain, "Retrain the last layer so that the described halves count.",
-                  "retrain rendered-waterbirds")  # fmt: skip
-    command.add_argument("--description", metavar="RUN", action="append", default=[],
-                         help="a kept description's run; may be repeated (default: the best kept "
-                         "one of each class)")  # fmt: skip
-    command.add_argument("--objective", default="worst_group",
-                         choices=["worst_group", "reweight", "group_dro", "cvar"],
-                         help="what counts (default: worst_group)")  # fmt: skip
-    command.add_argument("--seeds", type=int, default=1, help="retrain so many times: the first "
-                         "on all images, each other on images drawn anew from them, which shows "
-                         "how far the figures can be trusted (default: 1)")  # fmt: skip
-    _add_model(command)
     command = add("compare", _compare, "Compare the base model with the retrained ones.",
                   "compare rendered-waterbirds")  # fmt: skip
     command.add_argument("--split", default="validation", choices=["validation", "test"],

@@ -13,7 +13,7 @@ __all__ = ["add_commands"]
 def _suggest(shell: Shell) -> None:
     from clarify.report import suggest as report
     from clarify.workflow.project import split_data
-    from clarify.workflow.runs import open_model
+    from clarify.workflow.runs import open_model, standing_on
     from clarify.workflow.suggest import suggest
 
     args = shell.args
@@ -23,7 +23,7 @@ def _suggest(shell: Shell) -> None:
         found = suggest(
             project,
             model,
-            split_data(project, "validation"),
+            split_data(standing_on(project, model), "validation"),
             args.class_name,
             vocabulary_file=args.vocabulary,
             most=args.most,
@@ -35,7 +35,7 @@ def _suggest(shell: Shell) -> None:
 def _promise(shell: Shell) -> None:
     from clarify.report import suggest as report
     from clarify.workflow.project import split_data
-    from clarify.workflow.runs import open_model
+    from clarify.workflow.runs import open_model, standing_on
     from clarify.workflow.suggest import promises
 
     project = shell.project()
@@ -44,7 +44,7 @@ def _promise(shell: Shell) -> None:
         found = promises(
             project,
             model,
-            split_data(project, "validation"),
+            split_data(standing_on(project, model), "validation"),
             vocabulary_file=shell.args.vocabulary,
             progress=move,
             searched=search,

@@ -124,6 +124,10 @@ class ImageEncoder(Protocol):
         """Length D of an embedding."""
 
     @property
+    def unit(self) -> bool:
+        """Whether embeddings have unit length; a trained network's have the length it gave them."""
+
+    @property
     def domain(self) -> str:
         """What the encoder is limited to, such as ``"drawn scenes only"``; empty for anything."""
 
@@ -131,7 +135,7 @@ class ImageEncoder(Protocol):
         """Return the input for an RGB picture, shape (3, H, W) float32; safe in threads."""
 
     def encode_images(self, batch: torch.Tensor) -> NDArray[np.float32]:
-        """Embed inputs of shape (B, 3, H, W); returns (B, D) float32 of unit length."""
+        """Embed inputs of shape (B, 3, H, W); returns (B, D) float32."""
 
 
 class Encoder(ImageEncoder, Protocol):

@@ -60,6 +60,8 @@ class ImageModel:
     recipe : Recipe
     device : str
         Where the network is.
+    unit : bool
+        Whether embeddings are brought to unit length.
     """
 
     name: str
@@ -71,6 +73,7 @@ class ImageModel:
     forward: Callable[[torch.Tensor], torch.Tensor]
     recipe: Recipe
     device: str
+    unit: bool = True
 
     def preprocess(self, image: Image) -> torch.Tensor:
         """Return the input for an RGB picture, shape (3, size, size) float32."""
@@ -79,13 +82,14 @@ class ImageModel:
         return torch.from_numpy(self.preprocessing(image))
 
     def encode_images(self, batch: torch.Tensor) -> NDArray[np.float32]:
-        """Embed inputs of shape (B, 3, size, size); returns (B, D) float32 of unit length."""
+        """Embed inputs of shape (B, 3, size, size); returns (B, D) float32."""
         import torch
 
         with torch.inference_mode():
             embeddings = self.forward(batch.to(self.device))
-            unit = torch.nn.functional.normalize(embeddings, dim=-1)
-            return np.asarray(unit.float().cpu().numpy(), dtype=np.float32)
+            if self.unit:
+                embeddings = torch.nn.functional.normalize(embeddings, dim=-1)
+            return np.asarray(embeddings.float().cpu().numpy(), dtype=np.float32)
 
 
 def output_width(

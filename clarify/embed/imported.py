@@ -73,6 +73,11 @@ class ImportedEncoder:
     live: Encoder | None
 
     @property
+    def unit(self) -> bool:
+        """Imported features are brought to unit length."""
+        return True
+
+    @property
     def domain(self) -> str:
         """Nothing is known of its limits."""
         return ""

@@ -16,10 +16,10 @@ from clarify.embed.image_model import ImageModel, Recipe, file_digest, output_wi
 from clarify.embed.preprocessing import Preprocessing
 from clarify.errors import InputError
 
-__all__ = ["can_pack", "pack", "unpack"]
+__all__ = ["FILES", "can_pack", "pack", "unpack"]
 
 SCHEMA_VERSION = 1
-DESCRIPTION, WEIGHTS = "encoder.json", "encoder.safetensors"
+FILES = DESCRIPTION, WEIGHTS = "encoder.json", "encoder.safetensors"
 
 
 def can_pack(encoder: ImageEncoder) -> bool:
@@ -47,6 +47,7 @@ def pack(encoder: ImageEncoder, folder: Path) -> None:
         "schema_version": SCHEMA_VERSION,
         "name": encoder.name,
         "domain": encoder.domain,
+        "unit": encoder.unit,
         "identity": encoder.identity.to_dict(),
         "preprocessing": encoder.preprocessing.to_dict(),
         "kind": encoder.recipe.kind,
@@ -85,6 +86,7 @@ def unpack(folder: Path, *, device: str = "cpu") -> ImageEncoder:
         forward=forward,
         recipe=Recipe(kind=described["kind"], config=described["config"]),
         device=device,
+        unit=bool(described.get("unit", True)),
     )
 
 

@@ -119,8 +119,15 @@ class Preprocessing:
 
     def __call__(self, image: Image) -> NDArray[np.float32]:
         """Return the encoder's input, shape (3, size, size), from an RGB picture."""
-        pixels = np.asarray(self._resized(image), dtype=np.float32)
-        scaled = pixels.transpose(2, 0, 1) / np.float32(255)
+        return self.normalised(self.cut(image))
+
+    def cut(self, image: Image) -> NDArray[np.uint8]:
+        """Return an RGB picture brought to size, shape (size, size, 3)."""
+        return np.asarray(self._resized(image))
+
+    def normalised(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the encoder's input (3, size, size) from pixels (size, size, 3)."""
+        scaled = pixels.astype(np.float32).transpose(2, 0, 1) / np.float32(255)
         mean = np.array(self.mean, dtype=np.float32)[:, None, None]
         std = np.array(self.std, dtype=np.float32)[:, None, None]
         scaled -= mean

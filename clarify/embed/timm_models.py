@@ -22,7 +22,14 @@ from clarify.errors import InputError, NotFoundError, nearest, shown
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["build_timm", "load_timm"]
+__all__ = [
+    "build_timm",
+    "check_model",
+    "evaluation_config",
+    "given_weights",
+    "hub_weights",
+    "load_timm",
+]
 
 HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 WEIGHT_ENDINGS = (".safetensors", ".bin", ".pth", ".pt")
@@ -38,10 +45,11 @@ def load_timm(spec: str, rest: str, *, cache_dir: Path | None, device: str) -> I
     NotFoundError
         If there is no such model or file, or the weights are neither cached nor reachable.
     """
+    what = f"backbone {spec}"
     model_name, _, path = rest.partition(":")
-    _check_model(spec, model_name)
-    weights = _given(spec, path) if path else _from_hub(spec, model_name, cache_dir)
-    config = {"model": model_name, **_evaluation(model_name)}
+    check_model(what, model_name)
+    weights = given_weights(what, path) if path else hub_weights(what, model_name, cache_dir)
+    config = {"model": model_name, **evaluation_config(model_name)}
     try:
         with quiet():
             network, _ = build_timm(config, device)
@@ -71,30 +79,41 @@ def load_timm(spec: str, rest: str, *, cache_dir: Path | None, device: str) -> I
     )
 
 
-def build_timm(config: Mapping[str, Any], device: str) -> tuple[Any, Any]:
-    """Build a network of a `Recipe` without weights; returns it, and itself as its forward."""
+def build_timm(config: Mapping[str, Any], device: str, *, classes: int = 0) -> tuple[Any, Any]:
+    """Build a network of a `Recipe` without weights; returns it, and itself as its forward.
+
+    Without classes it ends before the layer that classifies.
+    """
     import timm
 
-    network = timm.create_model(config["model"], pretrained=False, num_classes=0)
+    # Some are made for one size of picture, and have to be told of another.
+    own = _pretrained(config["model"])
+    side = {"img_size": config["input_size"][-1]} if own.get("fixed_input_size") else {}
+    network = timm.create_model(config["model"], pretrained=False, num_classes=classes, **side)
     network = network.to(device).eval()
     return network, network
 
 
-def _check_model(spec: str, model_name: str) -> None:
+def check_model(what: str, model_name: str) -> None:
+    """Refuse a model, or weights of it, that timm does not know.
+
+    Raises
+    ------
+    NotFoundError
+        Tells the nearest.
+    """
     import timm
 
     architecture, _, tag = model_name.partition(".")
     known = _architectures()
     if architecture not in known:
         raise NotFoundError(
-            f"backbone {spec}: timm has no model {shown(architecture)}; "
-            f"{nearest(architecture, known)}"
+            f"{what}: timm has no model {shown(architecture)}; {nearest(architecture, known)}"
         )
     tags = [name.partition(".")[2] for name in timm.list_pretrained(f"{architecture}.*")]
     if tag and tag not in tags:
         raise NotFoundError(
-            f"backbone {spec}: timm has no weights {shown(tag)} of {architecture}; "
-            f"{nearest(tag, tags)}"
+            f"{what}: timm has no weights {shown(tag)} of {architecture}; {nearest(tag, tags)}"
         )
 
 
@@ -105,7 +124,7 @@ def _architectures() -> tuple[str, ...]:
     return tuple(timm.list_models())
 
 
-def _evaluation(model_name: str) -> dict[str, Any]:
+def evaluation_config(model_name: str) -> dict[str, Any]:
     """Return how timm prepares pictures for this model, fit for JSON."""
     from timm.data.config import resolve_data_config
 
@@ -122,28 +141,41 @@ def _pretrained(model_name: str) -> dict[str, Any]:
     return {} if found is None else dataclasses.asdict(found)
 
 
-def _given(spec: str, path: str) -> Path:
+def given_weights(what: str, path: str) -> Path:
+    """Return the file of weights that a path names, or that lies in the folder that it names.
+
+    Raises
+    ------
+    NotFoundError
+        If there is none.
+    """
     place = Path(path).expanduser()
     if place.is_dir():
         found = [each for end in WEIGHT_ENDINGS for each in sorted(place.glob(f"*{end}"))]
         if not found:
             raise NotFoundError(
-                f"backbone {spec}: folder {place} holds no file of weights "
-                f"({', '.join(WEIGHT_ENDINGS)})"
+                f"{what}: folder {place} holds no file of weights ({', '.join(WEIGHT_ENDINGS)})"
             )
         return found[0]
     if not place.is_file():
         raise NotFoundError(
-            f"backbone {spec}: there is no file {place}; give the path of a .safetensors file"
+            f"{what}: there is no file {place}; give the path of a .safetensors file"
         )
     return place
 
 
-def _from_hub(spec: str, model_name: str, cache_dir: Path | None) -> Path:
+def hub_weights(what: str, model_name: str, cache_dir: Path | None) -> Path:
+    """Return timm's own weights of a model, fetched if need be.
+
+    Raises
+    ------
+    NotFoundError
+        If there are none, or they are neither cached nor within reach.
+    """
     repository = str(_pretrained(model_name).get("hf_hub_id") or "")
     if not repository:
         raise NotFoundError(
-            f"backbone {spec}: timm has no weights of {model_name} on the hub; give the path of a "
+            f"{what}: timm has no weights of {model_name} on the hub; give the path of a "
             f"file: timm:{model_name}:/weights/model.safetensors"
         )
     cache = None if cache_dir is None else str(cache_dir)
@@ -158,7 +190,7 @@ def _from_hub(spec: str, model_name: str, cache_dir: Path | None) -> Path:
     except Exception as error:  # no network, no room, a proxy ...: the way out is the same
         why = " ".join(str(error).split())[:80] or type(error).__name__
         raise NotFoundError(
-            f"backbone {spec}: its weights ({repository}) are not in the cache "
+            f"{what}: its weights ({repository}) are not in the cache "
             f"{cache_dir or hub_cache()} and the hub cannot be reached ({why}); fetch "
             f"{HUB_FILES[0]} of it on another machine, copy it here and give the backbone "
             f"timm:{model_name}:/folder/{HUB_FILES[0]}"

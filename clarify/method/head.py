@@ -2,7 +2,8 @@
 
 Features are L2-normalised, then standardised with the *training* split's mean and deviation
 (arXiv 2402.03715, the authors' code). A head keeps that mean and deviation, so whoever holds a
-head can hand it raw features.
+head can hand it raw features. The layer that a network was trained with takes its features as they
+are: it is a head that does neither (`Head.of_layer`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ __all__ = ["Head", "Standardisation"]
 
 CHUNK_NUMBERS = 8_000_000
 ARRAYS = ("weight", "bias", "mean", "scale")
+AS_THEY_ARE = "as_they_are"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -84,6 +86,8 @@ class Head:
         Of the L2-normalised training features; scale is positive.
     class_names : tuple of str, (K,)
         The labels' names in order.
+    unit : bool
+        Whether features are L2-normalised first.
     """
 
     weight: NDArray[np.float32]
@@ -91,6 +95,7 @@ class Head:
     mean: NDArray[np.float32]
     scale: NDArray[np.float32]
     class_names: tuple[str, ...]
+    unit: bool = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "class_names", class_tuple(self.class_names))
@@ -111,6 +116,27 @@ class Head:
                 raise FeatureError(f"head: {name} holds NaN or infinity; fit it again")
         if not (self.scale > 0).all():
             raise FeatureError("head: scale has entries of 0 or below; positive ones are legal")
+
+    @classmethod
+    def of_layer(cls, weight: ArrayLike, bias: ArrayLike, class_names: Sequence[str]) -> Head:
+        """Return the head that is a network's own last layer, which takes features as they are.
+
+        Parameters
+        ----------
+        weight : array_like of float, (K, D)
+        bias : array_like of float, (K,)
+        class_names : sequence of str, (K,)
+        """
+        weights = np.asarray(weight, dtype=np.float32)
+        width = weights.shape[-1]
+        return cls(
+            weight=weights,
+            bias=np.asarray(bias, dtype=np.float32),
+            mean=np.zeros(width, dtype=np.float32),
+            scale=np.ones(width, dtype=np.float32),
+            class_names=tuple(class_names),
+            unit=False,
+        )
 
     @property
     def width(self) -> int:
@@ -148,8 +174,12 @@ class Head:
         return result
 
     def to_arrays(self) -> dict[str, NDArray[np.float32]]:
-        """Return ``weight, bias, mean, scale`` as float32 arrays: what is stored."""
-        return {name: np.array(getattr(self, name)) for name in ARRAYS}
+        """Return ``weight, bias, mean, scale`` as float32 arrays: what is stored.
+
+        Of a head that takes features as they are, ``as_they_are`` stands beside them.
+        """
+        found = {name: np.array(getattr(self, name)) for name in ARRAYS}
+        return found if self.unit else {**found, AS_THEY_ARE: np.ones(1, dtype=np.float32)}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], class_names: Sequence[str]) -> Head:
@@ -162,16 +192,16 @@ class Head:
         FeatureError
             For shapes that do not fit, or numbers that are not finite.
         """
-        if set(arrays) != set(ARRAYS):
+        if set(arrays) - {AS_THEY_ARE} != set(ARRAYS):
             raise InputError(f"head: arrays {sorted(arrays)}; {sorted(ARRAYS)} are legal")
         weight, bias, mean, scale = (arrays[name] for name in ARRAYS)
-        names = tuple(class_names)
-        return cls(weight=weight, bias=bias, mean=mean, scale=scale, class_names=names)
+        return cls(weight=weight, bias=bias, mean=mean, scale=scale,
+                   class_names=tuple(class_names), unit=AS_THEY_ARE not in arrays)  # fmt: skip
 
     def _chunks(self, rows: NDArray[np.floating]) -> Iterator[tuple[int, NDArray[np.float64]]]:
         weight = self.weight.astype(np.float64).T
-        for start, unit in unit_chunks(rows):
-            yield start, ((unit - self.mean) / self.scale) @ weight + self.bias
+        for start, chunk in unit_chunks(rows, unit=self.unit):
+            yield start, ((chunk - self.mean) / self.scale) @ weight + self.bias
 
 
 def feature_matrix(features: ArrayLike, *, width: int | None = None) -> NDArray[np.floating]:
@@ -191,8 +221,10 @@ def feature_matrix(features: ArrayLike, *, width: int | None = None) -> NDArray[
     return rows
 
 
-def unit_chunks(rows: NDArray[np.floating]) -> Iterator[tuple[int, NDArray[np.float64]]]:
-    """Yield (first row, L2-normalised float64 rows), a bounded number of them at a time.
+def unit_chunks(
+    rows: NDArray[np.floating], *, unit: bool = True
+) -> Iterator[tuple[int, NDArray[np.float64]]]:
+    """Yield (first row, float64 rows), a bounded number of them at a time, of unit length or not.
 
     Raises
     ------
@@ -210,7 +242,8 @@ def unit_chunks(rows: NDArray[np.floating]) -> Iterator[tuple[int, NDArray[np.fl
             raise FeatureError(
                 f"features: row {start + place} is {seen}; leave out images without features"
             )
-        chunk /= lengths[:, None]
+        if unit:
+            chunk /= lengths[:, None]
         yield start, chunk
 
 

@@ -48,20 +48,32 @@ def embedded(result: dict[str, Any]) -> str:
 
 def trained(result: Trained) -> str:
     """Tell how a model was trained and how it does."""
-    fit = result.selected.fit
+    how = f"weight decay {result.settings['weight_decay']:g}"
+    if "epochs" in result.settings:
+        how = f"{result.settings['epochs']} epochs, those of epoch {result.settings['epoch']}"
     lines = [
-        f"{result.model.name}: run {result.model.run_id[:SHORT_RUN]}, weight decay "
-        f"{fit.weight_decay:g} chosen by {result.selected.rule.name}"
+        f"{result.model.name}: run {result.model.run_id[:SHORT_RUN]}, {how} chosen by "
+        f"{result.rule}"
         + (" (oracle: uses annotated groups)" if result.oracle else ""),
         "groups in training: "
         + ", ".join(f"{name} {count:,}" for name, count in result.group_counts.items()),
         *(f"merged: {note}" for note in result.merged),
+        *(f"note: {note}" for note in result.notes),
         *([ANOTHER_MODEL] if result.another_model else []),
+        _cost(result),
         _evaluations(result),
         *([f"and {len(result.repeats)} more seeds, recorded beside it; see: clarify compare"]
           if result.repeats else []),
     ]  # fmt: skip
     return "\n".join(lines)
+
+
+def _cost(result: Trained) -> str:
+    cost = result.cost
+    return (
+        f"{cost.parameters:,} parameters in {cost.seconds:.1f} s, at most "
+        f"{cost.peak_memory_mib:,.0f} MiB of memory"
+    )
 
 
 def _evaluations(result: Trained) -> str:

@@ -171,6 +171,18 @@ class TrackingStore:
             lambda _: write_once(self.client, self.backend, record, delivery, at=at, first=False)
         )
 
+    def delivered(self, delivery: str) -> str | None:
+        """Return the run that a delivery became; None if it did not arrive yet.
+
+        Raises
+        ------
+        AwayError, StoreError
+            If the store cannot be asked.
+        """
+        if self._opened is None and not self.backend.made():
+            return None
+        return self._trying(lambda _: completed(self.client, delivery))
+
     def deliver(self) -> int:
         """Write what waits in the outbox to the store, each exactly once; return how many.
 

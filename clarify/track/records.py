@@ -99,6 +99,8 @@ class RunRecord:
         Where a param or tag is longer than MLflow takes, it is cut, and its whole text added here
         as ``whole_texts.json``.
     dataset : DatasetRef
+    history : tuple of (step, mapping)
+        Metrics that were seen on the way.
     """
 
     kind: AnyKind
@@ -108,6 +110,7 @@ class RunRecord:
     tags: Mapping[str, str]
     artifacts: tuple[Artifact, ...]
     dataset: DatasetRef
+    history: tuple[tuple[int, Mapping[str, float]], ...] = ()
 
     def __post_init__(self) -> None:
         if tuple(sorted(self.tags)) != TAGS:
@@ -207,6 +210,9 @@ def model_record(
     gate: Mapping[str, object] | None,
     parent: str,
     oracle: bool,
+    cost: Mapping[str, float] | None = None,
+    history: Sequence[Mapping[str, float]] = (),
+    files: Sequence[Artifact] = (),
 ) -> RunRecord:
     """Return the record of a trained model.
 
@@ -215,8 +221,8 @@ def model_record(
     evaluations, described : mapping of split to Evaluation
         By annotated groups (for reporting), and by described ones. Where nothing is described
         each class is a group (METHOD section 4), so that every model has the same metric keys.
-    selection : sequence of (weight decay, score)
-        What the choice of the weight decay was made from.
+    selection : sequence of (candidate, score)
+        What the choice of the weight decay, or of the epoch, was made from.
     predictions : DataFrame
         One row an image of validation and test.
     descriptions : sequence of Description
@@ -227,6 +233,12 @@ def model_record(
         What the gate needs to judge the model later.
     head : Head or None
         None where only its predictions are known.
+    cost : mapping, optional
+        What the training took: seconds, memory, parameters.
+    history : sequence of mapping
+        What was seen after each epoch, with its ``step``.
+    files : sequence of Artifact
+        What the model is made of beside its head.
     """
     metrics: dict[str, float] = {}
     for split, found in evaluations.items():
@@ -234,7 +246,9 @@ def model_record(
         worst = _worst_described(found, described.get(split))
         if worst is not None:
             metrics[f"{split}/described_worst_group_accuracy"] = worst
+    metrics |= metric_keys("cost", cost or {})
     artifacts = [
+        *files,
         parquet_artifact("predictions.parquet", predictions),
         parquet_artifact("groups.parquet", _group_table(evaluations, described)),
         json_artifact("encoder.json", dict(context.encoder)),
@@ -244,7 +258,7 @@ def model_record(
             {
                 "groups": dict(groups),
                 "merged": list(merged),
-                "selection": [{"weight_decay": d, "score": s} for d, s in selection],
+                "selection": [{"candidate": each, "score": score} for each, score in selection],
             },
         ),
         json_artifact("descriptions.json", [each.to_dict() for each in descriptions]),
@@ -267,7 +281,14 @@ def model_record(
         ),
         artifacts=tuple(artifacts),
         dataset=context.dataset,
+        history=tuple(
+            (int(each["step"]), metric_keys("training", _without(each, "step"))) for each in history
+        ),
     )
+
+
+def _without(values: Mapping[str, float], key: str) -> dict[str, float]:
+    return {name: value for name, value in values.items() if name != key}
 
 
 def _worst_described(found: Evaluation, described: Evaluation | None) -> float | None:

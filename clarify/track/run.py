@@ -16,7 +16,16 @@ if TYPE_CHECKING:
 
     from clarify.track.backend import Backend
 
-__all__ = ["DELIVERY", "PREFIX", "Run", "completed", "search", "write_once"]
+__all__ = [
+    "DELIVERY",
+    "PREFIX",
+    "Run",
+    "begin",
+    "completed",
+    "log_step",
+    "search",
+    "write_once",
+]
 
 PREFIX = "clarify."
 STATUS = "clarify.status"
@@ -159,6 +168,45 @@ def _experiment(client: MlflowClient, backend: Backend, data_set: str) -> str:
         return str(known.experiment_id)
 
 
+def begin(
+    client: MlflowClient, backend: Backend, tags: Mapping[str, str], name: str, delivery: str
+) -> str:
+    """Begin a run that is not complete, in place of what an earlier attempt left; returns its id.
+
+    It is listed by nobody but MLflow, and gone once the delivery is written whole.
+    """
+    experiment = _experiment(client, backend, tags["data_set"])
+    for run in list(_runs(client, experiment, f"tags.`{DELIVERY}` = '{delivery}'")):
+        if run.data.tags.get(STATUS) != COMPLETED:
+            client.delete_run(run.info.run_id)
+    return str(_create(client, experiment, tags, name, delivery, now()).info.run_id)
+
+
+def log_step(client: MlflowClient, run_id: str, step: int, values: Mapping[str, float]) -> None:
+    """Log metrics at a step."""
+    from mlflow.entities import Metric
+
+    at = now()
+    client.log_batch(run_id, metrics=[Metric(key, value, at, step)
+                                      for key, value in values.items()])  # fmt: skip
+
+
+def _create(
+    client: MlflowClient,
+    experiment: str,
+    tags: Mapping[str, str],
+    name: str,
+    delivery: str,
+    at: int,
+) -> mlflow.entities.Run:
+    return client.create_run(
+        experiment, start_time=at, run_name=name,
+        tags={**{PREFIX + key: value for key, value in tags.items()}, STATUS: "started",
+              DELIVERY: delivery, "mlflow.user": tags["reviewer"],
+              "mlflow.source.name": "clarify"},
+    )  # fmt: skip
+
+
 def _write(
     client: MlflowClient,
     backend: Backend,
@@ -167,12 +215,7 @@ def _write(
     delivery: str,
     at: int,
 ) -> str:
-    tags = {PREFIX + name: value for name, value in record.tags.items()}
-    run = client.create_run(
-        experiment, start_time=at, run_name=record.name,
-        tags={**tags, STATUS: "started", DELIVERY: delivery,
-              "mlflow.user": record.tags["reviewer"], "mlflow.source.name": "clarify"},
-    )  # fmt: skip
+    run = _create(client, experiment, record.tags, record.name, delivery, at)
     run_id = str(run.info.run_id)
     try:
         _log_values(client, run_id, record, at)
@@ -193,6 +236,11 @@ def _log_values(client: MlflowClient, run_id: str, record: RunRecord, at: int) -
 
     params = [Param(key, str(value)) for key, value in record.params.items()]
     metrics = [Metric(key, value, at, 0) for key, value in record.metrics.items()]
+    metrics += [
+        Metric(key, value, at, step)
+        for step, values in record.history
+        for key, value in values.items()
+    ]
     client.log_batch(run_id, params=params[:BATCH], metrics=metrics[: PAGE - BATCH])
     for start in range(BATCH, len(params), BATCH):
         client.log_batch(run_id, params=params[start : start + BATCH])

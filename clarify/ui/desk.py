@@ -20,7 +20,7 @@ from clarify.track.listing import Listings
 from clarify.workflow.failures import Failures, failures_of
 from clarify.workflow.preview import Previewed, preview_retraining
 from clarify.workflow.project import split_data
-from clarify.workflow.runs import open_model, usable_runs
+from clarify.workflow.runs import open_model, standing_on, usable_runs
 from clarify.workflow.suggest import ClassSuggestions, suggest
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from clarify.track.records import AnyKind
     from clarify.track.run import Run
     from clarify.workflow.project import Project, SplitData
+    from clarify.workflow.runs import Model
 
 __all__ = ["Desk", "Desks"]
 
@@ -55,7 +56,7 @@ class Desk:
         self.trouble = ""
         """Why the last thing that was done in the background could not be; empty if it could."""
         self._lock = threading.RLock()
-        self._splits: dict[str, SplitData] = {}
+        self._splits: dict[tuple[str, str], SplitData] = {}
         self._failures: dict[str, Failures] = {}
         self._suggestions: dict[tuple[str, str], ClassSuggestions | str | None] = {}
         self._previews: dict[tuple[str, str, str, float], tuple[Previewed, ...]] = {}
@@ -65,12 +66,14 @@ class Desk:
         self._writer = ThreadPoolExecutor(1, "records")
         self._thinker = ThreadPoolExecutor(1, "searches")
 
-    def split(self, name: str) -> SplitData:
-        """Return a split's features and labels, read at the first call."""
+    def split(self, name: str, model: Model | None = None) -> SplitData:
+        """Return a split's labels, and its features as a model takes them; read at first."""
+        project = self.project if model is None else standing_on(self.project, model)
+        key = (name, project.backbone.identity.image_digest)
         with self._lock:
-            if name not in self._splits:
-                self._splits[name] = split_data(self.project, name)
-            return self._splits[name]
+            if key not in self._splits:
+                self._splits[key] = split_data(project, name)
+            return self._splits[key]
 
     def runs(self, kind: AnyKind) -> list[Run]:
         """Return the data set's runs of a kind, newest first; a few seconds old at most."""
@@ -101,7 +104,7 @@ class Desk:
                 model = open_model(self.project, key)
                 while len(self._failures) >= KEPT_FAILURES:
                     del self._failures[next(iter(self._failures))]
-                self._failures[key] = failures_of(model, self.split("validation"))
+                self._failures[key] = failures_of(model, self.split("validation", model))
             return self._failures[key]
 
     def preview(self, failures: Failures, description: Description) -> tuple[Previewed, ...]:
@@ -117,7 +120,8 @@ class Desk:
         with self._lock:
             known = self._previews.get(key)
         if known is None:
-            known = preview_retraining(self.project, failures, description, self.split("train"))
+            train = self.split("train", failures.model)
+            known = preview_retraining(self.project, failures, description, train)
             with self._lock:
                 while len(self._previews) >= KEPT_PREVIEWS:
                     self._previews.pop(next(iter(self._previews)))

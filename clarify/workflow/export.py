@@ -24,6 +24,7 @@ from clarify.method.phrases import parse_phrase
 from clarify.workflow.phrases import description_scores, kept_descriptions
 from clarify.workflow.predict import output_file
 from clarify.workflow.project import split_data
+from clarify.workflow.runs import standing_on
 
 if TYPE_CHECKING:
     from clarify.method.descriptions import Description
@@ -104,7 +105,7 @@ def described_images(
     splits = project.manifest.splits if split is None else (split,)
     tables = []
     for each in splits:
-        data = split_data(project, each)
+        data = split_data(standing_on(project, model), each)
         predicted = _predicted(project, model, data)
         tables += [_table(project, data, one, predicted) for one in chosen]
     return pl.concat(tables)

@@ -86,7 +86,7 @@ def run_job(folder: JobFolder, open_project: Callable[[Job], Project]) -> Standi
 def _retrain(project: Project, job: Job, board: Board) -> str:
     from clarify.workflow.models import retrain
     from clarify.workflow.phrases import kept_descriptions
-    from clarify.workflow.runs import open_model
+    from clarify.workflow.runs import open_model, standing_on
 
     wanted = job.wanted
     if project.manifest.digest != wanted.manifest:
@@ -97,7 +97,7 @@ def _retrain(project: Project, job: Job, board: Board) -> str:
     base = open_model(project, wanted.base)
     descriptions = kept_descriptions(project, base, wanted.descriptions)
     trained = retrain(
-        project, base, descriptions, recipe=wanted.recipe, progress=board.told,
+        standing_on(project, base), base, descriptions, recipe=wanted.recipe, progress=board.told,
         delivery=job.digest,
     )  # fmt: skip
     return trained.model.run_id

@@ -1,8 +1,9 @@
-"""Train the base model; retrain it so that the described halves count; read both back."""
+"""Train the base model; retrain it so that the described halves count: heads, solved exactly."""
 
 from __future__ import annotations
 
 import dataclasses
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,6 @@ import numpy as np
 from clarify.errors import InputError
 from clarify.method.arrays import generator
 from clarify.method.groups import DescribedGroups, described_groups
-from clarify.method.metrics import Accuracy, evaluate
 from clarify.method.objectives import CvarDro, Erm, GroupDro, Reweight, WorstGroup
 from clarify.method.training import (
     WEIGHT_DECAYS,
@@ -22,12 +22,19 @@ from clarify.method.training import (
     select,
     sweep,
 )
+from clarify.workflow.backbones import IN_PARENT, PLACE
+from clarify.workflow.evaluating import (
+    all_splits,
+    annotated,
+    described_evaluations,
+    evaluations_of,
+    half_results,
+)
 from clarify.workflow.grouping import groups_by_descriptions
-from clarify.workflow.project import annotated_groups_of, split_data
 from clarify.workflow.recipe import Recipe
 from clarify.workflow.retraining_progress import Steps
 from clarify.workflow.runs import Model
-from clarify.workflow.trained import REPORTED, HalfResult, Trained, recorded
+from clarify.workflow.trained import Cost, Trained, recorded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -37,13 +44,12 @@ if TYPE_CHECKING:
     from clarify.method.descriptions import Description
     from clarify.method.groups import AnnotatedGroups
     from clarify.method.head import Head
-    from clarify.method.metrics import Evaluation
     from clarify.method.objectives import Objective
-    from clarify.method.training import Progress, Selection
+    from clarify.method.training import Fit, Progress, Selection
     from clarify.workflow.project import Project, SplitData
     from clarify.workflow.retraining_progress import Report
 
-__all__ = ["retrain", "retrain_oracle", "train"]
+__all__ = ["control_head", "retrain", "retrain_oracle", "train"]
 
 CVAR_LEVEL = 0.1
 
@@ -60,27 +66,26 @@ def train(project: Project, *, seed: int = 0) -> Trained:
         If there are no features, a class is empty, features are not finite.
     """
     classes = project.manifest.classes
-    splits = _all_splits(project)
+    splits = all_splits(project)
     data = splits["train"]
+    began = time.monotonic()
     fitted_on, held = hold_out(data.labels, seed=seed)
     fits = sweep(data.features[fitted_on], data.labels[fitted_on], classes, Erm(), WEIGHT_DECAYS)
     chosen = select(fits, data.features[held], data.labels[held], ByAverage())
     fit = fit_head(data.features, data.labels, classes, Erm(), chosen.fit.weight_decay)
+    model = Model(run_id="", name="base (erm)", head=fit.head)
     counts = np.bincount(data.labels, minlength=len(classes))
-    return recorded(
-        project,
-        splits,
-        Trained(
-            model=Model(run_id="", name="base (erm)", head=fit.head),
-            objective=Erm(),
-            selected=dataclasses.replace(chosen, fit=fit),
-            evaluations=_evaluations(project, splits, fit.head),
-            group_counts=dict(zip(classes, counts.tolist(), strict=True)),
-        ),
-        descriptions=(),
-        base=None,
-        described={},
+    trained = Trained(
+        model=model,
+        settings=_settings(fit, Erm()),
+        rule=chosen.rule.name,
+        table=chosen.table,
+        evaluations=evaluations_of(project, splits, model),
+        group_counts=dict(zip(classes, counts.tolist(), strict=True)),
+        cost=_cost(began, fit.head),
+        seed=seed,
     )
+    return recorded(project, splits, trained, descriptions=(), base=None, described={})
 
 
 def retrain(
@@ -126,7 +131,7 @@ def retrain(
     chosen = recipe or Recipe()
     steps = Steps(progress, WEIGHT_DECAYS, seeds=chosen.seeds)
     steps.read()
-    splits = _all_splits(project)
+    splits = all_splits(project)
     groups = groups_by_descriptions(project, descriptions, splits)
     phrases = ", ".join(f"{each.class_name}: {each.phrase}" for each in descriptions)
     asked = _Asked(
@@ -134,18 +139,22 @@ def retrain(
         objective=chosen.objective,
         rule=ByDescribedWorstGroup(),
         groups=groups,
-        descriptions=tuple(descriptions),
-        params={"recipe": chosen.digest(base.run_id, descriptions)},
+        settings={"recipe": chosen.digest(base.run_id, descriptions)},
     )
     found = [
         _fitted(project, base, splits, asked, seed=seed, steps=steps)
         for seed in range(chosen.seeds)
     ]
     steps.record()
-    # The one of seed 0 comes last: it is the newest, which later commands take by default.
     logged = [
-        _logged(project, base, splits, asked, each, delivery=delivery) for each in reversed(found)
-    ]
+        recorded(
+            project, splits, each, descriptions=descriptions, base=base,
+            described=described_evaluations(project, splits, groups, each.model),
+            delivery=f"{delivery}-{each.seed}" if delivery and each.seed else delivery,
+        )
+        # The one of seed 0 comes last: it is the newest, which later commands take by default.
+        for each in reversed(found)
+    ]  # fmt: skip
     return dataclasses.replace(logged[-1], repeats=tuple(reversed(logged[:-1])))
 
 
@@ -157,8 +166,8 @@ def retrain_oracle(project: Project, base: Model) -> Trained:
     InputError
         If the data set has no annotated attribute.
     """
-    splits = _all_splits(project)
-    groups = {name: _annotated(project, data) for name, data in splits.items()}
+    splits = all_splits(project)
+    groups = {name: annotated(project, data) for name, data in splits.items()}
     known = {name: found for name, found in groups.items() if found is not None}
     if len(known) < len(groups):
         raise InputError(
@@ -171,9 +180,8 @@ def retrain_oracle(project: Project, base: Model) -> Trained:
         rule=ByAnnotatedWorstGroup(),
         groups=known,
     )
-    steps = Steps(None, WEIGHT_DECAYS)
-    found = _fitted(project, base, splits, asked, seed=0, steps=steps)
-    return _logged(project, base, splits, asked, found)
+    found = _fitted(project, base, splits, asked, seed=0, steps=Steps(None, WEIGHT_DECAYS))
+    return recorded(project, splits, found, descriptions=(), base=base, described={})
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -184,36 +192,7 @@ class _Asked:
     objective: str
     rule: Selection
     groups: Mapping[str, DescribedGroups] | Mapping[str, AnnotatedGroups]
-    descriptions: tuple[Description, ...] = ()
-    params: Mapping[str, str] = dataclasses.field(default_factory=dict)
-
-
-def _all_splits(project: Project) -> dict[str, SplitData]:
-    return {split: split_data(project, split) for split in project.manifest.splits}
-
-
-def _annotated(project: Project, data: SplitData) -> AnnotatedGroups | None:
-    return annotated_groups_of(project.manifest, data.labels, data.attributes)
-
-
-def _evaluations(
-    project: Project, splits: Mapping[str, SplitData], head: Head
-) -> dict[str, Evaluation]:
-    """Evaluate on validation and test; annotated groups are for this report only."""
-    in_training = _annotated(project, splits["train"])
-    found = {}
-    for name in REPORTED:
-        if name not in splits:
-            continue
-        data = splits[name]
-        found[name] = evaluate(
-            head.predict(data.features),
-            data.labels,
-            project.manifest.classes,
-            groups=_annotated(project, data),
-            train_counts=None if in_training is None else in_training.counts,
-        )
-    return found
+    settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def _fitted(
@@ -227,26 +206,34 @@ def _fitted(
 ) -> Trained:
     data, validation = splits["train"], splits["validation"]
     rule, groups, classes = asked.rule, asked.groups, project.manifest.classes
+    began = time.monotonic()
     rows = _resampled(groups["train"].index, seed)
     fitted_on, of_train = data.take(rows), _taken(groups["train"], rows)
     objective = _objective(asked.objective, of_train)
     fits = sweep(fitted_on.features, fitted_on.labels, classes, objective, WEIGHT_DECAYS,
                  progress=steps.fit(of_train, seed))  # fmt: skip
     chosen = select(fits, validation.features, validation.labels, rule, groups=groups["validation"])
-    head = chosen.fit.head
-    control = _control(classes, fitted_on, validation, rule, groups["validation"],
-                       steps.control(seed))  # fmt: skip
+    cost = _cost(began, chosen.fit.head)
+    model = Model(run_id="", name=asked.name, head=chosen.fit.head, backbone=base.backbone)
+    control = control_head(classes, fitted_on, validation, rule, groups["validation"],
+                           progress=steps.control(seed))  # fmt: skip
     return Trained(
-        model=Model(run_id="", name=asked.name, head=head),
-        objective=objective,
-        selected=chosen,
-        evaluations=_evaluations(project, splits, head),
+        model=model,
+        settings={
+            **_settings(chosen.fit, objective),
+            **asked.settings,
+            PLACE: IN_PARENT if base.backbone is not None else "",
+        },
+        rule=rule.name,
+        table=chosen.table,
+        evaluations=evaluations_of(project, splits, model),
         group_counts=dict(zip(groups["train"].names, groups["train"].counts.tolist(), strict=True)),
+        cost=cost,
         merged=getattr(groups["train"], "merged", ()),
-        halves=_half_results(
+        halves=half_results(
             {
                 "base": base.predict(validation),
-                "now": head.predict(validation.features),
+                "now": model.predict(validation),
                 "control": control.predict(validation.features),
             },
             validation,
@@ -258,31 +245,30 @@ def _fitted(
     )
 
 
-def _logged(
-    project: Project,
-    base: Model,
-    splits: Mapping[str, SplitData],
-    asked: _Asked,
-    trained: Trained,
+def control_head(
+    classes: Sequence[str],
+    data: SplitData,
+    validation: SplitData,
+    rule: Selection,
+    groups: DescribedGroups | AnnotatedGroups,
     *,
-    delivery: str = "",
-) -> Trained:
-    described = {
-        name: evaluate(
-            trained.model.predict(splits[name]),
-            splits[name].labels,
-            project.manifest.classes,
-            groups=found,
-        )
-        for name, found in asked.groups.items()
-        if name in REPORTED and isinstance(found, DescribedGroups)
-    }
-    if delivery and trained.seed:
-        delivery = f"{delivery}-{trained.seed}"
-    return recorded(
-        project, splits, trained, descriptions=asked.descriptions, base=base, described=described,
-        params=asked.params, delivery=delivery,
-    )  # fmt: skip
+    progress: Callable[[Progress], None] | None = None,
+) -> Head:
+    """Retrain with the classes as groups, chosen by the same rule: what no phrase is needed for.
+
+    Parameters
+    ----------
+    classes : sequence of str
+    data, validation : SplitData
+        What is fitted on, and what is chosen by.
+    rule : Selection
+    groups : DescribedGroups or AnnotatedGroups
+        Of validation.
+    progress : callable, optional
+    """
+    objective = WorstGroup(groups=described_groups(data.labels, classes, {}))
+    fits = sweep(data.features, data.labels, classes, objective, WEIGHT_DECAYS, progress=progress)
+    return select(fits, validation.features, validation.labels, rule, groups=groups).fit.head
 
 
 def _resampled(groups: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
@@ -301,40 +287,6 @@ def _taken(
     return dataclasses.replace(groups, index=groups.index[rows])
 
 
-def _half_results(
-    predicted: Mapping[str, NDArray[np.int64]],
-    data: SplitData,
-    groups: DescribedGroups | AnnotatedGroups,
-) -> tuple[HalfResult, ...]:
-    right = {name: found == data.labels for name, found in predicted.items()}
-    return tuple(
-        HalfResult(
-            name=name,
-            **{
-                of: Accuracy(count=int(rows.sum()), correct=int(found[rows].sum()))
-                for of, found in right.items()
-            },
-        )
-        for name, rows in (
-            (name, groups.index == number) for number, name in enumerate(groups.names)
-        )
-    )
-
-
-def _control(
-    classes: Sequence[str],
-    data: SplitData,
-    validation: SplitData,
-    rule: Selection,
-    groups: DescribedGroups | AnnotatedGroups,
-    progress: Callable[[Progress], None] | None,
-) -> Head:
-    """Retrain with the classes as groups, chosen by the same rule: what no phrase is needed for."""
-    objective = WorstGroup(groups=described_groups(data.labels, classes, {}))
-    fits = sweep(data.features, data.labels, classes, objective, WEIGHT_DECAYS, progress=progress)
-    return select(fits, validation.features, validation.labels, rule, groups=groups).fit.head
-
-
 def _objective(name: str, groups: DescribedGroups | AnnotatedGroups) -> Objective:
     if name == "worst_group":
         return WorstGroup(groups=groups)
@@ -343,3 +295,25 @@ def _objective(name: str, groups: DescribedGroups | AnnotatedGroups) -> Objectiv
     if name == "group_dro":
         return GroupDro(groups=groups)
     return CvarDro(alpha=CVAR_LEVEL)
+
+
+def _settings(fit: Fit, objective: Objective) -> dict[str, str | float | int]:
+    """Return what is logged of a fit: what was minimised, with its own settings, and how far."""
+    own = {
+        field.name: getattr(objective, field.name)
+        for field in dataclasses.fields(objective)  # type: ignore[arg-type]
+        if field.name != "groups"
+    }
+    return {
+        "objective": objective.name,
+        **{f"{objective.name}_{name}": value for name, value in own.items()},
+        "part": "head",
+        "weight_decay": fit.weight_decay,
+        "relative_gap": fit.relative_gap,
+        "iterations": fit.iterations,
+    }
+
+
+def _cost(began: float, head: Head) -> Cost:
+    seconds = time.monotonic() - began
+    return Cost.now(seconds=seconds, parameters=head.weight.size + head.bias.size)

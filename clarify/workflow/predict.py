@@ -18,7 +18,7 @@ from clarify.data.images import ENDINGS, BadImage, load_image
 from clarify.data.parallel import in_threads
 from clarify.errors import InputError, NotFoundError
 from clarify.workflow.promote import model_name
-from clarify.workflow.runs import open_model
+from clarify.workflow.runs import open_model, standing_on
 
 if TYPE_CHECKING:
     import torch
@@ -207,7 +207,7 @@ def predict(
     from clarify.embed.answering import AT_ONCE, probabilities
     from clarify.embed.packing import can_pack
 
-    encoder, head = project.backbone, model.own_head()
+    encoder, head = standing_on(project, model).backbone, model.own_head()
     if not can_pack(encoder):
         raise InputError(
             f"encoder {encoder.name} was imported and embeds no images; give --backbone a network"

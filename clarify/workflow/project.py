@@ -74,8 +74,8 @@ class SplitData:
     ----------
     name : str
         The split.
-    features : (N, D) float32, rows of unit length
-        By the backbone: what heads take.
+    features : (N, D) float32
+        By the backbone: what heads take, of unit length unless it is a trained network.
     embeddings : (N, E) float32, rows of unit length
         By the encoder: what phrases are compared with.
     labels : (N,) int64, indices into the manifest's classes
@@ -163,11 +163,14 @@ def split_data(project: Project, split: str) -> SplitData:
         )
     ids = manifest.ids(split)[readable]
     where = f"data set {manifest.name}, split {split}"
-    unit = [_unit(found, rows[readable], ids, where) for found in opened]
+    read = [
+        _read(found, rows[readable], ids, where, unit=encoder.unit)
+        for encoder, found in zip(project.encoders, opened, strict=True)
+    ]
     return SplitData(
         name=split,
-        features=unit[-1],
-        embeddings=unit[0],
+        features=read[-1],
+        embeddings=read[0],
         labels=labels,
         table_rows=rows[readable],
         ids=ids,
@@ -179,10 +182,13 @@ def split_data(project: Project, split: str) -> SplitData:
     )
 
 
-def _unit(
-    features: Features, rows: NDArray[np.int64], ids: NDArray[np.str_], where: str
+def _read(
+    features: Features, rows: NDArray[np.int64], ids: NDArray[np.str_], where: str, *, unit: bool
 ) -> NDArray[np.float32]:
-    """Read some rows, of unit length; `where` begins the message about one that is not finite."""
+    """Read some rows, brought to unit length or not.
+
+    `where` begins the message about one that is not finite.
+    """
     from clarify.method.similarity import normalised
 
     values = features.take(rows)
@@ -192,7 +198,7 @@ def _unit(
             f"{where}, image {ids[int(np.argmax(bad))]!r}: its features are not finite "
             f"({int(bad.sum())} such images); remove the folder {features.folder} and embed again"
         )
-    return normalised(values)
+    return normalised(values) if unit else np.asarray(values, dtype=np.float32)
 
 
 def run_context(project: Project, split: str) -> RunContext:

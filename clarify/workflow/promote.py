@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from clarify.errors import InputError, StoreError
 from clarify.track.promotion import Gate, GateHalf, Verdict
 from clarify.workflow.project import run_context
-from clarify.workflow.runs import find_run, open_model
+from clarify.workflow.runs import find_run, open_model, standing_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,9 +108,10 @@ def promote(
     """
     from clarify.track.registry import crown, register
 
-    images_by = _images_by(project, by_hash=by_hash)
     verdict = judge(project, run, gate=gate)
     model = open_model(project, run, kind="retraining")
+    project = standing_on(project, model)
+    images_by = _images_by(project, by_hash=by_hash)
     version = register(
         project.tracking,
         model_name=model_name(project),

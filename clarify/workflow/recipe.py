@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,11 @@ class Recipe:
         How many times, 1 to `MOST_SEEDS`. Seed 0 trains on every image, and its model is the one
         that can be promoted. Fitting a head draws nothing, so each other seed trains on images
         drawn anew, with replacement, from each group: how far the figures lie apart tells how
-        much hangs on which images happened to be there.
+        much hangs on which images happened to be there. Of a network each seed is a training of
+        its own.
+    part : str
+        What changes: ``head``, the last layer, solved exactly; ``whole``, all of a network; or
+        ``last-N``, its last N layers.
 
     Raises
     ------
@@ -41,12 +46,15 @@ class Recipe:
 
     objective: str = "worst_group"
     seeds: int = 1
+    part: str = "head"
 
     def __post_init__(self) -> None:
         if self.objective not in OBJECTIVES:
             raise InputError(
                 f"objective {self.objective!r} is unknown; {nearest(self.objective, OBJECTIVES)}"
             )
+        if not re.fullmatch(r"head|whole|last-[1-9]\d{0,2}", self.part):
+            raise InputError(f"part is {self.part!r}; head, whole and last-N are legal")
         if not 1 <= self.seeds <= MOST_SEEDS:
             raise InputError(f"seeds is {self.seeds}; 1 to {MOST_SEEDS} is legal")
 

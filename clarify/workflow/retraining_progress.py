@@ -30,13 +30,20 @@ class RetrainingProgress:
         Steps done, of how many: 1 for reading, 1 for each head of each seed, 1 for recording.
     losses : mapping of group to float
         Mean cross-entropy of its training images, in nats, where the solver stands now; lower is
-        better. Empty but in stage ``fit``.
+        better. Empty where none are known.
+    figures : mapping of str to float
+        What the last look at validation came to, in [0, 1]; of networks only.
+    images_a_second, seconds_left : float or None
+        Of networks only.
     """
 
     stage: Stage
     step: int
     steps: int
     losses: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    figures: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    images_a_second: float | None = None
+    seconds_left: float | None = None
 
 
 Report: TypeAlias = Callable[[RetrainingProgress], None]

@@ -11,14 +11,16 @@ import numpy as np
 from clarify.errors import InputError, NotFoundError, nearest
 from clarify.method.head import Head
 from clarify.track.artifacts import read_arrays
+from clarify.workflow.backbones import backbone_of, stands_on_its_own
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from clarify.embed.encoders import ImageEncoder
     from clarify.track.mlflow import Run
     from clarify.workflow.project import Project, SplitData
 
-__all__ = ["IMPORTED", "Model", "find_run", "open_model", "usable_runs"]
+__all__ = ["IMPORTED", "Model", "find_run", "open_model", "standing_on", "usable_runs"]
 
 IMPORTED = "imported"
 """What stands for the objective of a model that Clarify did not train."""
@@ -37,12 +39,16 @@ class Model:
         None for a model of which only predictions are known.
     imported : mapping of image id to class number
         The predictions of such a model; empty otherwise.
+    backbone : ImageEncoder or None
+        The body of a network that was trained here, which the head stands on; None where it is
+        the backbone of the settings.
     """
 
     run_id: str
     name: str
     head: Head | None
     imported: Mapping[str, int] = dataclasses.field(default_factory=dict, repr=False)
+    backbone: ImageEncoder | None = None
 
     def predict(self, data: SplitData) -> NDArray[np.int64]:
         """Return the predicted class of each image of a split, shape (N,).
@@ -94,7 +100,15 @@ def open_model(project: Project, run: str | None = None, *, kind: str = "base") 
         return _imported(project, found)
     content = project.tracking.artifact(found.id, "head.safetensors")
     head = Head.from_arrays(read_arrays(content), class_names=project.manifest.classes)
-    return Model(run_id=found.id, name=found.name, head=head)
+    backbone = backbone_of(project, found)
+    return Model(run_id=found.id, name=found.name, head=head, backbone=backbone)
+
+
+def standing_on(project: Project, model: Model) -> Project:
+    """Return the project as a model needs it: with the body that its head stands on."""
+    if model.backbone is None:
+        return project
+    return dataclasses.replace(project, backbone=model.backbone)
 
 
 def _imported(project: Project, run: Run) -> Model:
@@ -136,11 +150,12 @@ def usable_runs(project: Project, runs: Sequence[Run]) -> list[Run]:
 
 
 def _fits(project: Project, run: Run) -> bool:
-    """Whether a model's run is of this manifest, and its head takes the backbone's features."""
+    """Whether a model's run is of this manifest, and its head finds the features that it takes."""
     backbone = project.backbone.identity.image_digest
-    imported = run.params["objective"] == IMPORTED  # made by any model, so any backbone will do
+    # Of any other model only predictions are known, or it brings its own body.
+    any_will_do = run.params["objective"] == IMPORTED or stands_on_its_own(run)
     return run.tags["manifest"] == project.manifest.digest and (
-        imported or run.tags["backbone"] == backbone
+        any_will_do or run.tags["backbone"] == backbone
     )
 
 

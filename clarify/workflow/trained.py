@@ -11,7 +11,6 @@ from clarify.method.metrics import Accuracy
 from clarify.track.records import model_record
 from clarify.track.run import now
 from clarify.workflow.project import run_context
-from clarify.workflow.runs import Model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,11 +20,11 @@ if TYPE_CHECKING:
 
     from clarify.method.descriptions import Description
     from clarify.method.metrics import Evaluation
-    from clarify.method.objectives import Objective
-    from clarify.method.training import Selected
+    from clarify.track.artifacts import Artifact
     from clarify.workflow.project import Project, SplitData
+    from clarify.workflow.runs import Model
 
-__all__ = ["REPORTED", "HalfResult", "Trained", "predictions_table", "recorded"]
+__all__ = ["REPORTED", "Cost", "HalfResult", "Trained", "predictions_table", "recorded"]
 
 REPORTED = ("validation", "test")
 """Splits that a model is evaluated on."""
@@ -50,19 +49,49 @@ class HalfResult:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What a training took.
+
+    Parameters
+    ----------
+    seconds : float
+        Of fitting, over all attempts; reading features and recording are left out.
+    peak_memory_mib : float
+        The most that the process ever held.
+    parameters : int
+        How many were changed.
+    """
+
+    seconds: float
+    peak_memory_mib: float
+    parameters: int
+
+    @classmethod
+    def now(cls, *, seconds: float, parameters: int) -> Cost:
+        """Return the cost of what was just done by this process."""
+        import resource
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        return cls(seconds=seconds, peak_memory_mib=peak, parameters=parameters)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Trained:
     """What a training returns: the model, how it was chosen, and its accuracies.
 
     Parameters
     ----------
     model : Model
-    objective : Objective
-        What was minimised.
-    selected : Selected
-        The fit, the rule that chose its weight decay, and the table it chose from.
+    settings : mapping
+        What was chosen, as it is logged.
+    rule : str
+        The name of the rule that chose among candidates.
+    table : tuple of (float, float)
+        Each candidate (its weight decay, or its epoch) with its score.
     evaluations : mapping of split to Evaluation
         With annotated groups where the data set has them; for reporting only.
     group_counts : mapping of group to its training images
+    cost : Cost
     merged : tuple of str
         Cells that were too small and joined another.
     halves : tuple of HalfResult
@@ -76,34 +105,44 @@ class Trained:
         Which of several repeats; see `Recipe`.
     repeats : tuple of Trained
         The same with other seeds; only where this is of seed 0.
+    files : tuple of Artifact
+        What the model is made of beside its head.
+    history : tuple of mapping
+        What was seen after each epoch, with its ``step``; empty of what is solved at once.
+    notes : tuple of str
+        For people.
     """
 
     model: Model
-    objective: Objective
-    selected: Selected
+    settings: Mapping[str, str | float | int]
+    rule: str
+    table: tuple[tuple[float, float], ...]
     evaluations: dict[str, Evaluation]
     group_counts: dict[str, int]
+    cost: Cost
     merged: tuple[str, ...] = ()
     halves: tuple[HalfResult, ...] = ()
     oracle: bool = False
     another_model: bool = False
     seed: int = 0
     repeats: tuple[Trained, ...] = ()
+    files: tuple[Artifact, ...] = ()
+    history: tuple[Mapping[str, float], ...] = ()
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return what a script wants to know, as plain values."""
-        fit = self.selected.fit
         return {
             "run": self.model.run_id,
             "name": self.model.name,
-            "weight_decay": fit.weight_decay,
-            "relative_gap": fit.relative_gap,
-            "selection": self.selected.rule.name,
+            **self.settings,
+            "selection": self.rule,
             "oracle": self.oracle,
             "another_model": self.another_model,
             "groups": self.group_counts,
             "merged": list(self.merged),
             "seed": self.seed,
+            "cost": dataclasses.asdict(self.cost),
             "repeats": [each.to_dict() for each in self.repeats],
             **{split: found.to_dict() for split, found in self.evaluations.items()},
         }
@@ -117,7 +156,6 @@ def recorded(
     descriptions: Sequence[Description],
     base: Model | None,
     described: Mapping[str, Evaluation],
-    params: Mapping[str, str] | None = None,
     delivery: str = "",
 ) -> Trained:
     """Log a trained model, and return it with its run.
@@ -132,24 +170,21 @@ def recorded(
         What it was retrained from; None for a base model.
     described : mapping of split to Evaluation
         By described groups.
-    params : mapping, optional
-        Logged beside those of objective and selection.
     delivery : str
         Equal for every attempt to record the same; by default it is recorded anew.
     """
     import polars as pl
 
-    fit = trained.selected.fit
-    validation = splits["validation"]
+    validation, head = splits["validation"], trained.model.own_head()
     record = model_record(
         run_context(project, validation.name),
         "base" if base is None else "retraining",
         name=trained.model.name,
-        head=trained.model.own_head(),
-        params={**_params(trained), **(params or {})},
+        head=head,
+        params={**trained.settings, "selection": trained.rule, "seed": trained.seed},
         evaluations=trained.evaluations,
         described=described,
-        selection=trained.selected.table,
+        selection=trained.table,
         predictions=pl.concat(
             predictions_table(
                 project,
@@ -157,7 +192,7 @@ def recorded(
                 data.ids,
                 data.labels,
                 trained.model.predict(data),
-                fit.head.probabilities(data.features),
+                head.probabilities(data.features),
             )
             for name, data in splits.items()
             if name in REPORTED
@@ -165,9 +200,12 @@ def recorded(
         descriptions=descriptions,
         groups=trained.group_counts,
         merged=trained.merged,
-        gate=None if base is None else _for_gate(trained, base, validation),
+        gate=None if base is None else _for_gate(trained, validation),
         parent="" if base is None else base.run_id,
         oracle=trained.oracle,
+        cost=dataclasses.asdict(trained.cost),
+        history=trained.history,
+        files=trained.files,
     )
     if delivery:
         run_id = project.tracking.adopt(record, delivery=delivery, at=now())
@@ -176,28 +214,10 @@ def recorded(
     return dataclasses.replace(trained, model=dataclasses.replace(trained.model, run_id=run_id))
 
 
-def _params(trained: Trained) -> dict[str, str | float | int]:
-    fit, objective = trained.selected.fit, trained.objective
-    settings = {
-        field.name: getattr(objective, field.name)
-        for field in dataclasses.fields(objective)  # type: ignore[arg-type]
-        if field.name != "groups"
-    }
-    return {
-        "objective": objective.name,
-        **{f"{objective.name}_{name}": value for name, value in settings.items()},
-        "weight_decay": fit.weight_decay,
-        "selection": trained.selected.rule.name,
-        "seed": trained.seed,
-        "relative_gap": fit.relative_gap,
-        "iterations": fit.iterations,
-    }
-
-
-def _for_gate(trained: Trained, base: Model, data: SplitData) -> dict[str, Any]:
+def _for_gate(trained: Trained, data: SplitData) -> dict[str, Any]:
     """Return what the gate asks for: described groups and averages on validation, as counts."""
     averages = {
-        "base_average": float((base.predict(data) == data.labels).mean()),
+        "base_average": sum(half.base.correct for half in trained.halves) / len(data.labels),
         "now_average": float((trained.model.predict(data) == data.labels).mean()),
     }
     halves = [

@@ -90,6 +90,7 @@ class Projection:
 
     name = "projection"
     domain = ""
+    unit = True
     width = 16
     identity = EncoderIdentity(architecture="projection", weights="0" * 64, preprocessing="16")
     preprocess_array = Preprocessing(

@@ -1,0 +1,196 @@
+"""The commands that train: train a base model, retrain it so that the described halves count."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clarify.cli.shell import Commands, Shell
+from clarify.errors import InputError
+
+if TYPE_CHECKING:
+    from clarify.finetune.schedule import Schedule
+    from clarify.workflow.retraining_progress import RetrainingProgress
+
+__all__ = ["add_commands"]
+
+OF_NETWORKS = ("weights", "classes", "epochs", "batch_size", "rate", "image_size", "bf16",
+               "compile", "ema")  # fmt: skip
+
+
+def _train(shell: Shell) -> None:
+    from clarify.report import loop as report
+    from clarify.workflow.models import train
+
+    args = shell.args
+    if not args.model:
+        _refuse_of_networks(args, "give --model timm:MODEL, or leave it out")
+        trained = train(shell.project())
+        shell.answer(trained.to_dict(), report.trained(trained))
+        return
+    from clarify.finetune.processes import joined
+    from clarify.workflow.networks import Plan, train_network
+
+    plan = Plan(
+        model=args.model,
+        weights=args.weights or "",
+        weight_classes=_listed(args.classes),
+        size=args.image_size,
+        schedule=_schedule(args, epochs=20, rate=3e-4 if args.weights else 1e-3, patience=0),
+    )
+    with joined() as processes, _steps(processes.is_first) as move:
+        found = train_network(
+            shell.project(), plan, processes=processes, workers=shell.settings.workers,
+            progress=move,
+        )  # fmt: skip
+    if found is not None:
+        shell.answer(found.to_dict(), report.trained(found))
+
+
+def _retrain(shell: Shell) -> None:
+    from clarify.report import loop as report
+    from clarify.workflow.models import retrain
+    from clarify.workflow.phrases import kept_descriptions
+    from clarify.workflow.recipe import Recipe
+    from clarify.workflow.runs import open_model, standing_on
+
+    args = shell.args
+    recipe = Recipe(objective=args.objective, seeds=args.seeds, part=_part(args))
+    project = shell.project()
+    base = open_model(project, args.model)
+    descriptions = kept_descriptions(project, base, args.description)
+    project = standing_on(project, base)
+    if recipe.part == "head":
+        _refuse_of_networks(args, "give --whole or --last-layers N, or leave it out")
+        trained = retrain(project, base, descriptions, recipe=recipe)
+        shell.answer(trained.to_dict(), report.trained(trained))
+        return
+    from clarify.finetune.processes import joined
+    from clarify.workflow.networks import retrain_network
+
+    with joined() as processes, _steps(processes.is_first) as move:
+        found = retrain_network(
+            project, base, descriptions, recipe=recipe, processes=processes, progress=move,
+            workers=shell.settings.workers,
+            schedule=_schedule(args, epochs=10, rate=1e-4, patience=5),
+        )  # fmt: skip
+    if found is not None:
+        shell.answer(found.to_dict(), report.trained(found))
+
+
+def _part(args: argparse.Namespace) -> str:
+    if args.whole:
+        return "whole"
+    return "head" if args.last_layers is None else f"last-{args.last_layers}"
+
+
+def _schedule(args: argparse.Namespace, *, epochs: int, rate: float, patience: int) -> Schedule:
+    from clarify.finetune.schedule import Schedule
+
+    return Schedule(
+        epochs=epochs if args.epochs is None else args.epochs,
+        batch_size=64 if args.batch_size is None else args.batch_size,
+        rate=rate if args.rate is None else args.rate,
+        seed=getattr(args, "seed", 0),
+        precision="bf16" if args.bf16 else "auto",
+        compiled=args.compile,
+        averaged=args.ema,
+        patience=patience,
+    )
+
+
+def _refuse_of_networks(args: argparse.Namespace, advice: str) -> None:
+    for name in OF_NETWORKS:
+        if getattr(args, name, None):
+            raise InputError(f"--{name.replace('_', '-')} is about networks: {advice}")
+
+
+def _listed(path: str | None) -> tuple[str, ...]:
+    if path is None:
+        return ()
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"the list of classes {path} cannot be read ({error})") from None
+    return tuple(line.strip() for line in lines if line.strip())
+
+
+@contextlib.contextmanager
+def _steps(shown: bool) -> Iterator[Callable[[RetrainingProgress], None] | None]:
+    """Show a bar of steps on stderr, with what the groups lose and how validation goes."""
+    if not shown:
+        yield None
+        return
+    import sys
+
+    from tqdm import tqdm
+
+    with tqdm(desc="training", unit="step", file=sys.stderr, dynamic_ncols=True) as bar:
+
+        def move(progress: RetrainingProgress) -> None:
+            bar.total = progress.steps
+            figures = {name: f"{100 * value:.1f}%" for name, value in progress.figures.items()}
+            if progress.losses:
+                worst = max(progress.losses, key=progress.losses.__getitem__)
+                figures[f"loss of {worst}"] = f"{progress.losses[worst]:.3f}"
+            bar.set_postfix(figures, refresh=False)
+            bar.set_description(
+                {"control": "training the control"}.get(progress.stage, "training"), refresh=False
+            )
+            bar.update(progress.step - bar.n)
+
+        yield move
+
+
+def _add_of_networks(command: argparse.ArgumentParser, *, epochs: int) -> None:
+    group = command.add_argument_group("networks")
+    group.add_argument("--epochs", type=int, help=f"(default: {epochs})")
+    group.add_argument("--batch-size", type=int, help="images of a step (default: 64)")
+    group.add_argument("--rate", type=float, help="the highest rate of learning")
+    group.add_argument("--bf16", action="store_true", help="compute most of a step in 16 bits "
+                       "(default: where there is a GPU)")  # fmt: skip
+    group.add_argument("--compile", action="store_true", help="let torch compile the network first")
+    group.add_argument("--ema", action="store_true", help="a running mean of the weights is the "
+                       "model")  # fmt: skip
+
+
+def add_commands(commands: Commands) -> None:
+    """Add them."""
+    command = commands.add(
+        "train", _train, "Train the base model: the last layer on features, or a network of timm.",
+        "train rendered-waterbirds --model timm:resnet10t --image-size 64",
+    )  # fmt: skip
+    command.add_argument("--model", metavar="timm:MODEL", help="a network (default: the last layer "
+                         "on the backbone's features, by ERM)")  # fmt: skip
+    command.add_argument("--weights", metavar="FILE|hub", help="where it begins; with --epochs 0 "
+                         "they are evaluated as they are (default: at random)")  # fmt: skip
+    command.add_argument("--classes", metavar="FILE", help="what the outputs of the weights are, a "
+                         "class a line: those of the data set are picked out of them")  # fmt: skip
+    command.add_argument("--image-size", type=int, metavar="PIXELS", help="side of its input "
+                         "(default: the model's own)")  # fmt: skip
+    command.add_argument("--seed", type=int, default=0, help="(default: 0)")
+    _add_of_networks(command, epochs=20)
+
+    command = commands.add("retrain", _retrain, "Retrain so that the described halves count.",
+                           "retrain rendered-waterbirds")  # fmt: skip
+    command.add_argument("--description", metavar="RUN", action="append", default=[],
+                         help="a kept description's run; may be repeated (default: the best kept "
+                         "one of each class)")  # fmt: skip
+    command.add_argument("--objective", default="worst_group",
+                         choices=["worst_group", "reweight", "group_dro", "cvar"],
+                         help="what counts (default: worst_group)")  # fmt: skip
+    command.add_argument("--seeds", type=int, default=1, help="retrain so many times: the first "
+                         "on all images, each other on images drawn anew from them, which shows "
+                         "how far the figures can be trusted (default: 1)")  # fmt: skip
+    command.add_argument(
+        "--model", metavar="RUN", help="base model's run, or its first characters (default: newest)"
+    )
+    part = command.add_mutually_exclusive_group()
+    part.add_argument("--head", action="store_true", help="the last layer, solved exactly in "
+                      "seconds (default)")  # fmt: skip
+    part.add_argument("--last-layers", type=int, metavar="N", help="the last N layers of a network")
+    part.add_argument("--whole", action="store_true", help="all of a network")
+    _add_of_networks(command, epochs=10)

@@ -1,0 +1,99 @@
+"""How a model does on validation and test, and what its groups came to before and after."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clarify.method.metrics import Accuracy, evaluate
+from clarify.workflow.project import annotated_groups_of, split_data
+from clarify.workflow.trained import REPORTED, HalfResult
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from clarify.method.groups import AnnotatedGroups, DescribedGroups
+    from clarify.method.metrics import Evaluation
+    from clarify.workflow.project import Project, SplitData
+    from clarify.workflow.runs import Model
+
+__all__ = ["all_splits", "annotated", "described_evaluations", "evaluations_of", "half_results"]
+
+
+def all_splits(project: Project) -> dict[str, SplitData]:
+    """Read every split of the project."""
+    return {split: split_data(project, split) for split in project.manifest.splits}
+
+
+def annotated(project: Project, data: SplitData) -> AnnotatedGroups | None:
+    """Return the groups that annotations name; None where there are none."""
+    return annotated_groups_of(project.manifest, data.labels, data.attributes)
+
+
+def evaluations_of(
+    project: Project, splits: Mapping[str, SplitData], model: Model
+) -> dict[str, Evaluation]:
+    """Evaluate on validation and test; annotated groups are for this report only."""
+    in_training = annotated(project, splits["train"])
+    return {
+        name: evaluate(
+            model.predict(splits[name]),
+            splits[name].labels,
+            project.manifest.classes,
+            groups=annotated(project, splits[name]),
+            train_counts=None if in_training is None else in_training.counts,
+        )
+        for name in REPORTED
+        if name in splits
+    }
+
+
+def described_evaluations(
+    project: Project,
+    splits: Mapping[str, SplitData],
+    groups: Mapping[str, DescribedGroups],
+    model: Model,
+) -> dict[str, Evaluation]:
+    """Evaluate on validation and test by described groups."""
+    return {
+        name: evaluate(
+            model.predict(splits[name]),
+            splits[name].labels,
+            project.manifest.classes,
+            groups=found,
+        )
+        for name, found in groups.items()
+        if name in REPORTED
+    }
+
+
+def half_results(
+    predicted: Mapping[str, NDArray[np.int64]],
+    data: SplitData,
+    groups: DescribedGroups | AnnotatedGroups,
+) -> tuple[HalfResult, ...]:
+    """Return what each of several models gets right in each group.
+
+    Parameters
+    ----------
+    predicted : mapping of {"base", "now", "control"} to (N,) int64
+        By those names of `HalfResult`.
+    data : SplitData
+        Of N images.
+    groups : DescribedGroups or AnnotatedGroups
+    """
+    right = {name: found == data.labels for name, found in predicted.items()}
+    return tuple(
+        HalfResult(
+            name=name,
+            **{
+                of: Accuracy(count=int(rows.sum()), correct=int(found[rows].sum()))
+                for of, found in right.items()
+            },
+        )
+        for name, rows in (
+            (name, groups.index == number) for number, name in enumerate(groups.names)
+        )
+    )

@@ -21,7 +21,7 @@ from clarify.ui.compare import (
 )
 from clarify.ui.differences import draw_differences
 from clarify.ui.gallery import Picture, gallery
-from clarify.ui.model_table import model_table, title_of
+from clarify.ui.model_table import distinct, model_table, title_of
 from clarify.ui.page import PAGES, Page, current, stop_with
 from clarify.workflow.compare import Changed, Compared, comparison_table
 
@@ -57,12 +57,15 @@ def draw(page: Page) -> None:
     with st.container(border=True, key="panel-models"):
         draw_table(page, rows, verdicts, run, split)
     row = next(each for each in rows if each.run_id == run.id)
-    found = changed(page, base, run, split)
+    other = choose_other(rows, row)
+    runs = {each.id: each for each in (base, *(alike[0] for alike in retrained))}
+    found = changed(page, runs[other.run_id], run, split)
     for column, what in zip(st.columns(2, gap="medium"), ("fixed", "broken"), strict=True):
         with column, st.container(border=True, key=f"panel-{what}"):
-            draw_images(page, found, what, f"{row.run_id}-{split}", title_of(row))
+            of = f"{row.run_id}-{other.run_id}-{split}"
+            draw_images(page, found, what, of, title_of(row))
     with st.container(border=True, key="panel-differences"):
-        draw_differences(rows, row, found)
+        draw_differences(rows, row, changed(page, base, run, split))
 
 
 def facts(rows: list[Compared], split: str) -> str:
@@ -82,6 +85,17 @@ def choose_split(place: st.delta_generator.DeltaGenerator, splits: list[str]) ->
         "Images", splits, default=splits[0], key="compare-split", label_visibility="collapsed",
     )  # fmt: skip
     return str(chosen or splits[0])
+
+
+def choose_other(rows: list[Compared], row: Compared) -> Compared:
+    """Let the visitor choose which model's mistakes were fixed; the base unless asked otherwise."""
+    names = distinct([f"{title_of(each)} ({each.objective.replace('_', ' ')})" for each in rows])
+    others = {name: each for name, each in zip(names, rows, strict=True) if each is not row}
+    with st.container(horizontal=True, vertical_alignment="center", key="against"):
+        st.html(blocks.muted(f"What “{title_of(row)}” changed of"), width="content")
+        chosen = st.selectbox("Of which model", list(others), label_visibility="collapsed",
+                              width=360, key=f"against-{row.run_id}")  # fmt: skip
+    return others[str(chosen)]
 
 
 def chosen_run(retrained: list[Run], verdicts: dict[str, bool]) -> Run:

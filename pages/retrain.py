@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import streamlit as st
 
 from clarify.errors import ClarifyError
+from clarify.finetune.schedule import Schedule
 from clarify.ui import blocks
 from clarify.ui.jobs import draw_jobs
 from clarify.ui.page import Page, current, refuse, stop_with
-from clarify.ui.retrain import OBJECTIVES, Offered, groups_html, offered_of
+from clarify.ui.retrain import OBJECTIVES, PARTS, Offered, groups_html, offered_of
 from clarify.workflow.failures import Failures
 from clarify.workflow.grouping import PreviewedGroups, groups_preview
 from clarify.workflow.job_files import Wanted
 from clarify.workflow.jobs import start
+from clarify.workflow.networks import RETRAINING
 from clarify.workflow.phrases import kept_descriptions
 from clarify.workflow.recipe import Recipe
 
@@ -21,6 +25,10 @@ SEEDS_HELP = (
     "Once trains on all images. Each further seed trains on images drawn anew from them, with "
     "replacement and group by group: how far the figures lie apart tells how much hangs on which "
     "images happened to be there."
+)
+EPOCHS_HELP = (
+    "Times through the images. It ends earlier where the worst described group gets no better on "
+    "validation; the best epoch is taken. A control without the phrases is trained beside it."
 )
 CHOSEN = "The weight decay is the one whose worst described group does best on validation."
 
@@ -64,7 +72,8 @@ def draw_choice(page: Page, failures: Failures, offered: list[Offered]) -> None:
         st.html(blocks.empty("No phrase is kept yet.", "Describe a class, and keep what explains "
                              "its errors."))  # fmt: skip
         return
-    st.html('<div class="c-sentence">Train the last layer again so that these count:</div>')
+    what = "the last layer" if failures.model.backbone is None else "the model"
+    st.html(f'<div class="c-sentence">Train {what} again so that these count:</div>')
     with st.container(height=SCROLLED_PX if len(offered) > MOST_PHRASES else "content"):
         chosen = draw_phrases(offered)
     what, often = st.columns([2, 1])
@@ -73,13 +82,14 @@ def draw_choice(page: Page, failures: Failures, offered: list[Offered]) -> None:
     )
     seeds = often.selectbox("How often", list(SEEDS), format_func=SEEDS.__getitem__,
                             help=SEEDS_HELP)  # fmt: skip
-    recipe = Recipe(objective=objective, seeds=seeds)
+    part, schedule = draw_part(failures)
+    recipe = Recipe(objective=objective, seeds=seeds, part=part)
     with st.container(key="groups"):  # one place, whatever comes of it: nothing below it jumps
         found = draw_groups(page, failures, chosen)
     if st.button(
         "Retrain", key="retrain", type="primary", shortcut="Ctrl+Enter", disabled=found is None
     ):
-        press(page, failures, chosen, recipe)
+        press(page, failures, chosen, recipe, schedule)
     draw_details(failures)
 
 
@@ -128,7 +138,25 @@ def preview(page: Page, failures: Failures, chosen: list[Offered]) -> PreviewedG
     return found
 
 
-def press(page: Page, failures: Failures, chosen: list[Offered], recipe: Recipe) -> None:
+def draw_part(failures: Failures) -> tuple[str, Schedule | None]:
+    """Draw what of a network changes; of a head on features that were not trained, the head."""
+    if failures.model.backbone is None:
+        return "head", None
+    what, often = st.columns([2, 1])
+    part = str(what.selectbox("What changes", list(PARTS), format_func=PARTS.__getitem__))
+    if part == "head":
+        return part, None
+    epochs = often.number_input("Epochs", 1, 200, RETRAINING.epochs, help=EPOCHS_HELP)
+    return part, dataclasses.replace(RETRAINING, epochs=int(epochs))
+
+
+def press(
+    page: Page,
+    failures: Failures,
+    chosen: list[Offered],
+    recipe: Recipe,
+    schedule: Schedule | None,
+) -> None:
     """Start what was chosen."""
     wanted = Wanted(
         data_set=page.project.manifest.name,
@@ -136,6 +164,7 @@ def press(page: Page, failures: Failures, chosen: list[Offered], recipe: Recipe)
         base=failures.model.run_id,
         descriptions=tuple(each.run for each in chosen),
         recipe=recipe,
+        schedule=schedule,
         encoder=page.shared.settings.encoder,
         backbone=page.shared.settings.backbone,
     )

@@ -37,7 +37,7 @@ ALLOWED = {
         "finetune",
     },
     "assembly": {"config", "data", "embed", "track", "workflow"},
-    "ui": {"errors", "config", "method", "data", "track", "workflow", "assembly"},
+    "ui": {"errors", "config", "method", "data", "finetune", "track", "workflow", "assembly"},
     "report": {"method", "workflow", "data", "discover"},
     "cli": {
         "",
@@ -47,6 +47,7 @@ ALLOWED = {
         "workflow",
         "data",
         "embed",
+        "finetune",
         "track",
         "assembly",
     },
@@ -103,11 +104,12 @@ DOORS = {
     "embed": {
         "clarify.embed.answering", "clarify.embed.encoders", "clarify.embed.extract",
         "clarify.embed.feature_files", "clarify.embed.imagenet", "clarify.embed.imported",
-        "clarify.embed.networks", "clarify.embed.preprocessing",
+        "clarify.embed.networks", "clarify.embed.onnx", "clarify.embed.preprocessing",
         "clarify.embed.packing", "clarify.embed.store",
     },
     "track": {
         "clarify.track.artifacts", "clarify.track.history", "clarify.track.listing",
+        "clarify.track.live",
         "clarify.track.mlflow",
         "clarify.track.model_folder", "clarify.track.promotion", "clarify.track.records",
         "clarify.track.registry", "clarify.track.run",
@@ -115,6 +117,11 @@ DOORS = {
     "discover": {
         "clarify.discover.halves", "clarify.discover.promise", "clarify.discover.suggest",
         "clarify.discover.vocabulary",
+    },
+    "finetune": {
+        "clarify.finetune.batches", "clarify.finetune.checkpoints", "clarify.finetune.evaluation",
+        "clarify.finetune.loop", "clarify.finetune.pictures", "clarify.finetune.processes",
+        "clarify.finetune.schedule", "clarify.finetune.task",
     },
     "demo": {"clarify.demo.small_clip", "clarify.demo.vocabulary", "clarify.demo.datasets"},
 }  # fmt: skip

@@ -19,14 +19,18 @@ def _export(shell: Shell) -> None:
     from clarify.workflow.runs import open_model
 
     args = shell.args
-    if not (args.out or args.links or args.bundle):
-        raise InputError("export to what? give --out FILE, --links DIR or --bundle FILE")
+    if not (args.out or args.links or args.bundle or args.onnx):
+        raise InputError(
+            "export to what? give --out FILE, --links DIR, --bundle FILE or --onnx FILE"
+        )
     if args.out:  # before the encoder is loaded
         output_file(Path(args.out), export.ENDINGS)
     if args.links:
         export.new_folder(Path(args.links))
     if args.bundle:
         output_file(Path(args.bundle), bundle.ENDINGS)
+    if args.onnx:
+        output_file(Path(args.onnx), (".onnx",))
     project = shell.project()
     result: dict[str, Any] = {"data_set": project.manifest.name}
     told = []
@@ -46,6 +50,10 @@ def _export(shell: Shell) -> None:
             made = bundle.export_bundle(project, Path(args.bundle), progress=move)
         result["bundle"] = _plain(made)
         told.append(report.bundled(made))
+    if args.onnx:
+        onnx = export.export_onnx(project, args.model, Path(args.onnx))
+        result["onnx"] = _plain(onnx)
+        told.append(report.as_onnx(onnx))
     shell.answer(result, "\n".join(told))
 
 
@@ -83,8 +91,11 @@ def add_commands(commands: Commands) -> None:
                          "CLASS/PHRASE/with/wrong/ID.png")  # fmt: skip
     command.add_argument("--bundle", metavar="FILE", help="a .tar for another machine: manifest, "
                          "images, features, imported encoders, runs")  # fmt: skip
-    command.add_argument("--model", metavar="RUN", help="base model's run, or its first characters "
-                         "(default: newest)")  # fmt: skip
+    command.add_argument("--onnx", metavar="FILE", help="a model as one .onnx file: pictures in, "
+                         "logits and probabilities out; needs clarify[onnx]")  # fmt: skip
+    command.add_argument("--model", metavar="RUN", help="a run or its first characters: of the "
+                         "base model that is described (default: newest); for --onnx of any "
+                         "model, or an alias (default: the champion)")  # fmt: skip
     command = commands.add("import", _import, "Take a bundle into the home.",
                            "import birds.tar --home /data/birds", data_set=False)  # fmt: skip
     command.add_argument("file", metavar="FILE", help="what export --bundle made")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,14 +33,16 @@ def _train(shell: Shell) -> None:
         shell.answer(trained.to_dict(), report.trained(trained))
         return
     from clarify.finetune.processes import joined
-    from clarify.workflow.networks import Plan, train_network
+    from clarify.workflow.networks import RETRAINING, TRAINING, Plan, train_network
 
     plan = Plan(
         model=args.model,
         weights=args.weights or "",
         weight_classes=_listed(args.classes),
         size=args.image_size,
-        schedule=_schedule(args, epochs=20, rate=3e-4 if args.weights else 1e-3, patience=0),
+        schedule=_schedule(
+            args, dataclasses.replace(TRAINING, rate=RETRAINING.rate) if args.weights else TRAINING
+        ),
     )
     with joined() as processes, _steps(processes.is_first) as move:
         found = train_network(
@@ -69,13 +72,13 @@ def _retrain(shell: Shell) -> None:
         shell.answer(trained.to_dict(), report.trained(trained))
         return
     from clarify.finetune.processes import joined
-    from clarify.workflow.networks import retrain_network
+    from clarify.workflow.networks import RETRAINING, retrain_network
 
     with joined() as processes, _steps(processes.is_first) as move:
         found = retrain_network(
             project, base, descriptions, recipe=recipe, processes=processes, progress=move,
             workers=shell.settings.workers,
-            schedule=_schedule(args, epochs=10, rate=1e-4, patience=5),
+            schedule=_schedule(args, RETRAINING),
         )  # fmt: skip
     if found is not None:
         shell.answer(found.to_dict(), report.trained(found))
@@ -87,18 +90,16 @@ def _part(args: argparse.Namespace) -> str:
     return "head" if args.last_layers is None else f"last-{args.last_layers}"
 
 
-def _schedule(args: argparse.Namespace, *, epochs: int, rate: float, patience: int) -> Schedule:
-    from clarify.finetune.schedule import Schedule
-
-    return Schedule(
-        epochs=epochs if args.epochs is None else args.epochs,
-        batch_size=64 if args.batch_size is None else args.batch_size,
-        rate=rate if args.rate is None else args.rate,
+def _schedule(args: argparse.Namespace, usual: Schedule) -> Schedule:
+    """Return the usual schedule with what was asked for."""
+    asked = {name: getattr(args, name) for name in ("epochs", "batch_size", "rate")}
+    return dataclasses.replace(
+        usual,
+        **{name: value for name, value in asked.items() if value is not None},
         seed=getattr(args, "seed", 0),
         precision="bf16" if args.bf16 else "auto",
         compiled=args.compile,
         averaged=args.ema,
-        patience=patience,
     )
 
 

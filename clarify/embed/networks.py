@@ -241,6 +241,8 @@ def _build(model: str, config: Mapping[str, Any], classes: int, seed: int) -> to
         torch.manual_seed(seed)
         try:
             module, _ = build_timm(config, "cpu", classes=classes)
+            with torch.inference_mode():
+                module(torch.zeros(1, *config["input_size"]))
         except Exception as error:  # whatever a size provokes that an architecture cannot take
             why = " ".join(str(error).split())[:160]
             side = config["input_size"][-1]

@@ -9,11 +9,11 @@ from clarify.report.words import percent
 
 if TYPE_CHECKING:
     from clarify.workflow.bundle import Bundled
-    from clarify.workflow.export import Linked, Tabled
+    from clarify.workflow.export import Linked, Onnx, Tabled
     from clarify.workflow.predict import Answered, Written
     from clarify.workflow.unbundle import Imported
 
-__all__ = ["bundled", "imported", "linked", "predictions", "tabled", "written"]
+__all__ = ["as_onnx", "bundled", "imported", "linked", "predictions", "tabled", "written"]
 
 MOST_LEFT_OUT = 10
 
@@ -46,6 +46,14 @@ def tabled(found: Tabled) -> str:
 def linked(found: Linked) -> str:
     """Tell where the links are."""
     return f"{found.links:,} links to images in {found.folder}"
+
+
+def as_onnx(found: Onnx) -> str:
+    """Tell what an ONNX file holds, and how well it agrees."""
+    return (
+        f"{found.name} as ONNX in {found.path}, {found.size / 1e6:,.1f} MB; its logits are within "
+        f"{found.apart:.1g} of the model's own"
+    )
 
 
 def bundled(found: Bundled) -> str:

@@ -48,9 +48,12 @@ def embedded(result: dict[str, Any]) -> str:
 
 def trained(result: Trained) -> str:
     """Tell how a model was trained and how it does."""
-    how = f"weight decay {result.settings['weight_decay']:g}"
-    if "epochs" in result.settings:
-        how = f"{result.settings['epochs']} epochs, those of epoch {result.settings['epoch']}"
+    settings = result.settings
+    how = (
+        f"{settings['epochs']} epochs, those of epoch {settings['epoch']}"
+        if "epochs" in settings
+        else f"weight decay {settings['weight_decay']:g}"
+    )
     lines = [
         f"{result.model.name}: run {result.model.run_id[:SHORT_RUN]}, {how} chosen by "
         f"{result.rule}"
@@ -136,13 +139,15 @@ def comparison(rows: Sequence[Compared]) -> str:
     """Tell the models side by side."""
     shown = [key for key in COLUMNS if any(key in row.metrics for row in rows)]
     figures = table(
-        ["model", *(COLUMNS[key] for key in shown), "run"],
+        ["model", *(COLUMNS[key] for key in shown), "seconds", "parameters", "run"],
         [
             [
                 row.name
                 + (" [oracle]" if row.oracle else "")
                 + (f" [{row.seeds} seeds]" if row.seeds > 1 else ""),
                 *(_with_deviation(row, key) for key in shown),
+                f"{row.cost['seconds']:,.1f}" if row.cost else "–",
+                f"{row.cost['parameters']:,.0f}" if row.cost else "–",
                 row.run_id[:SHORT_RUN],
             ]
             for row in rows

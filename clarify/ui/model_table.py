@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clarify.ui import blocks
+from clarify.ui.retrain import part_words
 
 if TYPE_CHECKING:
     from clarify.workflow.compare import Compared
 
-__all__ = ["corrected_by", "day", "model_table", "table_html", "title_of"]
+__all__ = ["corrected_by", "day", "distinct", "model_table", "table_html", "title_of"]
 
 ASSETS = Path(__file__).with_name("assets")
 COLUMNS = {
@@ -43,6 +44,15 @@ def corrected_by(phrases: Sequence[str]) -> str:
         return "Oracle: true groups"
     text = " and ".join([", ".join(each[:-1]), each[-1]] if each[1:] else each)
     return text[:1].upper() + text[1:]
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    """Return names of which no two are alike: Streamlit knows the entries of a list by them."""
+    found: list[str] = []
+    for name in names:
+        same = sum(each == name or each.startswith(f"{name}, the ") for each in found)
+        found.append(f"{name}, the {same + 1}. of that name" if same else name)
+    return found
 
 
 def day(milliseconds: int) -> str:
@@ -90,7 +100,8 @@ def table_html(rows: Sequence[Compared], verdicts: Mapping[str, bool], *, chosen
     shown = [key for key in COLUMNS if any(key in row.metrics for row in rows)]
     worst = next(key for key in ("worst_group_accuracy", "described_worst_group_accuracy",
                                  "average_accuracy") if key in shown)  # fmt: skip
-    heads = ["Model", *(COLUMNS[key] for key in shown), f"{COLUMNS[worst]}, base to now", "gate"]
+    heads = ["Model", *(COLUMNS[key] for key in shown), "cost", f"{COLUMNS[worst]}, base to now",
+             "gate"]  # fmt: skip
     head = "".join(f"<th>{blocks.cell(name)}</th>" for name in heads)
     best = {key: _best(rows, key) for key in shown}
     body = []
@@ -101,6 +112,7 @@ def table_html(rows: Sequence[Compared], verdicts: Mapping[str, bool], *, chosen
                 _figure(row, key, best=not row.oracle and row.metrics.get(key) == best[key])
                 for key in shown
             ),
+            _cost(row),
             _dumbbell(rows[0].metrics.get(worst), row.metrics.get(worst)),
             _gate(verdicts.get(row.run_id)),
         ]
@@ -117,6 +129,8 @@ def _model(row: Compared, *, clickable: bool) -> str:
     title = blocks.cell(title_of(row))
     name = f"<button>{title}</button>" if clickable else f"<span>{title}</span>"
     how = row.objective.replace("_", " ")
+    if row.part != "head":
+        how += f", {part_words(row.part)}"
     if row.seeds > 1:
         how += f", {row.seeds} seeds"
     facts = f"<small>{blocks.cell(f'{how}, by {row.by}, {day(row.started)}')}</small>"
@@ -139,6 +153,25 @@ def _figure(row: Compared, key: str, *, best: bool) -> str:
 
 
 DEVIATION_SAYS = "standard deviation over the seeds"
+
+
+def _cost(row: Compared) -> str:
+    """Return what training it took: time, and small the parameters that it changed and memory."""
+    if not row.cost:
+        return "–"
+    count = row.cost["parameters"]
+    many = f"{count / 1e6:.1f} M" if count >= 1e6 else f"{count:,.0f}"
+    memory = f"{row.cost['peak_memory_mib'] / 1024:.1f} GiB"
+    return f"{_time(row.cost['seconds'])}<small>{many} parameters, {memory}</small>"
+
+
+def _time(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
 GAIN_SAYS = "points gained over the base model on the same images, 95 % paired bootstrap interval"
 
 

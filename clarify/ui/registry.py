@@ -9,7 +9,8 @@ import streamlit as st
 
 from clarify.errors import InputError, RefusedError
 from clarify.ui import blocks
-from clarify.ui.model_table import corrected_by, day
+from clarify.ui.model_table import corrected_by, day, distinct
+from clarify.ui.retrain import part_words
 from clarify.workflow import registry
 from clarify.workflow.promote import judge, promote
 from clarify.workflow.runs import usable_runs
@@ -79,17 +80,14 @@ def run_title(run: Run | None) -> str:
 
 
 def labels_of(runs: Sequence[Run]) -> dict[str, str]:
-    """Return what each model is called in a list, by run.
-
-    No two are called alike: Streamlit knows the entries of a list by what they are called.
-    """
-    found: dict[str, str] = {}
+    """Return what each model is called in a list, by run; no two alike."""
+    names = []
     for run in runs:
         how = run.params["objective"].replace("_", " ")
-        label = f"{run_title(run)} ({how}), by {run.tags['reviewer']}, {day(run.started)}"
-        same = sum(each == label or each.startswith(f"{label}, the ") for each in found.values())
-        found[run.id] = f"{label}, the {same + 1}. of that name" if same else label
-    return found
+        part = run.params.get("part", "head")
+        how += "" if part == "head" else f", {part_words(part)}"
+        names.append(f"{run_title(run)} ({how}), by {run.tags['reviewer']}, {day(run.started)}")
+    return dict(zip([run.id for run in runs], distinct(names), strict=True))
 
 
 def lineage_of(page: Page, run_id: str) -> Lineage:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "OBJECTIVES",
+    "PARTS",
     "Offered",
     "Outcome",
     "groups_html",
@@ -25,6 +26,7 @@ __all__ = [
     "lines_html",
     "offered_of",
     "outcome_of",
+    "part_words",
 ]
 
 OBJECTIVES = {
@@ -34,6 +36,13 @@ OBJECTIVES = {
     "cvar": "The hardest tenth of the images",
 }
 """What counts in a retraining, in words."""
+
+PARTS = {
+    "head": "The last layer (seconds)",
+    "last-2": "The last 2 layers",
+    "whole": "The whole network",
+}
+"""What of a network changes in a retraining, in words."""
 
 ENDED = {
     "cancelled": "Cancelled",
@@ -174,6 +183,7 @@ def job_html(job: Job, outcome: Outcome | None) -> str:
         said = (
             f'<div class="c-ends"><span>{blocks.cell(message)}</span>'
             f"<span>{100 * share:.0f}%</span></div>{blocks.bar(share)}"
+            f"{_figures(standing.figures)}"
             f"{lines_html(standing.losses)}"
         )
     elif standing.state == "done" and outcome is not None:
@@ -195,11 +205,27 @@ def job_html(job: Job, outcome: Outcome | None) -> str:
     return f'<div class="c-job"><div>{chips}</div><div class="c-muted">{who}</div>{said}</div>'
 
 
+def _figures(figures: Mapping[str, float]) -> str:
+    """Return what a network came to on validation when it was looked at last."""
+    if not figures:
+        return ""
+    told = ", ".join(f"{name} {blocks.percent(value)}" for name, value in figures.items())
+    return blocks.muted(f"On validation after the last epoch: {told}.")
+
+
 def _objective(job: Job) -> str:
     recipe = job.wanted.recipe
     text = OBJECTIVES[recipe.objective]
     seeds = "" if recipe.seeds == 1 else f", {recipe.seeds} seeds"
-    return f"{text[:1].lower()}{text[1:]}{seeds}"
+    part = "" if recipe.part == "head" else f", {part_words(recipe.part)}"
+    return f"{text[:1].lower()}{text[1:]}{part}{seeds}"
+
+
+def part_words(part: str) -> str:
+    """Return what of a model changed, as it stands in a sentence."""
+    if part.startswith("last-"):
+        return f"the last {part.removeprefix('last-')} layers"
+    return {"head": "the last layer", "whole": "the whole network"}.get(part, part)
 
 
 def _why(job: Job) -> str:

@@ -44,6 +44,7 @@ METRICS = (
     "described_worst_group_accuracy", "gap",
 )  # fmt: skip
 CLASS = "class_accuracy/"
+COST = ("seconds", "peak_memory_mib", "parameters")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +61,8 @@ class Compared:
     started : int
         When, in milliseconds since 1970.
     objective : str
+    part : str
+        What of the model was trained: see `Recipe`.
     descriptions : tuple of Description
         What it was retrained with; empty for the base and for an oracle.
     metrics : mapping of str to float
@@ -68,6 +71,8 @@ class Compared:
         Standard deviations of the metrics over the seeds; empty of one.
     seeds : int
         Models that were trained alike; the run is that of seed 0.
+    cost : mapping of str to float
+        ``seconds, peak_memory_mib, parameters`` of training it; empty where they are not known.
     gains : mapping of str to Interval
         Of ``average`` and, where groups are annotated, ``worst_group``: how much better it is than
         the base model on the same images, with a paired bootstrap interval, of seed 0. Empty for
@@ -86,6 +91,8 @@ class Compared:
     gains: dict[str, Interval]
     deviations: dict[str, float] = dataclasses.field(default_factory=dict)
     seeds: int = 1
+    part: str = "head"
+    cost: dict[str, float] = dataclasses.field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -100,6 +107,8 @@ class Compared:
                 for each in self.descriptions
             ],
             **self.metrics,
+            "part": self.part,
+            "cost": self.cost,
             "seeds": self.seeds,
             "deviations": self.deviations,
             "gains": {what: dataclasses.asdict(gain) for what, gain in self.gains.items()},
@@ -108,7 +117,7 @@ class Compared:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Changed:
-    """What a retrained model changed on a split, as rows of the data set's table.
+    """What one model changed of another on a split, as rows of the data set's table.
 
     Parameters
     ----------
@@ -195,7 +204,7 @@ def compared_with(project: Project, base: Run, alike: Sequence[Run], split: str)
 
 
 def changed_images(project: Project, base: Run, run: Run, split: str) -> Changed:
-    """Return which images a retrained model fixed, and which it broke."""
+    """Return which images a model fixed of another's mistakes, and which it broke."""
     numbers = project.manifest.table.select("id").with_row_index("row")
     both = _both(project, base, run, split).join(
         numbers, on="id", how="inner", maintain_order="left"
@@ -231,8 +240,11 @@ def comparison_table(rows: Sequence[Compared]) -> pl.DataFrame:
                     for row in rows],
         "authors": [", ".join(sorted({each.author for each in row.descriptions})) for row in rows],
         "run": [row.run_id for row in rows],
+        "part": [row.part for row in rows],
         "seeds": [row.seeds for row in rows],
     }  # fmt: skip
+    for key in COST:
+        columns[key] = [row.cost.get(key) for row in rows]
     for key in (*METRICS, *classes):
         columns[key] = [row.metrics.get(key) for row in rows]
         if any(row.deviations for row in rows):
@@ -242,7 +254,7 @@ def comparison_table(rows: Sequence[Compared]) -> pl.DataFrame:
             columns[f"gain_{what}{end}"] = [
                 getattr(row.gains[what], field) if what in row.gains else None for row in rows
             ]
-    types = {**dict.fromkeys(list(columns)[:6], pl.String), "seeds": pl.Int64}
+    types = {**dict.fromkeys(list(columns)[:7], pl.String), "seeds": pl.Int64}
     return pl.DataFrame(columns, schema={name: types.get(name, pl.Float64) for name in columns})
 
 
@@ -299,6 +311,8 @@ def _compared(project: Project, run: Run, split: str, gains: dict[str, Interval]
         descriptions=tuple(Description.from_dict(each) for each in recorded),
         metrics=_metrics(run, split),
         gains=gains,
+        part=run.params.get("part", "head"),
+        cost=_metrics(run, "cost"),
     )
 
 

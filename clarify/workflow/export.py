@@ -22,7 +22,7 @@ from clarify.data.files import sync_folder, write_atomically, writing
 from clarify.errors import InputError, NotFoundError
 from clarify.method.phrases import parse_phrase
 from clarify.workflow.phrases import description_scores, kept_descriptions
-from clarify.workflow.predict import output_file
+from clarify.workflow.predict import chosen_model, output_file
 from clarify.workflow.project import split_data
 from clarify.workflow.runs import standing_on
 
@@ -34,8 +34,10 @@ if TYPE_CHECKING:
 __all__ = [
     "ENDINGS",
     "Linked",
+    "Onnx",
     "Tabled",
     "described_images",
+    "export_onnx",
     "link_images",
     "new_folder",
     "safe_name",
@@ -67,6 +69,40 @@ class Linked:
 
     folder: Path
     links: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Onnx:
+    """A model that was written as ONNX: which, where, how large, how far its logits may be off."""
+
+    name: str
+    run: str
+    path: Path
+    size: int
+    apart: float
+
+
+def export_onnx(project: Project, chosen: str | None, path: Path) -> Onnx:
+    """Write a model as ONNX.
+
+    Parameters
+    ----------
+    project : Project
+    chosen : str or None
+        As for `chosen_model`.
+    path : Path
+
+    Raises
+    ------
+    InputError, FeatureError, NotFoundError, StoreError
+        As `chosen_model` and `write_onnx`.
+    """
+    from clarify.embed.onnx import write_onnx
+
+    model = chosen_model(project, chosen)
+    apart = write_onnx(standing_on(project, model).backbone, model.own_head(), path)
+    return Onnx(name=model.name, run=model.run_id, path=path, size=path.stat().st_size,
+                apart=apart)  # fmt: skip
 
 
 def described_images(

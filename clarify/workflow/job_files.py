@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias
 from clarify import __version__
 from clarify.data.files import write_atomically, writing
 from clarify.errors import NotFoundError
+from clarify.finetune.schedule import Schedule
 from clarify.workflow.recipe import Recipe
 
 __all__ = ["Job", "JobFolder", "Standing", "State", "Wanted", "locked", "now"]
@@ -40,6 +41,8 @@ class Wanted:
     recipe : Recipe
     encoder, backbone : str
         As in the settings.
+    schedule : Schedule or None
+        Of a network; None where the head is solved.
     """
 
     data_set: str
@@ -49,6 +52,7 @@ class Wanted:
     recipe: Recipe
     encoder: str
     backbone: str
+    schedule: Schedule | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "descriptions", tuple(sorted(set(self.descriptions))))
@@ -72,6 +76,8 @@ class Standing:
         Steps done, of how many.
     losses : mapping of group to list of float
         Mean cross-entropy in training, in nats, one value a look; all lists are of one length.
+    figures : mapping of str to float
+        What a network came to on validation when it was looked at last, in [0, 1].
     message : str
         For people: what is done now, or why it failed.
     run : str
@@ -86,6 +92,7 @@ class Standing:
     step: int = 0
     steps: int = 1
     losses: dict[str, list[float]] = dataclasses.field(default_factory=dict)
+    figures: dict[str, float] = dataclasses.field(default_factory=dict)
     message: str = ""
     run: str = ""
     pid: int = 0
@@ -220,7 +227,14 @@ class JobFolder:
 
 
 def _wanted(values: dict[str, Any]) -> Wanted:
-    return Wanted(**{**values, "recipe": Recipe.from_dict(values["recipe"])})
+    schedule = values["schedule"]
+    return Wanted(
+        **{
+            **values,
+            "recipe": Recipe.from_dict(values["recipe"]),
+            "schedule": None if schedule is None else Schedule(**schedule),
+        }
+    )
 
 
 def locked(path: Path, *, shared: bool = False) -> int | None:

@@ -31,12 +31,21 @@ MOST_LOOKS = 240
 """Values a group in the lines of losses; beyond it every other one is left out."""
 
 MOST_GROUPS = 12
+WORKERS = 2
+"""Threads that decode for a network."""
+
 SAID = {
     "read": "It reads the features.",
     "fit": "It fits heads, one a weight decay.",
     "control": "It fits heads without the phrases, to know what these bring.",
     "record": "It records the model.",
 }
+
+
+def _cancelled(job: Job) -> str:
+    kept = "" if job.wanted.recipe.part == "head" else (
+        " Started again, it goes on from its last epoch.")  # fmt: skip
+    return f"It was cancelled; nothing of it is recorded.{kept}"
 
 
 class CancelledError(Exception):
@@ -69,7 +78,7 @@ def run_job(folder: JobFolder, open_project: Callable[[Job], Project]) -> Standi
                 run = _retrain(open_project(job), job, board)
             board.write("done", message="", run=run, step=board.standing.steps)
         except CancelledError:
-            board.write("cancelled", message="It was cancelled; nothing of it is recorded.")
+            board.write("cancelled", message=_cancelled(job))
         except ClarifyError as error:
             board.write("failed", message=str(error))
         except MemoryError:
@@ -84,7 +93,9 @@ def run_job(folder: JobFolder, open_project: Callable[[Job], Project]) -> Standi
 
 
 def _retrain(project: Project, job: Job, board: Board) -> str:
+    from clarify.finetune.processes import Processes
     from clarify.workflow.models import retrain
+    from clarify.workflow.networks import RETRAINING, retrain_network
     from clarify.workflow.phrases import kept_descriptions
     from clarify.workflow.runs import open_model, standing_on
 
@@ -96,11 +107,19 @@ def _retrain(project: Project, job: Job, board: Board) -> str:
         )
     base = open_model(project, wanted.base)
     descriptions = kept_descriptions(project, base, wanted.descriptions)
-    trained = retrain(
-        standing_on(project, base), base, descriptions, recipe=wanted.recipe, progress=board.told,
+    project = standing_on(project, base)
+    if wanted.recipe.part == "head":
+        trained = retrain(
+            project, base, descriptions, recipe=wanted.recipe, progress=board.told,
+            delivery=job.digest,
+        )  # fmt: skip
+        return trained.model.run_id
+    network = retrain_network(
+        project, base, descriptions, recipe=wanted.recipe, progress=board.told,
+        schedule=wanted.schedule or RETRAINING, processes=Processes(), workers=WORKERS,
         delivery=job.digest,
     )  # fmt: skip
-    return trained.model.run_id
+    return network.model.run_id if network is not None else ""
 
 
 class Board:
@@ -138,7 +157,8 @@ class Board:
                 return
             self._write(
                 "running",
-                message=SAID[progress.stage],
+                message=_said(progress),
+                figures=dict(progress.figures),
                 step=progress.step,
                 steps=progress.steps,
                 losses=_longer(self.standing.losses, progress.losses),
@@ -157,6 +177,15 @@ class Board:
         )  # fmt: skip
         self.folder.write_standing(self.standing)
         self._written = time.monotonic()
+
+
+def _said(progress: RetrainingProgress) -> str:
+    if progress.seconds_left is None or progress.images_a_second is None:
+        return SAID[progress.stage]
+    what = {"control": "It trains the control"}.get(progress.stage, "It trains the network")
+    minutes = progress.seconds_left / 60
+    left = f"{minutes:.0f} minutes" if minutes >= 1.5 else f"{progress.seconds_left:.0f} seconds"
+    return f"{what}: {progress.images_a_second:,.0f} images a second, about {left} left."
 
 
 def _longer(lines: dict[str, list[float]], losses: object) -> dict[str, list[float]]:

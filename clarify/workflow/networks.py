@@ -19,8 +19,11 @@ from clarify.embed.networks import Network, network_of, new_network
 from clarify.errors import InputError
 from clarify.finetune.batches import Balanced, Shuffled
 from clarify.finetune.checkpoints import Checkpoints
-from clarify.finetune.loop import Task, predictions, train
+from clarify.finetune.evaluation import predictions
+from clarify.finetune.loop import train
 from clarify.finetune.pictures import Pictures
+from clarify.finetune.schedule import Schedule
+from clarify.finetune.task import Task
 from clarify.method.groups import DescribedGroups, described_groups
 from clarify.method.minibatch import batch_objective
 from clarify.method.selection import ByAverage, ByDescribedWorstGroup, ByWorstClass
@@ -43,16 +46,21 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from clarify.finetune.loop import Fitted, Progress
     from clarify.finetune.processes import Processes
-    from clarify.finetune.schedule import Schedule
+    from clarify.finetune.task import Fitted, Progress
     from clarify.method.descriptions import Description
     from clarify.method.minibatch import BatchObjective
     from clarify.workflow.project import Project, SplitData
     from clarify.workflow.recipe import Recipe
     from clarify.workflow.retraining_progress import Report, Stage
 
-__all__ = ["Plan", "retrain_network", "train_network"]
+__all__ = ["RETRAINING", "TRAINING", "Plan", "retrain_network", "train_network"]
+
+TRAINING = Schedule(epochs=20, rate=1e-3)
+"""For a network that begins at random."""
+
+RETRAINING = Schedule(epochs=10, rate=3e-4, patience=5)
+"""For one that was trained: steps short enough to keep what it knows."""
 
 CVAR_LEVEL = 0.1
 ADJUSTMENT = 1.0
@@ -278,7 +286,7 @@ def _retrained(
         told.record()
         validation = splits["validation"]
         with _pictures(validation, networks[1], workers) as pictures:
-            control = predictions(networks[1], pictures, len(validation.labels))
+            control = predictions(networks[1].module, pictures, len(validation.labels))
         counts = dict(zip(groups["train"].names, groups["train"].counts.tolist(), strict=True))
         finished = _recorded_network(
             project, networks[0], fits[0], schedule, name=name, delivery=delivery, workers=workers,
@@ -487,7 +495,7 @@ def _as_before(project: Project, run_id: str, kind: str) -> Trained:
     groups = json.loads(project.tracking.artifact(run.id, "training.json"))["groups"]
     return Trained(
         model=model,
-        settings=dict(run.params),
+        settings={name: _number(value) for name, value in run.params.items()},
         rule=run.params["selection"],
         table=(),
         evaluations=evaluations_of(own, splits, model),
@@ -500,6 +508,14 @@ def _as_before(project: Project, run_id: str, kind: str) -> Trained:
         seed=int(run.params["seed"]),
         notes=("the same training was done before, and nothing is drawn anew in it",),
     )
+
+
+def _number(text: str) -> str | float | int:
+    """Return a param as the number that it was, if it was one."""
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(text)
+    return text
 
 
 def _digest(project: Project, values: Mapping[str, Any]) -> str:

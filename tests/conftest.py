@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 DATA_SET = "tiny-birds"
+NETWORK = ("--model", "timm:test_resnet", "--image-size", "32")
 COUNTS = {
     "train": {
         ("landbird", "land"): 300,
@@ -117,13 +118,31 @@ def made_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     assert stamps(home) == before
 
 
+def copied(home: Path, copy: Path) -> Path:
+    """Copy a home to break; its tracking store is re-rooted to where it now is."""
+    shutil.copytree(home, copy, ignore=shutil.ignore_patterns("images"))
+    shutil.copytree(home / "images", copy / "images", copy_function=os.link)
+    assert run_clarify("relocate", home=copy).status == 0
+    return copy
+
+
 @pytest.fixture
 def home(made_home: Path, tmp_path: Path) -> Path:
-    """A copy of the made home to break; its tracking store is re-rooted to where it now is."""
-    copy = tmp_path / "home"
-    shutil.copytree(made_home, copy, ignore=shutil.ignore_patterns("images"))
-    shutil.copytree(made_home / "images", copy / "images", copy_function=os.link)
-    assert run_clarify("relocate", home=copy).status == 0
+    """A copy of the made home to break."""
+    return copied(made_home, tmp_path / "home")
+
+
+@pytest.fixture(scope="session")
+def network_home(made_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny birds with a network as base model, and described by what it gets wrong."""
+    copy = copied(made_home, tmp_path_factory.mktemp("network") / "home")
+    for step in (
+        ("train", DATA_SET, *NETWORK, "--epochs", "6", "--rate", "3e-3"),
+        ("describe", DATA_SET, "landbird", "water", "--reviewer", "Ada"),
+        ("describe", DATA_SET, "waterbird", "land", "--reviewer", "Ada"),
+    ):
+        done = run_clarify(*step, home=copy)
+        assert done.status == 0, done.err
     return copy
 
 

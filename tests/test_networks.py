@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -22,36 +21,14 @@ from safetensors.numpy import load
 from safetensors.torch import save_file
 
 from clarify.track.mlflow import TrackingStore
-from tests.conftest import DATA_SET, Done, run_clarify
+from tests.conftest import DATA_SET, NETWORK, Done, copied, run_clarify
 
 Clarify = Callable[..., Done]
-MODEL = ("--model", "timm:test_resnet", "--image-size", "32")
-
-
-@pytest.fixture(scope="module")
-def trained_home(made_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny birds with a network as base model, described by what it gets wrong."""
-    copy = tmp_path_factory.mktemp("network") / "home"
-    shutil.copytree(made_home, copy, ignore=shutil.ignore_patterns("images"))
-    shutil.copytree(made_home / "images", copy / "images", copy_function=os.link)
-    for step in (
-        ("relocate",),
-        ("train", DATA_SET, *MODEL, "--epochs", "6", "--rate", "3e-3"),
-        ("describe", DATA_SET, "landbird", "water"),
-        ("describe", DATA_SET, "waterbird", "land"),
-    ):
-        done = run_clarify(*step, home=copy)
-        assert done.status == 0, done.err
-    return copy
 
 
 @pytest.fixture
-def home(trained_home: Path, tmp_path: Path) -> Path:
-    copy = tmp_path / "home"
-    shutil.copytree(trained_home, copy, ignore=shutil.ignore_patterns("images"))
-    shutil.copytree(trained_home / "images", copy / "images", copy_function=os.link)
-    assert run_clarify("relocate", home=copy).status == 0
-    return copy
+def home(network_home: Path, tmp_path: Path) -> Path:
+    return copied(network_home, tmp_path / "home")
 
 
 def test_a_network_is_trained_recorded_with_its_body_and_diagnosed(
@@ -84,7 +61,7 @@ def test_its_losses_are_in_mlflow_with_steps(home: Path) -> None:
 
 def test_the_same_training_is_not_done_twice(home: Path, clarify: Clarify) -> None:
     before = len(TrackingStore(home).runs(DATA_SET, kind="base"))
-    again = clarify("train", DATA_SET, *MODEL, "--epochs", "6", "--rate", "3e-3")
+    again = clarify("train", DATA_SET, *NETWORK, "--epochs", "6", "--rate", "3e-3")
     assert again.status == 0
     assert "the same training was done before" in again.out
     assert len(TrackingStore(home).runs(DATA_SET, kind="base")) == before
@@ -241,9 +218,9 @@ def test_torchrun_trains_by_the_same_command_and_records_once(home: Path) -> Non
     [
         (("train", DATA_SET, "--model", "resnet18"), "legal is timm:MODEL"),
         (("train", DATA_SET, "--model", "timm:resnet81"), "nearest: "),
-        (("train", DATA_SET, *MODEL, "--epochs", "-1"), "epochs is -1; legal is 0 to 1000"),
-        (("train", DATA_SET, *MODEL, "--rate", "nan"), "rate is nan"),
-        (("train", DATA_SET, *MODEL, "--classes", "none.txt"), "none.txt cannot be read"),
+        (("train", DATA_SET, *NETWORK, "--epochs", "-1"), "epochs is -1; legal is 0 to 1000"),
+        (("train", DATA_SET, *NETWORK, "--rate", "nan"), "rate is nan"),
+        (("train", DATA_SET, *NETWORK, "--classes", "none.txt"), "none.txt cannot be read"),
         (("train", DATA_SET, "--epochs", "3"), "--epochs is about networks"),
         (("retrain", DATA_SET, "--epochs", "3"), "--epochs is about networks"),
         (("retrain", DATA_SET, "--whole", "--batch-size", "3"), "cannot hold the 4 groups"),
@@ -266,6 +243,48 @@ def test_a_head_on_foreign_features_cannot_be_trained_as_a_network(
                 if run.params["objective"] == "erm" and "model" not in run.params)  # fmt: skip
     done = clarify("retrain", DATA_SET, "--whole", "--model", base.id)
     assert "there is no network to train on" in done.refusal
+
+
+def test_a_manifest_without_a_split_is_refused(clarify: Clarify, home: Path) -> None:
+    toml = home / "data_manifests" / DATA_SET / "manifest.toml"
+    toml.write_text(toml.read_text().replace('"validation", ', ""))
+    done = clarify("train", DATA_SET, *NETWORK, "--epochs", "1")
+    assert "'validation'" in done.refusal
+
+
+def test_a_body_trained_here_cannot_be_left_out_of_what_is_served(
+    clarify: Clarify, home: Path
+) -> None:
+    run = clarify("retrain", DATA_SET, "--json").result["run"]
+    done = clarify("promote", DATA_SET, run, "--encoder-by-hash")
+    assert "its network was trained here" in done.refusal
+    assert "promote without --encoder-by-hash" in done.refusal
+
+
+def test_features_of_a_body_trained_here_are_made_again(clarify: Clarify, home: Path) -> None:
+    before = clarify("diagnose", DATA_SET, "--json").result
+    shutil.rmtree(home / "features")
+    assert "clarify embed" in clarify("diagnose", DATA_SET).refusal
+    found = clarify("embed", DATA_SET, "--json").result["features"]
+    assert len(found) == 2
+    assert clarify("diagnose", DATA_SET, "--json").result == before
+
+
+@pytest.mark.slow
+def test_a_network_goes_in_a_bundle_and_predicts_as_before(
+    clarify: Clarify, home: Path, tmp_path: Path
+) -> None:
+    assert clarify("retrain", DATA_SET).status == 0
+    assert clarify("export", DATA_SET, "--bundle", str(tmp_path / "b.tar")).status == 0
+    other = tmp_path / "other"
+    assert run_clarify("import", str(tmp_path / "b.tar"), home=other).status == 0
+    images = sorted((home / "images" / DATA_SET / "test").glob("*.png"))[:10]
+    here, there = (
+        run_clarify("predict", DATA_SET, *map(str, images), "--json", "--model",
+                    TrackingStore(place).runs(DATA_SET, kind="retraining")[0].id, home=place)
+        for place in (home, other)
+    )  # fmt: skip
+    assert here.result["images"] == there.result["images"]
 
 
 def test_a_correction_whose_base_was_deleted_says_so(clarify: Clarify, home: Path) -> None:

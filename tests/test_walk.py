@@ -106,3 +106,26 @@ def ask(address: str, pictures: list[Path]) -> list[dict[str, object]]:
     with urllib.request.urlopen(request, timeout=60) as answer:
         found: list[dict[str, object]] = json.loads(answer.read())["predictions"]
     return found
+
+
+def network_walk() -> list[str]:
+    """Return the commands that train and correct a network."""
+    blocks = re.findall(r"```sh\n(.*?)```", README, flags=re.S)
+    block = next(each for each in blocks if "--model timm:" in each)
+    return [line.partition(" # ")[0].strip() for line in block.strip().splitlines()]
+
+
+def test_the_walk_of_a_network_has_at_most_six_commands() -> None:
+    assert len(network_walk()) <= 6
+
+
+@pytest.mark.slow
+def test_the_walk_of_a_network_leads_to_a_corrected_one(tmp_path: Path) -> None:
+    for command in network_walk():
+        tiny = command.replace("timm:resnet10t", "timm:test_resnet")
+        tiny = tiny.replace("--epochs 8", "--epochs 1")
+        done = subprocess.run(
+            tiny, shell=True, cwd=tmp_path, env=environment(), capture_output=True, text=True
+        )
+        assert done.returncode == 0, (command, done.stderr)
+    assert "worst" in done.stdout

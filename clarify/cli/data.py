@@ -86,6 +86,19 @@ def _import(shell: Shell, listed: Callable[[Path], Listing]) -> None:
     shell.answer(done.to_dict(), report.imported(done))
 
 
+def _draw(shell: Shell) -> None:
+    from clarify.data.manifest import open_manifest
+    from clarify.report import data as report
+    from clarify.workflow.demo import draw_data_set
+
+    args, settings = shell.args, shell.settings
+    shell.say("drawing the images")
+    name = draw_data_set(settings.home, args.name, seed=args.seed, workers=settings.workers)
+    manifest = open_manifest(settings.home, name)
+    result = {"data_set": name, "images": manifest.table.height, "root": str(manifest.root)}
+    shell.answer(result, report.drawn(manifest))
+
+
 def _lines(path: Path) -> tuple[str, ...]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -125,6 +138,11 @@ def add_commands(commands: Commands) -> None:
     """Add ``data`` with its commands."""
     data = commands.group("data", "Import data sets, check them, make thumbnails.")
     _add_imports(data.group("import", "Make a data set of images that are kept in another form."))
+    draw = data.add("draw", _draw, "Draw a data set of Clarify's own: birds whose place gives them "
+                    "away, in four difficulties, or sprites.",
+                    "data draw rendered-waterbirds-easy")  # fmt: skip
+    draw.add_argument("--seed", type=int, default=0, help="another seed draws other pictures, as a "
+                      "data set of its own (default: 0)")  # fmt: skip
     check = data.add("check", _check, "Look at every image: what is wrong, and what is in two "
                      "splits?", "data check birds --deep")  # fmt: skip
     check.add_argument("--deep", action="store_true", help="also decode every pixel, verify the "

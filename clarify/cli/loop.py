@@ -40,6 +40,7 @@ def _demo(shell: Shell) -> None:
 
 def _embed(shell: Shell) -> None:
     from clarify.report import loop as report
+    from clarify.workflow.backbones import bodies_without_features
     from clarify.workflow.project import embed
 
     project = shell.project()
@@ -49,13 +50,16 @@ def _embed(shell: Shell) -> None:
             "images give --encoder open_clip:ARCHITECTURE:TAG_OR_FILE"
         )
     found = []
-    for encoder in project.encoders:
+    wanted = [(encoder, shell.args.dtype) for encoder in project.encoders]
+    # A head that was trained with its body takes features as exact as it was trained on.
+    wanted += [(body, "float32") for body in bodies_without_features(project)]
+    for encoder, dtype in wanted:
         with bar(f"embed {project.manifest.name} by {encoder.name}") as move:
             features = embed(
                 project,
                 encoder,
                 workers=shell.settings.workers,
-                dtype=shell.args.dtype,
+                dtype=dtype,
                 progress=move,
             )
         found.append(

@@ -7,11 +7,11 @@ from types import MappingProxyType
 
 from clarify.demo.dataset import DemoDataset, DemoGroup, DemoRow, write_images
 from clarify.demo.sprites import SPRITES
-from clarify.demo.waterbirds import WATERBIRDS
+from clarify.demo.waterbirds import EASIER, WATERBIRDS
 
 __all__ = ["DATASETS", "DemoDataset", "DemoGroup", "DemoRow", "write_images"]
 
 DATASETS: Mapping[str, DemoDataset] = MappingProxyType(
-    {dataset.name: dataset for dataset in (WATERBIRDS, SPRITES)}
+    {dataset.name: dataset for dataset in (WATERBIRDS, *EASIER, SPRITES)}
 )
 """Every data set that can be made on any machine, by its name."""

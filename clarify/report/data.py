@@ -9,10 +9,11 @@ from clarify.report.words import table
 
 if TYPE_CHECKING:
     from clarify.data.checking import Checked, Finding, Pair
+    from clarify.data.manifest import Manifest
     from clarify.data.thumbnails import Made
     from clarify.workflow.data import Imported
 
-__all__ = ["checked", "imported", "thumbnails", "verdict"]
+__all__ = ["checked", "drawn", "imported", "thumbnails", "verdict"]
 
 SHOWN = 20  # lines of what is not wrong; --json has all
 MANY_CLASSES = 20
@@ -37,6 +38,14 @@ def imported(result: Imported) -> str:
         f"next: clarify data check {manifest.name}",
     ]
     return "\n".join(lines)
+
+
+def drawn(manifest: Manifest) -> str:
+    """Tell what was drawn, and what to do next."""
+    return (
+        f"{manifest.table.height:,} images of {manifest.title} drawn in {manifest.root}\n"
+        f"next: clarify embed {manifest.name}"
+    )
 
 
 def checked(name: str, result: Checked) -> str:

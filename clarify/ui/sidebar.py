@@ -14,6 +14,9 @@ from clarify.ui.page import DATA, Page
 
 __all__ = ["draw_foot", "draw_sidebar"]
 
+REDRAWN_S = 3.0
+"""How often the foot is drawn again while the store is away."""
+
 
 def draw_sidebar(page: Page, pages: dict[str, StreamlitPage]) -> DeltaGenerator:
     """Draw it; returns where `draw_foot` draws again what the page may have changed."""
@@ -35,6 +38,8 @@ def draw_sidebar(page: Page, pages: dict[str, StreamlitPage]) -> DeltaGenerator:
             foot = st.empty()
             st.page_link(pages["tutorial"], label="Tutorial", width="content")
     draw_foot(page, foot)
+    if _trouble(page):
+        _redraw_foot(page, foot)
     return foot
 
 
@@ -47,6 +52,17 @@ def draw_foot(page: Page, place: DeltaGenerator) -> None:
     )
 
 
+@st.fragment(run_every=REDRAWN_S)
+def _redraw_foot(page: Page, place: DeltaGenerator) -> None:
+    """Show by itself that the store is back."""
+    draw_foot(page, place)
+
+
+def _trouble(page: Page) -> str:
+    tracking = page.desk.project.tracking
+    return "waits" if tracking.outbox.names() else page.desk.trouble or tracking.away
+
+
 def _tracking(page: Page) -> str:
     """Say whether what was done is in the tracking store."""
     tracking = page.desk.project.tracking
@@ -54,7 +70,7 @@ def _tracking(page: Page) -> str:
     if waiting:
         what = "1 description waits" if waiting == 1 else f"{waiting:,} descriptions wait"
         return f"tracking: {what} here until the store is back"
-    trouble = page.desk.trouble or tracking.away
+    trouble = _trouble(page)
     return f"tracking: {trouble.partition('; ')[0]}" if trouble else "tracking: up to date"
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,10 +19,19 @@ from clarify.track.artifacts import Artifact
 
 if TYPE_CHECKING:
     from clarify.embed.encoders import ImageEncoder
+    from clarify.track.records import Kind
     from clarify.track.run import Run
     from clarify.workflow.project import Project
 
-__all__ = ["IN_PARENT", "IN_RUN", "PLACE", "backbone_of", "packed", "stands_on_its_own"]
+__all__ = [
+    "IN_PARENT",
+    "IN_RUN",
+    "PLACE",
+    "backbone_of",
+    "bodies_without_features",
+    "packed",
+    "stands_on_its_own",
+]
 
 PLACE = "backbone_in"
 IN_RUN, IN_PARENT = "run", "parent"
@@ -57,6 +67,25 @@ def backbone_of(project: Project, run: Run) -> ImageEncoder | None:
         return None
     holder = run.id if run.params[PLACE] == IN_RUN else run.tags["parent"]
     return _unpacked(_folder(project, holder))
+
+
+MODELS: tuple[Kind, ...] = ("base", "retraining")
+
+
+def bodies_without_features(project: Project) -> Iterator[ImageEncoder]:
+    """Yield each body that was trained here and whose features of the data set are gone."""
+    manifest = project.manifest
+    seen = set()
+    for kind in MODELS:
+        for run in project.tracking.runs(manifest.name, kind=kind):
+            if run.tags["manifest"] != manifest.digest or not stands_on_its_own(run):
+                continue
+            body = None if run.params[PLACE] == IN_PARENT else backbone_of(project, run)
+            if body is None or body.identity.image_digest in seen:
+                continue
+            seen.add(body.identity.image_digest)
+            if project.store.open(manifest, body.identity) is None:
+                yield body
 
 
 def _folder(project: Project, holder: str) -> Path:

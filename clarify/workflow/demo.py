@@ -10,6 +10,7 @@ import polars as pl
 
 from clarify.data.manifest import write_manifest
 from clarify.demo.datasets import DATASETS, write_images
+from clarify.errors import NotFoundError, nearest, shown
 from clarify.workflow.failures import diagnose, failures_of
 from clarify.workflow.models import retrain, retrain_oracle, train
 from clarify.workflow.phrases import ScoredPhrase, score_phrase
@@ -28,7 +29,15 @@ if TYPE_CHECKING:
     from clarify.workflow.project import Project
     from clarify.workflow.trained import Trained
 
-__all__ = ["DATA_SET", "PHRASES", "WRONG_PHRASE", "Story", "run_demo", "write_demo_data"]
+__all__ = [
+    "DATA_SET",
+    "PHRASES",
+    "WRONG_PHRASE",
+    "Story",
+    "draw_data_set",
+    "run_demo",
+    "write_demo_data",
+]
 
 DATA_SET = "rendered-waterbirds"
 PHRASES = {"landbird": "water", "waterbird": "land"}
@@ -174,6 +183,19 @@ def run_demo(
         store=project.tracking.address.shown,
         seconds=time.monotonic() - started,
     )
+
+
+def draw_data_set(home: Path, name: str, *, seed: int, workers: int) -> str:
+    """Draw a demo data set by its name; return its name in the home.
+
+    Raises
+    ------
+    NotFoundError
+        If there is none of that name; tells the nearest.
+    """
+    if name not in DATASETS:
+        raise NotFoundError(f"no data set {shown(name)} can be drawn; {nearest(name, DATASETS)}")
+    return write_demo_data(home, DATASETS[name], seed=seed, workers=workers)
 
 
 def write_demo_data(home: Path, dataset: DemoDataset, *, seed: int, workers: int) -> str:

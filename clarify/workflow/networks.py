@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
-import json
-import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,19 +24,22 @@ from clarify.finetune.task import Task
 from clarify.method.groups import DescribedGroups, described_groups
 from clarify.method.minibatch import batch_objective
 from clarify.method.selection import ByAverage, ByDescribedWorstGroup, ByWorstClass
-from clarify.track.live import LiveRun
-from clarify.workflow.backbones import IN_RUN, PLACE, packed
 from clarify.workflow.evaluating import (
     all_splits,
-    described_evaluations,
-    evaluations_of,
-    half_results,
 )
 from clarify.workflow.grouping import groups_by_descriptions
-from clarify.workflow.project import embed, run_context, split_data
-from clarify.workflow.retraining_progress import RetrainingProgress
-from clarify.workflow.runs import Model, find_run, open_model, standing_on
-from clarify.workflow.trained import Cost, Trained, recorded
+from clarify.workflow.network_runs import (
+    WORST_GROUP,
+    Asked,
+    Told,
+    as_before,
+    digest_of,
+    recorded_network,
+    taken,
+)
+from clarify.workflow.project import split_data
+from clarify.workflow.runs import Model
+from clarify.workflow.trained import Trained
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -130,10 +130,10 @@ def train_network(
         If the plan, the data or the machine will not do; says which.
     """
     classes = project.manifest.classes
-    delivery = _digest(project, {"train": plan.to_dict()})
+    delivery = digest_of(project, {"train": plan.to_dict()})
     done = project.tracking.delivered(delivery) if processes.is_first else None
     if processes.agreed(done is not None):
-        return None if done is None else _as_before(project, done, "base")
+        return None if done is None else as_before(project, done, "base")
     train_data, validation = (split_data(project, name) for name in ("train", "validation"))
     network = new_network(
         plan.model, classes, weights=plan.weights, weight_classes=plan.weight_classes,
@@ -147,8 +147,8 @@ def train_network(
             "worst class": ByWorstClass().score(predicted, validation.labels),
         }
 
-    told = _Told(project, "base", f"{plan.model}, training", delivery, progress)
-    with _taken(project, delivery, processes) as checkpoints:
+    told = Told(project, "base", f"{plan.model}, training", delivery, progress)
+    with taken(project, delivery, processes) as checkpoints:
         fitted = _trained(
             network, plan.schedule, train_data, validation, workers=workers, processes=processes,
             checkpoints=checkpoints, progress=told.of("fit", 0, 1), batches=batches,
@@ -159,10 +159,10 @@ def train_network(
             return None
         told.record()
         counts = np.bincount(train_data.labels, minlength=len(classes))
-        finished = _recorded_network(
+        finished = recorded_network(
             project, network, fitted, plan.schedule, name=f"{plan.model} (erm)", delivery=delivery,
             workers=workers, base=None, descriptions=(), groups=None,
-            asked=_Asked(
+            asked=Asked(
                 settings={"objective": "erm", "part": "whole", "model": plan.model},
                 rule="last_epoch",
                 group_counts=dict(zip(classes, counts.tolist(), strict=True)),
@@ -215,7 +215,7 @@ def retrain_network(
     InputError, GroupError, TrainingError, StoreError
         If the phrases, the data or the machine will not do; says which.
     """
-    own = delivery or _digest(
+    own = delivery or digest_of(
         project,
         {"retrain": [recipe.digest(base.run_id, descriptions), schedule.to_dict()]},
     )
@@ -254,21 +254,21 @@ def _retrained(
 ) -> Trained | None:
     done = project.tracking.delivered(delivery) if processes.is_first else None
     if processes.agreed(done is not None):
-        return None if done is None else _as_before(project, done, "retraining")
+        return None if done is None else as_before(project, done, "retraining")
     classes = project.manifest.classes
     splits = all_splits(project)
     groups = groups_by_descriptions(project, descriptions, splits)
     by_class = {name: described_groups(data.labels, classes, {}) for name, data in splits.items()}
     phrases = ", ".join(f"{each.class_name}: {each.phrase}" for each in descriptions)
     name = f"{recipe.objective}, {recipe.part} ({phrases})"
-    told = _Told(project, "retraining", name, delivery, progress, parts=2 * place[1])
+    told = Told(project, "retraining", name, delivery, progress, parts=2 * place[1])
     with contextlib.ExitStack() as stack:
         networks, fits, kept = [], [], []
         ways: list[tuple[Stage, Mapping[str, DescribedGroups]]]
         ways = [("fit", groups), ("control", by_class)]
         for number, (stage, of) in enumerate(ways):
             network = network_of(_body(base), base.own_head())
-            checkpoints = stack.enter_context(_taken(project, f"{delivery}-{stage}", processes))
+            checkpoints = stack.enter_context(taken(project, f"{delivery}-{stage}", processes))
             fitted = _trained(
                 network, schedule, splits["train"], splits["validation"], workers=workers,
                 processes=processes, checkpoints=checkpoints,
@@ -288,10 +288,10 @@ def _retrained(
         with _pictures(validation, networks[1], workers) as pictures:
             control = predictions(networks[1].module, pictures, len(validation.labels))
         counts = dict(zip(groups["train"].names, groups["train"].counts.tolist(), strict=True))
-        finished = _recorded_network(
+        finished = recorded_network(
             project, networks[0], fits[0], schedule, name=name, delivery=delivery, workers=workers,
             base=base, descriptions=descriptions, groups=groups,
-            asked=_Asked(
+            asked=Asked(
                 settings={
                     "objective": recipe.objective,
                     "part": recipe.part,
@@ -308,74 +308,6 @@ def _retrained(
         for checkpoints in kept:
             checkpoints.remove()
         return finished
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Asked:
-    """What a training was asked for, as far as its record tells."""
-
-    settings: Mapping[str, str | float | int]
-    rule: str
-    group_counts: dict[str, int]
-    merged: tuple[str, ...] = ()
-    before: Mapping[str, NDArray[np.int64]] = dataclasses.field(default_factory=dict)
-    seed: int = 0
-
-
-def _recorded_network(
-    project: Project,
-    network: Network,
-    fitted: Fitted,
-    schedule: Schedule,
-    *,
-    name: str,
-    delivery: str,
-    workers: int,
-    base: Model | None,
-    descriptions: Sequence[Description],
-    groups: Mapping[str, DescribedGroups] | None,
-    asked: _Asked,
-) -> Trained:
-    """Embed the data set by the network's body, evaluate its head on that, and record both."""
-    body, head = network.body(), network.head()
-    own = dataclasses.replace(project, backbone=body)
-    embed(own, body, workers=workers, dtype="float32")
-    splits = all_splits(own)
-    model = Model(run_id="", name=name, head=head, backbone=body)
-    halves = () if groups is None else half_results(
-        {**asked.before, "now": model.predict(splits["validation"])},
-        splits["validation"],
-        groups["validation"],
-    )  # fmt: skip
-    trained = Trained(
-        model=model,
-        settings={
-            **asked.settings,
-            **{name: _plain(value) for name, value in schedule.to_dict().items() if name != "seed"},
-            "image_size": network.preprocessing.size,
-            "steps": fitted.steps,
-            "epoch": fitted.best_epoch,
-            PLACE: IN_RUN,
-        },
-        rule=asked.rule,
-        table=tuple((each["epoch"], each[_SCORE]) for each in fitted.history if _SCORE in each),
-        evaluations=evaluations_of(own, splits, model),
-        group_counts=asked.group_counts,
-        cost=Cost.now(seconds=fitted.seconds, parameters=fitted.touched),
-        merged=asked.merged,
-        halves=halves,
-        seed=asked.seed,
-        files=packed(body),
-        history=fitted.history,
-    )
-    return recorded(
-        own, splits, trained, descriptions=descriptions, base=base, delivery=delivery,
-        described={} if groups is None else described_evaluations(own, splits, groups, model),
-    )  # fmt: skip
-
-
-_SCORE = "worst group"
-"""What an epoch's weights are chosen by."""
 
 
 def _trained(
@@ -429,17 +361,6 @@ def _pictures(
         pictures.close()
 
 
-@contextlib.contextmanager
-def _taken(project: Project, name: str, processes: Processes) -> Iterator[Checkpoints]:
-    """Yield the checkpoint of a training, kept from others by the first process."""
-    checkpoints = Checkpoints(project.home / "checkpoints" / name)
-    if not processes.is_first:
-        yield checkpoints
-        return
-    with checkpoints.taken():
-        yield checkpoints
-
-
 def _batches(objective: str, groups: DescribedGroups, schedule: Schedule) -> Shuffled | Balanced:
     if objective == "cvar":
         return Shuffled(len(groups.index), schedule.batch_size, seed=schedule.seed)
@@ -455,7 +376,7 @@ def _by_groups(
 ) -> Callable[[NDArray[np.int64]], Mapping[str, float]]:
     def score(predicted: NDArray[np.int64]) -> dict[str, float]:
         return {
-            _SCORE: ByDescribedWorstGroup().score(predicted, data.labels, groups),
+            WORST_GROUP: ByDescribedWorstGroup().score(predicted, data.labels, groups),
             "average": ByAverage().score(predicted, data.labels),
         }
 
@@ -484,100 +405,3 @@ def _body(base: Model) -> Any:
             "clarify train NAME --model timm:MODEL"
         )
     return base.backbone
-
-
-def _as_before(project: Project, run_id: str, kind: str) -> Trained:
-    """Return what the same training came to when it was done before."""
-    run = find_run(project, run_id, kind=kind)
-    model = open_model(project, run.id, kind=kind)
-    own = standing_on(project, model)
-    splits = all_splits(own)
-    groups = json.loads(project.tracking.artifact(run.id, "training.json"))["groups"]
-    return Trained(
-        model=model,
-        settings={name: _number(value) for name, value in run.params.items()},
-        rule=run.params["selection"],
-        table=(),
-        evaluations=evaluations_of(own, splits, model),
-        group_counts=groups,
-        cost=Cost(
-            seconds=run.metrics["cost/seconds"],
-            peak_memory_mib=run.metrics["cost/peak_memory_mib"],
-            parameters=int(run.metrics["cost/parameters"]),
-        ),
-        seed=int(run.params["seed"]),
-        notes=("the same training was done before, and nothing is drawn anew in it",),
-    )
-
-
-def _number(text: str) -> str | float | int:
-    """Return a param as the number that it was, if it was one."""
-    for kind in (int, float):
-        with contextlib.suppress(ValueError):
-            return kind(text)
-    return text
-
-
-def _digest(project: Project, values: Mapping[str, Any]) -> str:
-    text = json.dumps([project.manifest.digest, project.encoder.identity.digest, values])
-    return f"training-{hashlib.sha256(text.encode()).hexdigest()[:24]}"
-
-
-def _plain(value: object) -> str | float | int:
-    return str(value).lower() if isinstance(value, bool) else value  # type: ignore[return-value]
-
-
-class _Told:
-    """Tells of steps: to whoever waits, and to MLflow."""
-
-    def __init__(
-        self, project: Project, kind: str, name: str, delivery: str, progress: Report | None,
-        *, parts: int = 1,
-    ) -> None:  # fmt: skip
-        context = run_context(project, "validation")
-        self._live = LiveRun(project.tracking, context, kind, name, delivery)
-        self._progress, self._parts = progress, parts
-        self._logged = 0.0
-        self._last = RetrainingProgress(stage="read", step=0, steps=1)
-        self._send(self._last)
-
-    def of(self, stage: Stage, part: int, parts: int) -> Callable[[Progress], None]:
-        """Return what one of several trainings is to report to."""
-
-        def told(progress: Progress) -> None:
-            self._last = RetrainingProgress(
-                stage=stage,
-                step=part * progress.steps + progress.step,
-                steps=parts * progress.steps,
-                losses=dict(progress.losses),
-                figures=dict(progress.figures),
-                images_a_second=progress.images_a_second,
-                seconds_left=progress.seconds_left
-                + (parts - part - 1) * _whole(progress),
-            )  # fmt: skip
-            self._send(self._last)
-            if stage == "fit" and (time.monotonic() - self._logged > LIVE_S):
-                self._logged = time.monotonic()
-                losses = {f"loss/{name}": value for name, value in progress.losses.items()}
-                rate = {"images_a_second": progress.images_a_second}
-                self._live.log(progress.step, {**losses, **progress.figures, **rate})
-
-        return told
-
-    def record(self) -> None:
-        """Tell that the model is about to be recorded."""
-        self._send(dataclasses.replace(self._last, stage="record", seconds_left=None))
-
-    def _send(self, progress: RetrainingProgress) -> None:
-        if self._progress is not None:
-            self._progress(progress)
-
-
-LIVE_S = 5.0
-"""How often MLflow is told."""
-
-
-def _whole(progress: Progress) -> float:
-    """Return about how long a training like this one takes."""
-    left = progress.steps - progress.step
-    return progress.seconds_left * progress.steps / left if left else 0.0

@@ -104,12 +104,17 @@ def promote(
     Raises
     ------
     NotFoundError, InputError
-        As `judge`; and `by_hash` of a backbone that was imported.
+        As `judge`; and `by_hash` of a backbone that was imported, or trained here.
     """
     from clarify.track.registry import crown, register
 
-    verdict = judge(project, run, gate=gate)
     model = open_model(project, run, kind="retraining")
+    if by_hash and model.backbone is not None:
+        raise InputError(
+            f"{model.name}: its network was trained here, so nobody could look for it elsewhere; "
+            "promote without --encoder-by-hash"
+        )
+    verdict = judge(project, run, gate=gate)
     project = standing_on(project, model)
     images_by = _images_by(project, by_hash=by_hash)
     version = register(

@@ -1,0 +1,109 @@
+"""The dashboard on a network as base model: the same pages, and a choice of what changes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from clarify.track.mlflow import TrackingStore
+from clarify.workflow.job_files import JobFolder
+from clarify.workflow.jobs import cancel, jobs
+from tests.conftest import DATA_SET, copied
+from tests.pages.conftest import Visit, html_of
+
+SOON_S = 180.0
+
+
+@pytest.fixture
+def home(network_home: Path, tmp_path: Path) -> Iterator[Path]:
+    copy = copied(network_home, tmp_path / "home")
+    yield copy
+    for job in jobs(copy):
+        if job.active:
+            cancel(copy, job.digest)
+    last = time.monotonic() + SOON_S
+    while any(JobFolder(copy, job.digest).lives() for job in jobs(copy)):
+        assert time.monotonic() < last
+        time.sleep(0.05)
+
+
+def chosen(page: AppTest, label: str, option: str) -> AppTest:
+    box = next(each for each in page.selectbox if each.label == label)
+    box.select(option).run()
+    assert not page.exception
+    return page
+
+
+def test_its_failures_are_shown_and_described_as_a_heads_are(visit: Visit) -> None:
+    page = visit("classes")
+    assert not page.exception
+    assert "right on average" in html_of(page)
+    page = visit("describe", **{"class": "waterbird"})
+    page.text_input(key="phrase").set_value("land").run()
+    assert not page.exception
+    html = html_of(page)
+    assert "with land" in html
+    assert "If retrained with it" in html  # by the last layer, on its own features
+    assert "probabilities were not imported" not in html
+
+
+def test_what_changes_is_chosen_and_the_whole_network_is_trained_in_a_job(
+    visit: Visit, home: Path
+) -> None:
+    page = visit("retrain")
+    assert not page.exception
+    assert "Train the model again so that these count:" in html_of(page)
+    chosen(page, "What counts most", "All groups alike")
+    chosen(page, "What changes", "The whole network")
+    page.number_input[0].set_value(1).run()
+    next(each for each in page.button if each.label == "Retrain").click().run()
+    assert not page.exception
+    (job,) = jobs(home, DATA_SET)
+    assert job.wanted.recipe.part == "whole"
+    assert job.wanted.schedule is not None
+    assert job.wanted.schedule.epochs == 1
+    assert "the whole network" in html_of(page)
+    last = time.monotonic() + SOON_S
+    while JobFolder(home, job.digest).read().active:
+        assert time.monotonic() < last
+        time.sleep(0.2)
+    standing = JobFolder(home, job.digest).read().standing
+    assert standing.state == "done", standing
+    assert standing.figures["worst group"] >= 0
+    (run,) = TrackingStore(home).runs(DATA_SET, kind="retraining")
+    assert (run.id, run.params["part"]) == (standing.run, "whole")
+    for name in ("retrain", "compare", "registry"):
+        page = visit(name)
+        assert not page.exception
+    assert "worst described group" in html_of(visit("retrain"))
+
+
+def test_compare_shows_what_each_correction_took_and_any_two_models(
+    visit: Visit, home: Path
+) -> None:
+    from tests.conftest import run_clarify
+
+    assert run_clarify("retrain", DATA_SET, home=home).status == 0
+    assert run_clarify("retrain", DATA_SET, "--last-layers", "1", "--epochs", "1", "--batch-size",
+                       "16", "--objective", "reweight", home=home).status == 0  # fmt: skip
+    page = visit("compare")
+    assert not page.exception
+    (against,) = [each for each in page.selectbox if each.label == "Of which model"]
+    assert against.options == ["Base model (erm)", "Water and land (reweight)"]
+    before = html_of(page)
+    against.select("Water and land (reweight)").run()
+    assert not page.exception
+    assert html_of(page) != before
+
+
+def test_a_head_has_no_choice_of_what_changes(visit: Visit, home: Path) -> None:
+    store = TrackingStore(home)
+    network = next(run for run in store.runs(DATA_SET, kind="base") if "model" in run.params)
+    store.client.delete_run(network.id)
+    page = visit("retrain")
+    assert not page.exception
+    assert not [each for each in page.selectbox if each.label == "What changes"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import streamlit as st
 
@@ -11,7 +12,15 @@ from clarify.finetune.schedule import Schedule
 from clarify.ui import blocks
 from clarify.ui.jobs import draw_jobs
 from clarify.ui.page import Page, current, refuse, stop_with
-from clarify.ui.retrain import OBJECTIVES, PARTS, Offered, groups_html, offered_of
+from clarify.ui.retrain import (
+    ERASURES,
+    OBJECTIVES,
+    PARTS,
+    SELECTIONS,
+    Offered,
+    groups_html,
+    offered_of,
+)
 from clarify.workflow.failures import Failures
 from clarify.workflow.grouping import PreviewedGroups, groups_preview
 from clarify.workflow.job_files import Wanted
@@ -30,7 +39,15 @@ EPOCHS_HELP = (
     "Times through the images. It ends earlier where the worst described group gets no better on "
     "validation; the best epoch is taken. A control without the phrases is trained beside it."
 )
-CHOSEN = "The weight decay is the one whose worst described group does best on validation."
+ERASE_HELP = (
+    "What the phrases describe is taken out of the features before the fit, so that no weight can "
+    "lean on it."
+)
+REFIT_HELP = (
+    "The images that people looked at are worth more than their share. Figures on validation then "
+    "come from heads that had not seen the image."
+)
+SELECT_HELP = "The figure on validation by which the weight decay is chosen."
 
 # Of more phrases than these the list is scrolled. (A bare text would be drawn by Streamlit.)
 MOST_PHRASES, SCROLLED_PX = 24, 560
@@ -77,13 +94,18 @@ def draw_choice(page: Page, failures: Failures, offered: list[Offered]) -> None:
     with st.container(height=SCROLLED_PX if len(offered) > MOST_PHRASES else "content"):
         chosen = draw_phrases(offered)
     what, often = st.columns([2, 1])
+    state = st.session_state
+    alone = state.get("erase", "none") == "none" and not state.get("refit", False)
     objective = what.selectbox(
-        "What counts most", list(OBJECTIVES), format_func=OBJECTIVES.__getitem__
+        "What counts most",
+        [each for each in OBJECTIVES if each != "erm" or not alone],  # erm alone: the base again
+        format_func=OBJECTIVES.__getitem__,
     )
     seeds = often.selectbox("How often", list(SEEDS), format_func=SEEDS.__getitem__,
                             help=SEEDS_HELP)  # fmt: skip
     part, schedule = draw_part(failures)
-    recipe = Recipe(objective=objective, seeds=seeds, part=part)
+    ways = draw_ways() if part == "head" else {}
+    recipe = Recipe(objective=objective, seeds=seeds, part=part, **ways)
     with st.container(key="groups"):  # one place, whatever comes of it: nothing below it jumps
         found = draw_groups(page, failures, chosen)
     if st.button(
@@ -150,6 +172,17 @@ def draw_part(failures: Failures) -> tuple[str, Schedule | None]:
     return part, dataclasses.replace(RETRAINING, epochs=int(epochs))
 
 
+def draw_ways() -> dict[str, Any]:
+    """Draw what else may be done with the phrases, folded away."""
+    with st.expander("More ways"):
+        erase = st.selectbox("Take out first", list(ERASURES), key="erase", help=ERASE_HELP,
+                             format_func=ERASURES.__getitem__)  # fmt: skip
+        refit = st.checkbox("Fit the images people looked at, too", key="refit", help=REFIT_HELP)
+        select = st.selectbox("Chosen by", list(SELECTIONS), key="select", help=SELECT_HELP,
+                              format_func=SELECTIONS.__getitem__)  # fmt: skip
+    return {"erase": erase, "refit": refit, "select": select}
+
+
 def press(
     page: Page,
     failures: Failures,
@@ -180,7 +213,6 @@ def press(
 def draw_details(failures: Failures) -> None:
     """Tell what is chosen without being asked for."""
     with st.expander("Details"):
-        st.html(blocks.muted(CHOSEN))
         st.html(blocks.muted("One retraining runs at a time, in a process of its own: close the "
                              "page, come back, it goes on."))  # fmt: skip
         st.html(blocks.muted(f"Base model: {failures.model.name}, run {failures.model.run_id}"))

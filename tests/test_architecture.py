@@ -39,7 +39,9 @@ ALLOWED = {
     "assembly": {"config", "data", "embed", "track", "workflow"},
     "ui": {"errors", "config", "method", "data", "finetune", "track", "workflow", "assembly"},
     "report": {"method", "workflow", "data", "discover"},
+    "evidence": {"errors", "method", "discover", "track", "workflow"},
     "cli": {
+        "evidence",
         "",
         "errors",
         "config",

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from clarify import __version__
 from clarify.cli import (
+    benchmark,
     dashboard,
     data,
     doctor,
@@ -55,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"clarify {__version__}")
     commands = Commands(parser, common)
-    steps = (loop, training, suggest, registry, serving)
+    steps = (loop, training, suggest, registry, serving, benchmark)
     for module in (*steps, data, imports, exchange, dashboard, jobs, doctor):
         module.add_commands(commands)
     return parser

@@ -1,4 +1,4 @@
-"""The commands for data sets: import them, check them, make thumbnails."""
+"""The commands for data sets: import, draw or correlate them, check them, tell their origin."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _import_table(shell: Shell) -> None:
 def _import_waterbirds(shell: Shell) -> None:
     from clarify.data.sources.waterbirds import list_waterbirds
 
-    _import(shell, list_waterbirds)
+    _import(shell, list_waterbirds, known="waterbirds")
 
 
 def _import_celeba(shell: Shell) -> None:
@@ -51,17 +51,39 @@ def _import_celeba(shell: Shell) -> None:
 
     args = shell.args
     attributes = tuple(args.attribute or ["Male"])
-    _import(shell, lambda path: list_celeba(path, target=args.target, attributes=attributes))
+    _import(
+        shell,
+        lambda path: list_celeba(path, target=args.target, attributes=attributes),
+        known="celeba",
+    )
 
 
 def _import_imagenet(shell: Shell) -> None:
     from clarify.workflow.data import list_imagenet_folder
 
-    _import(shell, list_imagenet_folder)
+    _import(shell, list_imagenet_folder, known="imagenet")
 
 
-def _import(shell: Shell, listed: Callable[[Path], Listing]) -> None:
+def _import_pacs(shell: Shell) -> None:
+    from clarify.data.sources.pacs import list_pacs
+
+    args = shell.args
+    lists = None if args.lists is None else Path(os.path.abspath(args.lists))
+    _import(
+        shell, lambda path: list_pacs(path, lists=lists, held_out=args.held_out), known="pacs"
+    )  # fmt: skip
+
+
+def _import_metashift(shell: Shell) -> None:
+    from clarify.data.sources.metashift import list_metashift
+
+    args = shell.args
+    _import(shell, lambda path: list_metashift(path, pool=args.pool), known="metashift")
+
+
+def _import(shell: Shell, listed: Callable[[Path], Listing], *, known: str | None = None) -> None:
     from clarify.data.names import check_name
+    from clarify.data.sources.origins import ORIGINS
     from clarify.report import data as report
     from clarify.workflow.data import import_images
 
@@ -80,6 +102,7 @@ def _import(shell: Shell, listed: Callable[[Path], Listing]) -> None:
         workers=shell.settings.workers,
         copy=args.copy,
         bar=bar,
+        origin=None if known is None else ORIGINS[known],
     )
     for note in done.notes:
         shell.say(f"note: {note}")
@@ -97,6 +120,32 @@ def _draw(shell: Shell) -> None:
     manifest = open_manifest(settings.home, name)
     result = {"data_set": name, "images": manifest.table.height, "root": str(manifest.root)}
     shell.answer(result, report.drawn(manifest))
+
+
+def _correlate(shell: Shell) -> None:
+    from clarify.report import data as report
+    from clarify.workflow.correlate import correlate
+
+    args = shell.args
+    done = correlate(
+        shell.settings.home,
+        args.name,
+        attribute=args.attribute,
+        share=args.share,
+        out_name=args.out_name,
+        pairs=args.pair,
+        images=args.images,
+        seed=args.seed,
+    )
+    shell.answer(done.to_dict(), report.correlated(done))
+
+
+def _where(shell: Shell) -> None:
+    from clarify.report import data as report
+    from clarify.workflow.where import whereabouts
+
+    found = whereabouts(shell.settings.home, shell.args.name)
+    shell.answer(found.to_dict(), report.where(found))
 
 
 def _lines(path: Path) -> tuple[str, ...]:
@@ -136,7 +185,8 @@ def _thumbnails(shell: Shell) -> None:
 
 def add_commands(commands: Commands) -> None:
     """Add ``data`` with its commands."""
-    data = commands.group("data", "Import data sets, check them, make thumbnails.")
+    data = commands.group("data", "Import data sets, make others of them, check them, tell where "
+                          "they come from.")  # fmt: skip
     _add_imports(data.group("import", "Make a data set of images that are kept in another form."))
     draw = data.add("draw", _draw, "Draw a data set of Clarify's own: birds whose place gives them "
                     "away, in four difficulties, or sprites.",
@@ -149,6 +199,33 @@ def add_commands(commands: Commands) -> None:
                        "hashes, and find pictures that look alike")  # fmt: skip
     data.add("thumbnails", _thumbnails, "Make the thumbnails of all images ahead.",
              "data thumbnails birds")  # fmt: skip
+    _add_correlate(data)
+    where = data.add("where", _where, "Tell where a data set comes from, its licence, how to get "
+                     "it, and whether the home has all of it. Downloads nothing.",
+                     "data where waterbirds", data_set=False)  # fmt: skip
+    where.add_argument("name", metavar="NAME", help="waterbirds, celeba, imagenet, pacs, "
+                       "metashift, one that Clarify draws, or one of the home")  # fmt: skip
+
+
+def _add_correlate(data: Commands) -> None:
+    command = data.add("correlate", _correlate, "Make a data set with a chosen spurious "
+                       "correlation of the images of an annotated one: an exact group table in "
+                       "training, balanced groups in the other splits. Nothing is copied.",
+                       "data correlate rendered-waterbirds --attribute place --share 0.9 "
+                       "--out-name birds-90")  # fmt: skip
+    command.add_argument("--attribute", metavar="NAME", required=True,
+                         help="the annotated attribute to correlate the class with")  # fmt: skip
+    command.add_argument("--share", metavar="PART", type=float, default=0.95, help="part of each "
+                         "class in training that has the value it is paired with, above 0 and at "
+                         "most 1 (default: 0.95)")  # fmt: skip
+    command.add_argument("--pair", metavar="CLASS=VALUE", action="append", default=[],
+                         help="give each class its value; what is in no pair is left out; may be "
+                         "repeated (default: all classes, by the greatest groups)")  # fmt: skip
+    command.add_argument("--images", metavar="N", type=int, help="of each class in training "
+                         "(default: as many as the counts allow)")  # fmt: skip
+    command.add_argument("--seed", type=int, default=0, help="of the images drawn (default: 0)")
+    command.add_argument("--out-name", metavar="NEW", required=True,
+                         help="what to call the new data set")  # fmt: skip
 
 
 def _add_imports(imports: Commands) -> None:
@@ -178,6 +255,18 @@ def _add_imports(imports: Commands) -> None:
                        help="another annotation; may be repeated (default: Male)")  # fmt: skip
     _importer(imports, "imagenet", _import_imagenet, "ImageNet, or some of its classes: train and "
               "val with a folder a class; val is the split test.", "ILSVRC2012")  # fmt: skip
+    pacs = _importer(imports, "pacs", _import_pacs, "PACS: photo, art_painting, cartoon and "
+                     "sketch with a folder a class in each; the attribute is domain.",
+                     "PACS")  # fmt: skip
+    pacs.add_argument("--lists", metavar="DIR", help="folder of its authors' lists of train and "
+                      "crossval (default: found beside the images, else split by "
+                      "content)")  # fmt: skip
+    pacs.add_argument("--held-out", metavar="DOMAIN", help="the domain whose images are all test")
+    meta = _importer(imports, "metashift", _import_metashift, "MetaShift: folders such as "
+                     "train/cat/cat(indoor), or without train and test; the attribute is context.",
+                     "MetaShift-Cat-Dog-indoor-outdoor")  # fmt: skip
+    meta.add_argument("--pool", action="store_true", help="take train and test together and split "
+                      "them by content, as benchmarks of subpopulations do")  # fmt: skip
 
 
 def _importer(

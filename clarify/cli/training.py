@@ -61,7 +61,10 @@ def _retrain(shell: Shell) -> None:
     from clarify.workflow.runs import open_model, standing_on
 
     args = shell.args
-    recipe = Recipe(objective=args.objective, seeds=args.seeds, part=_part(args))
+    recipe = Recipe(
+        objective=args.objective, seeds=args.seeds, part=_part(args), erase=args.erase,
+        opposites=_opposites(args.opposite), refit=args.refit, select=args.select,
+    )  # fmt: skip
     project = shell.project()
     base = open_model(project, args.model)
     descriptions = kept_descriptions(project, base, args.description)
@@ -82,6 +85,16 @@ def _retrain(shell: Shell) -> None:
         )  # fmt: skip
     if found is not None:
         shell.answer(found.to_dict(), report.trained(found))
+
+
+def _opposites(given: list[str]) -> dict[str, str]:
+    found = {}
+    for each in given:
+        name, equals, phrase = each.partition("=")
+        if not (name and equals and phrase.strip()):
+            raise InputError(f"--opposite {each!r}; CLASS=PHRASE is legal")
+        found[name] = phrase.strip()
+    return found
 
 
 def _part(args: argparse.Namespace) -> str:
@@ -181,8 +194,20 @@ def add_commands(commands: Commands) -> None:
                          help="a kept description's run; may be repeated (default: the best kept "
                          "one of each class)")  # fmt: skip
     command.add_argument("--objective", default="worst_group",
-                         choices=["worst_group", "reweight", "group_dro", "cvar"],
+                         choices=["worst_group", "reweight", "group_dro", "cvar", "erm"],
                          help="what counts (default: worst_group)")  # fmt: skip
+    command.add_argument("--erase", default="none", metavar="WAY", help="take what the phrases "
+                         "describe out of the features first: none, mean_difference, regression, "
+                         "regression_unlabelled, leace or text (default: none)")  # fmt: skip
+    command.add_argument("--opposite", metavar="CLASS=PHRASE", action="append", default=[],
+                         help="for --erase regression: what stands against the class's phrase, "
+                         "such as woman against man")  # fmt: skip
+    command.add_argument("--refit", action="store_true", help="fit the chosen weight decay to the "
+                         "images that people looked at, too")  # fmt: skip
+    command.add_argument("--select", default="described_worst_group", metavar="RULE",
+                         help="what chooses the weight decay: described_worst_group, worst_class, "
+                         "average, or annotated_worst_group, which makes it an oracle (default: "
+                         "described_worst_group)")  # fmt: skip
     command.add_argument("--seeds", type=int, default=1, help="retrain so many times: the first "
                          "on all images, each other on images drawn anew from them, which shows "
                          "how far the figures can be trusted (default: 1)")  # fmt: skip

@@ -19,7 +19,7 @@ from clarify.data.table import CONTENT
 if TYPE_CHECKING:
     from clarify.data.manifest import Manifest
 
-__all__ = ["Checked", "Finding", "Pair", "check_images"]
+__all__ = ["Checked", "Finding", "Pair", "check_images", "group_counts"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +158,7 @@ def check_images(
         images=len(paths), deep=deep, wrong=tuple(wrong), notes=tuple(notes),
         leaks=findings.leaks(content),
         near=findings.near(content, seen) if deep else (),
-        counts=_counts(manifest),
+        counts=group_counts(manifest),
     )  # fmt: skip
 
 
@@ -244,7 +244,7 @@ class _Findings:
         )
 
 
-def _counts(manifest: Manifest) -> dict[str, dict[str, int]]:
+def group_counts(manifest: Manifest) -> dict[str, dict[str, int]]:
     """Count the images of each class, and of each class and value, in each split; zeros too."""
     counts: dict[str, dict[str, int]] = {}
     for split in manifest.splits:

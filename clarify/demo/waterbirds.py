@@ -57,7 +57,7 @@ regularised needs it less."""
 DIFFICULTIES = {
     "easy": Difficulty(dial=0.0, deviation=0.08, atypical=0.0, sizes=(0.0, 0.3, 0.7)),
     "medium": Difficulty(dial=0.10, deviation=0.12, atypical=0.0, sizes=(0.05, 0.45, 0.50)),
-    "hard": Difficulty(dial=0.15, deviation=0.15, atypical=0.0, sizes=(0.10, 0.50, 0.40)),
+    "hard": Difficulty(dial=0.22, deviation=0.10, atypical=0.02, sizes=(0.20, 0.40, 0.40)),
 }
 """Those beside the hardest, by the ending of the data set's name."""
 

@@ -11,6 +11,7 @@ All of them are the worst weighted mean of the cross-entropies over a set of exa
 | ``worst_group`` | max over groups of the group's mean | Clarify's own code, arXiv 2402.03715 |
 | ``group_dro`` | max over groups of mean + C/sqrt(n_g), by steps | Sagawa 2020, arXiv 1911.08731 |
 | ``cvar`` | mean of the worst share alpha of the examples | Levy et al. 2020, arXiv 2010.05893 |
+| ``weighted`` | mean under given example weights | second stage of JTT, arXiv 2107.09044 |
 """
 
 from __future__ import annotations
@@ -22,17 +23,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from clarify.errors import FeatureError, GroupError, InputError
-from clarify.method.arrays import finite_vector
+from clarify.method.arrays import finite_vector, read_only
 from clarify.method.example_weights import WeightSet
 from clarify.method.groups import AnnotatedGroups, DescribedGroups
 
-__all__ = ["CvarDro", "Erm", "GroupDro", "Objective", "Reweight", "WorstGroup"]
+__all__ = ["CvarDro", "Erm", "GroupDro", "Objective", "Reweight", "Weighted", "WorstGroup"]
 
 Groups: TypeAlias = DescribedGroups | AnnotatedGroups
 
 
 class Objective(Protocol):
-    """What `fit_head` minimises; the five classes here are all there are."""
+    """What `fit_head` minimises; the six classes here are all there are."""
 
     name: ClassVar[str]
 
@@ -215,6 +216,51 @@ class CvarDro:
 
     def value(self, losses: ArrayLike) -> float:
         """Return the mean of the worst share `alpha` of the losses, the last one in part."""
+        return _value(self, losses)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Weighted:
+    """Mean of the losses under given weights of the examples.
+
+    Parameters
+    ----------
+    weights : array_like of float, (N,)
+        Of the training images, 0 or more, not all 0; kept scaled to add up to 1. Each class needs
+        some weight: without it no optimum exists, and the fit ends with a `SolverError`.
+    """
+
+    weights: NDArray[np.float64]
+    name: ClassVar[str] = "weighted"
+
+    def __post_init__(self) -> None:
+        given = finite_vector(self.weights, what="weights")
+        if (given < 0).any():
+            row = int(np.argmax(given < 0))
+            raise InputError(f"weighted: weight {row} is {given[row]}; 0 or more is legal")
+        if not given.any():
+            raise InputError(
+                f"weighted: none of the {len(given)} weights is above 0; give at least one that is"
+            )
+        # Divided by the largest first: the sum of very large ones would overflow.
+        scaled = given / given.max()
+        object.__setattr__(self, "weights", read_only(scaled / scaled.sum()))
+
+    @property
+    def uses_annotations(self) -> bool:
+        """Never: weights that come from groups are for `Reweight`."""
+        return False
+
+    def weight_set(self, count: int) -> WeightSet:
+        """Return the one weighting that was given."""
+        if len(self.weights) != count:
+            raise FeatureError(
+                f"weighted: {len(self.weights)} weights for {count} examples; give one an example"
+            )
+        return _one_atom(self.weights)
+
+    def value(self, losses: ArrayLike) -> float:
+        """Return the weighted mean of the losses (N,)."""
         return _value(self, losses)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,7 +19,7 @@ from clarify.method.groups import AnnotatedGroups, DescribedGroups
 from clarify.method.metrics import Evaluation, evaluate
 
 if TYPE_CHECKING:
-    from clarify.method.training import Fit
+    from clarify.method.head import Head
 
 __all__ = [
     "ByAnnotatedWorstGroup",
@@ -33,6 +33,23 @@ __all__ = [
 ]
 
 Groups: TypeAlias = DescribedGroups | AnnotatedGroups
+
+
+class Fitted(Protocol):
+    """A candidate."""
+
+    @property
+    def head(self) -> Head:
+        """What predicts."""
+        ...
+
+    @property
+    def weight_decay(self) -> float:
+        """Of equal candidates the larger one is chosen."""
+        ...
+
+
+AnyFitted = TypeVar("AnyFitted", bound=Fitted)
 
 
 class Selection(Protocol):
@@ -104,37 +121,37 @@ class ByWorstClass:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Selected:
+class Selected(Generic[AnyFitted]):
     """What a rule chose, and from what.
 
     Parameters
     ----------
-    fit : Fit
+    fit : Fitted
         The chosen one.
     rule : Selection
     table : tuple of (float, float)
         Each candidate's weight decay and score, in the order given.
     """
 
-    fit: Fit
+    fit: AnyFitted
     rule: Selection
     table: tuple[tuple[float, float], ...]
 
 
 def select(
-    fits: Sequence[Fit],
+    fits: Sequence[AnyFitted],
     features: ArrayLike,
     labels: ArrayLike,
     rule: Selection,
     *,
     groups: Groups | None = None,
-) -> Selected:
+) -> Selected[AnyFitted]:
     """Choose the fit that a rule scores highest.
 
     Parameters
     ----------
-    fits : sequence of Fit
-        At least one.
+    fits : sequence of Fitted
+        At least one, such as `Fit`.
     features : array_like of float, (N, D)
         Raw features of images that the fits have not seen.
     labels : array_like of int, (N,)

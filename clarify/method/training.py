@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from clarify.errors import FeatureError, InputError, SolverError, shown
 from clarify.method.arrays import class_tuple, label_vector
 from clarify.method.convex import Problem
+from clarify.method.erasure import Erasure
 from clarify.method.head import Head, Standardisation
 from clarify.method.links import link_for
 from clarify.method.objectives import GroupDro, Objective
@@ -101,6 +102,7 @@ def fit_head(
     weight_decay: float,
     *,
     tolerance: float = TOLERANCE,
+    erasure: Erasure | None = None,
     start: Head | None = None,
     progress: Report | None = None,
 ) -> Fit:
@@ -120,6 +122,8 @@ def fit_head(
         Positive, on the weights and not on the bias.
     tolerance : float
         Relative gap to certify, in [1e-8, 1).
+    erasure : Erasure, optional
+        Of these features, standardised: what the head is not to see.
     start : Head, optional
         Where to start from; changes the time taken, not the answer beyond the tolerance.
     progress : callable, optional
@@ -141,8 +145,9 @@ def fit_head(
         Where the gap was not reached (never for `GroupDro`).
     """
     fits = _fits(
-        features, labels, class_names, objective, (weight_decay,), tolerance, start, progress
-    )
+        features, labels, class_names, objective, (weight_decay,), tolerance, erasure, start,
+        progress,
+    )  # fmt: skip
     return next(fits)
 
 
@@ -154,6 +159,7 @@ def sweep(
     weight_decays: Sequence[float] = WEIGHT_DECAYS,
     *,
     tolerance: float = TOLERANCE,
+    erasure: Erasure | None = None,
     progress: Report | None = None,
 ) -> list[Fit]:
     """Fit one head a weight decay, each started from the one before.
@@ -175,7 +181,8 @@ def sweep(
         raise InputError(
             f"weight decays {shown(list(weight_decays))}; one or more distinct ones are legal"
         )
-    return list(_fits(features, labels, class_names, objective, decays, tolerance, None, progress))
+    return list(_fits(features, labels, class_names, objective, decays, tolerance, erasure, None,
+                      progress))  # fmt: skip
 
 
 def _fits(
@@ -185,6 +192,7 @@ def _fits(
     objective: Objective,
     decays: Sequence[float],
     tolerance: float,
+    erasure: Erasure | None,
     start: Head | None,
     progress: Report | None,
 ) -> Iterator[Fit]:
@@ -193,6 +201,8 @@ def _fits(
     _check(names, truth, decays, tolerance)
     standardisation = Standardisation.fit(features)
     x = standardisation.apply(features)
+    if erasure is not None:
+        x = erasure.apply(x)
     if len(x) != len(truth):
         raise FeatureError(
             f"features of {len(x)} images for {len(truth)} labels; give one label an image"
@@ -208,7 +218,7 @@ def _fits(
         theta = problem.start() if theta is None else theta
         found = _solve(problem, objective, theta, weights, gram, tolerance, progress)
         theta, weights = found.theta, found.weights
-        yield _fit(found, problem, objective, standardisation, names)
+        yield _fit(found, problem, objective, standardisation, erasure, names)
 
 
 def _solve(
@@ -253,11 +263,13 @@ def _fit(
     problem: Problem,
     objective: Objective,
     standardisation: Standardisation,
+    erasure: Erasure | None,
     names: tuple[str, ...],
 ) -> Fit:
     link = problem.link
+    weight = link.weight(found.theta[:-1]).T
     head = Head(
-        weight=np.asarray(link.weight(found.theta[:-1]).T, dtype=np.float32),
+        weight=np.asarray(weight if erasure is None else erasure.folded(weight), dtype=np.float32),
         bias=np.asarray(link.weight(found.theta[-1]), dtype=np.float32),
         mean=standardisation.mean,
         scale=standardisation.scale,

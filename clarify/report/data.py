@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from clarify.report.words import table
+from clarify.report.words import percent, table
 
 if TYPE_CHECKING:
     from clarify.data.checking import Checked, Finding, Pair
     from clarify.data.manifest import Manifest
     from clarify.data.thumbnails import Made
+    from clarify.workflow.correlate import Correlated
     from clarify.workflow.data import Imported
+    from clarify.workflow.where import Counted, Whereabouts
 
-__all__ = ["checked", "drawn", "imported", "thumbnails", "verdict"]
+__all__ = ["checked", "correlated", "drawn", "imported", "thumbnails", "verdict", "where"]
 
 SHOWN = 20  # lines of what is not wrong; --json has all
 MANY_CLASSES = 20
@@ -109,3 +111,69 @@ def thumbnails(name: str, result: Made) -> str:
     lines = [f"{result.made:,} thumbnails of {name} made, {result.kept:,} were there"]
     lines += _first("no thumbnail", (f"{bad.path}: {bad.reason}" for bad in result.bad))
     return "\n".join(lines)
+
+
+def correlated(result: Correlated) -> str:
+    """Tell the group table of a data set with a chosen correlation, and what was left out."""
+    manifest = result.manifest
+    pairs = ", ".join(f"{label} = {value}" for label, value in result.pairing.items())
+    left = ", ".join(f"{count:,} of {split}" for split, count in result.left_out.items())
+    lines = [
+        f"{manifest.table.height:,} images of {result.base} are {manifest.name}: {result.toml}",
+        f"{result.attribute} paired by {_how(result.paired_by)}: {pairs}",
+        f"training: {result.images:,} images of each class, {percent(result.reached)} of them with "
+        f"the paired {result.attribute}; seed {result.seed}",
+        _counts(result.counts),
+        f"left out: {left}; nothing was copied, and no image changed its split",
+        f"next: clarify embed {manifest.name}",
+    ]
+    return "\n".join(lines)
+
+
+def _how(paired_by: str) -> str:
+    return "what was given" if paired_by == "given" else f"the {paired_by} of training"
+
+
+def where(result: Whereabouts) -> str:
+    """Tell where a data set comes from, and whether what is here is all of it."""
+    lines = [result.title, f"from: {result.source}", f"licence: {result.licence}"]
+    if result.get:
+        lines.append(f"get: {result.get}")
+    if result.command:
+        lines.append(f"then: {result.command}")
+    manifest = result.manifest
+    if manifest is None:
+        lines.append(f"no data set {result.name} is in this home; Clarify downloads nothing")
+    else:
+        lines.append(
+            f"here: {manifest.table.height:,} images as {manifest.name} in {manifest.root}"
+            + (f", {manifest.source}" if result.known else "")
+        )
+    if result.published:
+        lines.append(_published(result.published))
+    elif manifest is not None:
+        lines.append(_counts(result.counts))
+    return "\n".join([*lines, *_fits(result)])
+
+
+def _published(counts: Sequence[Counted]) -> str:
+    rows = [
+        [each.split or "any", each.group, "–" if each.seen is None else f"{each.seen:,}",
+         f"{each.published:,}", "" if each.seen in (None, each.published) else "differs"]
+        for each in counts
+    ]  # fmt: skip
+    return table(["split", "group", "seen", "published", ""], rows)
+
+
+def _fits(result: Whereabouts) -> list[str]:
+    if result.known and not result.published:
+        return ["no counts of it are published that could be compared"]
+    if result.fits is None:
+        return []
+    if result.fits:
+        return ["all counts are as published"]
+    absent = sum(each.seen is None for each in result.published)
+    off = sum(each.seen != each.published for each in result.published) - absent
+    told = [f"{off} differ"] if off else []
+    told += [f"{absent} cannot be compared, with other classes or attributes"] if absent else []
+    return [f"of {len(result.published)} published counts {', '.join(told)}"]

@@ -27,6 +27,8 @@ class GateHalf:
         Of these predicted right by the base model and by the retrained one.
     control_correct : int
         Of these predicted right by the control: retrained without the phrases, each class a group.
+    label : int
+        Its class.
     """
 
     name: str
@@ -34,6 +36,7 @@ class GateHalf:
     base_correct: int
     now_correct: int
     control_correct: int
+    label: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +88,9 @@ class Gate:
     points, so half of the gain could be one image. The worst group before and the worst group
     after may be two: a correction that moves the errors elsewhere has gained nothing. Retraining
     with any phrase also balances the classes, which alone can lift every half, so a phrase must
-    bring half of what is asked beyond a control that was retrained with the classes as groups.
+    bring half of what is asked beyond a control that was retrained with the classes as groups. And
+    a phrase must part what was wrong from what was right: of drawn phrases that have nothing to do
+    with the errors some pass all else by luck (docs/evidence.md).
 
     Parameters
     ----------
@@ -97,17 +102,21 @@ class Gate:
         By how much the average may be lower, as a fraction.
     min_images : int
         How many images the worst described group must hold, before and after, to be believed.
+    min_score : float
+        How far the phrases of each described class must part its right from its wrong images: the
+        error score of the cut, and of several phrases the total variation over their cells.
     """
 
     min_gain: float = 0.10
     min_gain_by_phrases: float = 0.05
     max_loss: float = 0.05
     min_images: int = 20
+    min_score: float = 0.20
 
     def __post_init__(self) -> None:
-        shares = (self.min_gain, self.min_gain_by_phrases, self.max_loss)
+        shares = (self.min_gain, self.min_gain_by_phrases, self.max_loss, self.min_score)
         if not (all(0 <= share <= 1 for share in shares) and self.min_images >= 1):
-            raise InputError(f"gate {self}: gain and loss in 0 to 1, at least 1 image are legal")
+            raise InputError(f"gate {self}: shares in 0 to 1, at least 1 image are legal")
 
     def judge(
         self, halves: Sequence[GateHalf], *, base_average: float, now_average: float
@@ -134,6 +143,7 @@ class Gate:
         control = min(half.control_correct / half.count for half in filled)
         was, now = before.base_correct / before.count, after.now_correct / after.count
         gain, loss, images = now - was, base_average - now_average, min(before.count, after.count)
+        score, of = min(_scores(filled), default=(1.0, ""))
         return Verdict(
             reasons=(
                 Reason(
@@ -170,5 +180,32 @@ class Gate:
                     seen=float(images),
                     limit=float(self.min_images),
                 ),
+                Reason(
+                    name="score",
+                    passed=score >= self.min_score,
+                    text=f"the phrases part right from wrong images by {score:.2f}"
+                    f"{of and f' in {of}'}, at least {self.min_score:.2f} asked",
+                    seen=score,
+                    limit=self.min_score,
+                ),
             )
         )
+
+
+def _scores(halves: Sequence[GateHalf]) -> list[tuple[float, str]]:
+    """Return how far the cells of each described class part right from wrong images, with its name.
+
+    A class without right or without wrong images, or of one cell, says nothing.
+    """
+    found = []
+    for label in dict.fromkeys(half.label for half in halves):
+        cells = [half for half in halves if half.label == label]
+        right = sum(half.base_correct for half in cells)
+        wrong = sum(half.count for half in cells) - right
+        if len(cells) > 1 and right and wrong:
+            parted = sum(
+                abs(half.base_correct / right - (half.count - half.base_correct) / wrong)
+                for half in cells
+            )
+            found.append((parted / 2, cells[0].name.partition(" · ")[0]))
+    return found

@@ -47,8 +47,8 @@ __all__ = [
 Kind = Literal["base", "description", "retraining"]
 """Kinds of work, which a bundle carries to another store."""
 
-AnyKind = Kind | Literal["promotion"]
-"""Every kind; a promotion is about the registry of its own store alone."""
+AnyKind = Kind | Literal["promotion", "cell"]
+"""Every kind; promotions are about the registry of their own store, cells can be run again."""
 
 TAGS = (
     "backbone", "class", "code_version", "data_set", "encoder", "kept", "kind", "manifest",
@@ -86,7 +86,7 @@ class RunRecord:
 
     Parameters
     ----------
-    kind : {"base", "description", "retraining", "promotion"}
+    kind : {"base", "description", "retraining", "promotion", "cell"}
     name : str
         For people.
     params : mapping

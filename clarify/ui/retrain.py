@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from clarify.ui import blocks
+from clarify.workflow.recipe import Recipe
 
 if TYPE_CHECKING:
     from clarify.track.run import Run
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
     from clarify.workflow.job_files import Job
 
 __all__ = [
+    "ERASURES",
     "OBJECTIVES",
     "PARTS",
+    "SELECTIONS",
     "Offered",
     "Outcome",
     "groups_html",
@@ -34,6 +37,7 @@ OBJECTIVES = {
     "reweight": "All groups alike",
     "group_dro": "The worst group, by group DRO",
     "cvar": "The hardest tenth of the images",
+    "erm": "Every image alike",
 }
 """What counts in a retraining, in words."""
 
@@ -43,6 +47,22 @@ PARTS = {
     "whole": "The whole network",
 }
 """What of a network changes in a retraining, in words."""
+
+ERASURES = {
+    "none": "Nothing",
+    "mean_difference": "What the halves differ in on average",
+    "regression": "What goes with the similarity",
+    "leace": "What the halves differ in, changing least (LEACE)",
+    "text": "The phrase's own direction (CLIP features only)",
+}
+"""What is taken out of the features first, in words."""
+
+SELECTIONS = {
+    "described_worst_group": "The worst described group",
+    "worst_class": "The worst class",
+    "average": "The average",
+}
+"""What chooses among weight decays, in words; by true groups the command line alone does."""
 
 ENDED = {
     "cancelled": "Cancelled",
@@ -218,7 +238,10 @@ def _objective(job: Job) -> str:
     text = OBJECTIVES[recipe.objective]
     seeds = "" if recipe.seeds == 1 else f", {recipe.seeds} seeds"
     part = "" if recipe.part == "head" else f", {part_words(recipe.part)}"
-    return f"{text[:1].lower()}{text[1:]}{part}{seeds}"
+    erased = "" if recipe.erase == "none" else f", {recipe.erase.replace('_', ' ')} taken out"
+    refit = ", fitted to validation too" if recipe.refit else ""
+    select = "" if recipe.select == Recipe().select else f", by {recipe.select.replace('_', ' ')}"
+    return f"{text[:1].lower()}{text[1:]}{erased}{refit}{select}{part}{seeds}"
 
 
 def part_words(part: str) -> str:

@@ -27,6 +27,8 @@ from clarify.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from clarify.data.sources.origins import Origin
+
 __all__ = [
     "Imported",
     "check_data",
@@ -119,6 +121,7 @@ def import_images(
     workers: int,
     copy: bool,
     bar: Bar,
+    origin: Origin | None = None,
 ) -> Imported:
     """Write the manifest of what an importer found; a stopped import goes on when given again.
 
@@ -137,6 +140,8 @@ def import_images(
     copy : bool
         Copy the images into ``<home>/images/NAME``; else the manifest refers to where they are.
     bar : callable
+    origin : Origin, optional
+        The known data set that this is: gives title and licence.
 
     Raises
     ------
@@ -155,7 +160,8 @@ def import_images(
         table = table.with_columns(table["path"].alias("id"))
     copies = home / "images" / name
     manifest = Manifest(
-        name=name, title=name, source=source, licence="not stated by the importer",
+        name=name, title=name if origin is None else origin.title, source=source,
+        licence="not stated by the importer" if origin is None else origin.licence,
         root=copies if copy else listing.root, classes=listing.classes, splits=listing.splits,
         attributes=listing.attributes, table=table,
     )  # fmt: skip

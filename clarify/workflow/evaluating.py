@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from clarify.method.metrics import Accuracy, evaluate
 from clarify.workflow.project import annotated_groups_of, split_data
 from clarify.workflow.trained import REPORTED, HalfResult
@@ -11,7 +13,6 @@ from clarify.workflow.trained import REPORTED, HalfResult
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from clarify.method.groups import AnnotatedGroups, DescribedGroups
@@ -33,13 +34,22 @@ def annotated(project: Project, data: SplitData) -> AnnotatedGroups | None:
 
 
 def evaluations_of(
-    project: Project, splits: Mapping[str, SplitData], model: Model
+    project: Project,
+    splits: Mapping[str, SplitData],
+    model: Model,
+    held_out: NDArray[np.float64] | None = None,
 ) -> dict[str, Evaluation]:
-    """Evaluate on validation and test; annotated groups are for this report only."""
+    """Evaluate on validation and test; annotated groups are for this report only.
+
+    Parameters
+    ----------
+    held_out : ndarray of float64, (N, K), optional
+        Probabilities that count for validation instead of the model's.
+    """
     in_training = annotated(project, splits["train"])
     return {
         name: evaluate(
-            model.predict(splits[name]),
+            _predicted(model, splits[name], held_out),
             splits[name].labels,
             project.manifest.classes,
             groups=annotated(project, splits[name]),
@@ -55,11 +65,12 @@ def described_evaluations(
     splits: Mapping[str, SplitData],
     groups: Mapping[str, DescribedGroups],
     model: Model,
+    held_out: NDArray[np.float64] | None = None,
 ) -> dict[str, Evaluation]:
-    """Evaluate on validation and test by described groups."""
+    """Evaluate on validation and test by described groups; see `evaluations_of`."""
     return {
         name: evaluate(
-            model.predict(splits[name]),
+            _predicted(model, splits[name], held_out),
             splits[name].labels,
             project.manifest.classes,
             groups=found,
@@ -67,6 +78,14 @@ def described_evaluations(
         for name, found in groups.items()
         if name in REPORTED
     }
+
+
+def _predicted(
+    model: Model, data: SplitData, held_out: NDArray[np.float64] | None
+) -> NDArray[np.int64]:
+    if held_out is None or data.name != "validation":
+        return model.predict(data)
+    return np.asarray(held_out.argmax(axis=1), dtype=np.int64)
 
 
 def half_results(
@@ -88,6 +107,7 @@ def half_results(
     return tuple(
         HalfResult(
             name=name,
+            label=int(data.labels[rows][0]) if rows.any() else -1,
             **{
                 of: Accuracy(count=int(rows.sum()), correct=int(found[rows].sum()))
                 for of, found in right.items()

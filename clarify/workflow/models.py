@@ -10,6 +10,7 @@ import numpy as np
 
 from clarify.errors import InputError
 from clarify.method.arrays import generator
+from clarify.method.correction import Corrected, Images, correct
 from clarify.method.groups import DescribedGroups, described_groups
 from clarify.method.objectives import CvarDro, Erm, GroupDro, Reweight, WorstGroup
 from clarify.method.training import (
@@ -17,12 +18,14 @@ from clarify.method.training import (
     ByAnnotatedWorstGroup,
     ByAverage,
     ByDescribedWorstGroup,
+    ByWorstClass,
     fit_head,
     hold_out,
     select,
     sweep,
 )
 from clarify.workflow.backbones import IN_PARENT, PLACE
+from clarify.workflow.erasing import concepts_of, eraser_of
 from clarify.workflow.evaluating import (
     all_splits,
     annotated,
@@ -41,17 +44,24 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from clarify.method.correction import Eraser
     from clarify.method.descriptions import Description
+    from clarify.method.erasure import Concept
     from clarify.method.groups import AnnotatedGroups
     from clarify.method.head import Head
     from clarify.method.objectives import Objective
-    from clarify.method.training import Fit, Progress, Selection
+    from clarify.method.solver import Progress
+    from clarify.method.training import Fit, Selection
     from clarify.workflow.project import Project, SplitData
     from clarify.workflow.retraining_progress import Report
 
-__all__ = ["control_head", "retrain", "retrain_oracle", "train"]
+__all__ = ["retrain", "retrain_oracle", "train", "without_phrases"]
 
 CVAR_LEVEL = 0.1
+RULES = {
+    rule.name: rule
+    for rule in (ByDescribedWorstGroup, ByWorstClass, ByAverage, ByAnnotatedWorstGroup)
+}
 
 
 def train(project: Project, *, seed: int = 0) -> Trained:
@@ -134,13 +144,25 @@ def retrain(
     splits = all_splits(project)
     groups = groups_by_descriptions(project, descriptions, splits)
     phrases = ", ".join(f"{each.class_name}: {each.phrase}" for each in descriptions)
+    rule = RULES[chosen.select]()
     asked = _Asked(
-        name=f"{chosen.objective} ({phrases})",
+        name=f"{chosen.words} ({phrases})",
         objective=chosen.objective,
-        rule=ByDescribedWorstGroup(),
+        rule=rule,
         groups=groups,
-        settings={"recipe": chosen.digest(base.run_id, descriptions)},
-    )
+        chosen_by=_annotated(project, splits)["validation"] if rule.oracle else None,
+        concepts={
+            name: concepts_of(
+                project, descriptions, splits[name], opposites=chosen.opposites,
+                unlabelled=chosen.erase.endswith("_unlabelled"),
+            )
+            for name in ("train", "validation") if chosen.erase not in ("none", "text")
+        },
+        eraser=eraser_of(project, chosen.erase, descriptions),
+        refit=chosen.refit,
+        settings={"recipe": chosen.digest(base.run_id, descriptions), "erase": chosen.erase,
+                  "refit": str(chosen.refit).lower()},
+    )  # fmt: skip
     found = [
         _fitted(project, base, splits, asked, seed=seed, steps=steps)
         for seed in range(chosen.seeds)
@@ -149,7 +171,7 @@ def retrain(
     logged = [
         recorded(
             project, splits, each, descriptions=descriptions, base=base,
-            described=described_evaluations(project, splits, groups, each.model),
+            described=described_evaluations(project, splits, groups, each.model, each.held_out),
             delivery=f"{delivery}-{each.seed}" if delivery and each.seed else delivery,
         )
         # The one of seed 0 comes last: it is the newest, which later commands take by default.
@@ -167,18 +189,11 @@ def retrain_oracle(project: Project, base: Model) -> Trained:
         If the data set has no annotated attribute.
     """
     splits = all_splits(project)
-    groups = {name: annotated(project, data) for name, data in splits.items()}
-    known = {name: found for name, found in groups.items() if found is not None}
-    if len(known) < len(groups):
-        raise InputError(
-            f"data set {project.manifest.name} has no annotated attribute, so no oracle; add one "
-            "to the manifest's [attributes]"
-        )
     asked = _Asked(
         name="oracle (group_dro on true groups)",
         objective="group_dro",
         rule=ByAnnotatedWorstGroup(),
-        groups=known,
+        groups=_annotated(project, splits),
     )
     found = _fitted(project, base, splits, asked, seed=0, steps=Steps(None, WEIGHT_DECAYS))
     return recorded(project, splits, found, descriptions=(), base=base, described={})
@@ -192,6 +207,10 @@ class _Asked:
     objective: str
     rule: Selection
     groups: Mapping[str, DescribedGroups] | Mapping[str, AnnotatedGroups]
+    chosen_by: AnnotatedGroups | None = None
+    concepts: Mapping[str, tuple[Concept, ...]] = dataclasses.field(default_factory=dict)
+    eraser: Eraser | None = None
+    refit: bool = False
     settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
@@ -204,71 +223,93 @@ def _fitted(
     seed: int,
     steps: Steps,
 ) -> Trained:
-    data, validation = splits["train"], splits["validation"]
-    rule, groups, classes = asked.rule, asked.groups, project.manifest.classes
+    classes = project.manifest.classes
     began = time.monotonic()
-    rows = _resampled(groups["train"].index, seed)
-    fitted_on, of_train = data.take(rows), _taken(groups["train"], rows)
-    objective = _objective(asked.objective, of_train)
-    fits = sweep(fitted_on.features, fitted_on.labels, classes, objective, WEIGHT_DECAYS,
-                 progress=steps.fit(of_train, seed))  # fmt: skip
-    chosen = select(fits, validation.features, validation.labels, rule, groups=groups["validation"])
-    cost = _cost(began, chosen.fit.head)
-    model = Model(run_id="", name=asked.name, head=chosen.fit.head, backbone=base.backbone)
-    control = control_head(classes, fitted_on, validation, rule, groups["validation"],
-                           progress=steps.control(seed))  # fmt: skip
+    train, validation = (
+        Images(
+            features=splits[name].features,
+            labels=splits[name].labels,
+            groups=asked.groups[name],
+            concepts=asked.concepts.get(name, ()),
+        )
+        for name in ("train", "validation")
+    )
+    train = train.take(_resampled(train.groups.index, seed))
+    found = correct(
+        train, validation, classes,
+        lambda images: _objective(asked.objective, images.groups),
+        asked.rule, chosen_by=asked.chosen_by, eraser=asked.eraser, refit=asked.refit,
+        progress=steps.fit(train.groups, seed),
+    )  # fmt: skip
+    cost = _cost(began, found.fit.head)
+    model = Model(run_id="", name=asked.name, head=found.fit.head, backbone=base.backbone)
+    control = without_phrases(
+        train, validation, classes, asked.rule, chosen_by=asked.chosen_by, refit=asked.refit,
+        progress=steps.control(seed),
+    )  # fmt: skip
+    now = found.held_out.argmax(axis=1)
+    objective = _objective(asked.objective, train.groups)
     return Trained(
         model=model,
         settings={
-            **_settings(chosen.fit, objective),
+            **_settings(found.fit, objective),
             **asked.settings,
             PLACE: IN_PARENT if base.backbone is not None else "",
         },
-        rule=rule.name,
-        table=chosen.table,
-        evaluations=evaluations_of(project, splits, model),
-        group_counts=dict(zip(groups["train"].names, groups["train"].counts.tolist(), strict=True)),
+        rule=asked.rule.name,
+        table=found.table,
+        evaluations=evaluations_of(project, splits, model, found.held_out),
+        group_counts=dict(
+            zip(train.groups.names, asked.groups["train"].counts.tolist(), strict=True)
+        ),
         cost=cost,
-        merged=getattr(groups["train"], "merged", ()),
+        merged=getattr(train.groups, "merged", ()),
         halves=half_results(
             {
-                "base": base.predict(validation),
-                "now": model.predict(validation),
-                "control": control.predict(validation.features),
+                "base": base.predict(splits["validation"]),
+                "now": now,
+                "control": control.held_out.argmax(axis=1),
             },
-            validation,
-            groups["validation"],
+            splits["validation"],
+            asked.groups["validation"],
         ),
-        oracle=objective.uses_annotations or rule.oracle,
+        oracle=objective.uses_annotations or asked.rule.oracle,
         another_model=base.head is None,
         seed=seed,
+        held_out=found.held_out if asked.refit else None,
     )
 
 
-def control_head(
+def without_phrases(
+    train: Images,
+    validation: Images,
     classes: Sequence[str],
-    data: SplitData,
-    validation: SplitData,
     rule: Selection,
-    groups: DescribedGroups | AnnotatedGroups,
     *,
+    chosen_by: AnnotatedGroups | None = None,
+    refit: bool = False,
     progress: Callable[[Progress], None] | None = None,
-) -> Head:
+) -> Corrected:
     """Retrain with the classes as groups, chosen by the same rule: what no phrase is needed for.
 
-    Parameters
-    ----------
-    classes : sequence of str
-    data, validation : SplitData
-        What is fitted on, and what is chosen by.
-    rule : Selection
-    groups : DescribedGroups or AnnotatedGroups
-        Of validation.
-    progress : callable, optional
+    Parameters are those of `correct`.
     """
-    objective = WorstGroup(groups=described_groups(data.labels, classes, {}))
-    fits = sweep(data.features, data.labels, classes, objective, WEIGHT_DECAYS, progress=progress)
-    return select(fits, validation.features, validation.labels, rule, groups=groups).fit.head
+    return correct(
+        train, validation, classes,
+        lambda images: WorstGroup(groups=described_groups(images.labels, classes, {})),
+        rule, chosen_by=chosen_by, refit=refit, progress=progress,
+    )  # fmt: skip
+
+
+def _annotated(project: Project, splits: Mapping[str, SplitData]) -> dict[str, AnnotatedGroups]:
+    groups = {name: annotated(project, data) for name, data in splits.items()}
+    known = {name: found for name, found in groups.items() if found is not None}
+    if len(known) < len(groups):
+        raise InputError(
+            f"data set {project.manifest.name} has no annotated attribute, so no oracle; add one "
+            "to the manifest's [attributes]"
+        )
+    return known
 
 
 def _resampled(groups: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
@@ -281,12 +322,6 @@ def _resampled(groups: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
     return np.sort(np.concatenate(drawn))
 
 
-def _taken(
-    groups: DescribedGroups | AnnotatedGroups, rows: NDArray[np.int64]
-) -> DescribedGroups | AnnotatedGroups:
-    return dataclasses.replace(groups, index=groups.index[rows])
-
-
 def _objective(name: str, groups: DescribedGroups | AnnotatedGroups) -> Objective:
     if name == "worst_group":
         return WorstGroup(groups=groups)
@@ -294,6 +329,8 @@ def _objective(name: str, groups: DescribedGroups | AnnotatedGroups) -> Objectiv
         return Reweight(groups=groups)
     if name == "group_dro":
         return GroupDro(groups=groups)
+    if name == "erm":
+        return Erm()
     return CvarDro(alpha=CVAR_LEVEL)
 
 

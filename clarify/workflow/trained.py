@@ -40,12 +40,15 @@ class HalfResult:
     base, now : Accuracy
     control : Accuracy
         Of a head retrained without the phrases, by the worst class: what they must beat.
+    label : int
+        Its class; -1 where it has no images.
     """
 
     name: str
     base: Accuracy
     now: Accuracy
     control: Accuracy
+    label: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +114,9 @@ class Trained:
         What was seen after each epoch, with its ``step``; empty of what is solved at once.
     notes : tuple of str
         For people.
+    held_out : ndarray of float64, (N, K), or None
+        Probabilities of the validation images by heads that were not fitted to them, where the
+        model itself was.
     """
 
     model: Model
@@ -129,6 +135,14 @@ class Trained:
     files: tuple[Artifact, ...] = ()
     history: tuple[Mapping[str, float], ...] = ()
     notes: tuple[str, ...] = ()
+    held_out: NDArray[np.float64] | None = None
+
+    def answers(self, data: SplitData) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return the class (N,) and the probabilities (N, K) that count for images of a split."""
+        if self.held_out is not None and data.name == "validation":
+            return self.held_out.argmax(axis=1), self.held_out
+        head = self.model.own_head()
+        return self.model.predict(data), head.probabilities(data.features)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what a script wants to know, as plain values."""
@@ -191,8 +205,7 @@ def recorded(
                 name,
                 data.ids,
                 data.labels,
-                trained.model.predict(data),
-                head.probabilities(data.features),
+                *trained.answers(data),
             )
             for name, data in splits.items()
             if name in REPORTED
@@ -218,7 +231,7 @@ def _for_gate(trained: Trained, data: SplitData) -> dict[str, Any]:
     """Return what the gate asks for: described groups and averages on validation, as counts."""
     averages = {
         "base_average": sum(half.base.correct for half in trained.halves) / len(data.labels),
-        "now_average": float((trained.model.predict(data) == data.labels).mean()),
+        "now_average": float((trained.answers(data)[0] == data.labels).mean()),
     }
     halves = [
         {
@@ -227,6 +240,7 @@ def _for_gate(trained: Trained, data: SplitData) -> dict[str, Any]:
             "base_correct": half.base.correct,
             "now_correct": half.now.correct,
             "control_correct": half.control.correct,
+            "label": half.label,
         }
         for half in trained.halves
     ]

@@ -13,7 +13,7 @@ from clarify.track.promotion import Gate, GateHalf, Verdict
 
 
 def half(name: str = "landbird · with water", **numbers: int) -> GateHalf:
-    usual = {"count": 100, "base_correct": 40, "now_correct": 70, "control_correct": 0}
+    usual = {"count": 100, "base_correct": 40, "now_correct": 70, "control_correct": 0, "label": 0}
     return GateHalf(name=name, **{**usual, **numbers})
 
 
@@ -48,6 +48,22 @@ def test_a_gain_that_balancing_the_classes_brings_alone_is_refused() -> None:
     assert failed(verdict) == ["gain_by_phrases"]
     assert "by classes alone it would be 66.0%" in verdict.reasons[1].text
     assert judged(half(control_correct=64)).passed
+
+
+def test_a_phrase_that_does_not_part_right_from_wrong_is_refused() -> None:
+    other = half("landbird · without water", base_correct=55)
+    verdict = judged(half(base_correct=45), other)
+    assert failed(verdict) == ["score"]
+    # right: 45 and 55 of 100, wrong: 55 and 45 of 100
+    assert "part right from wrong images by 0.10 in landbird" in verdict.reasons[-1].text
+    assert judged(half(base_correct=45), other, gate=Gate(min_score=0.05)).passed
+
+
+def test_a_class_that_nobody_described_or_without_wrong_images_has_no_score() -> None:
+    whole = half("waterbird", label=1, base_correct=50)
+    perfect = [half(f"songbird · {name}", label=2, base_correct=100, now_correct=100)
+               for name in ("with water", "without water")]  # fmt: skip
+    assert judged(half(base_correct=20), whole, *perfect).passed
 
 
 def test_too_great_a_loss_of_average_is_refused() -> None:

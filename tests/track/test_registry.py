@@ -30,7 +30,7 @@ print(json.dumps({name: found[name].tolist() for name in found.columns}))
 
 def verdict(*, now_correct: int = 70) -> Verdict:
     half = GateHalf(name="with water", count=100, base_correct=40, now_correct=now_correct,
-                    control_correct=50)  # fmt: skip
+                    control_correct=50, label=0)  # fmt: skip
     return Gate().judge([half], base_average=0.9, now_average=0.9)
 
 

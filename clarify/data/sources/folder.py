@@ -10,7 +10,7 @@ from clarify.data.sources.listing import SPLIT_NAMES, Listing
 from clarify.data.sources.walking import folder_of, subfolders, walk
 from clarify.errors import ManifestError, shown
 
-__all__ = ["list_folder", "list_tree", "others_note"]
+__all__ = ["check_classes", "list_folder", "list_tree", "others_note"]
 
 
 def list_folder(path: Path) -> Listing:
@@ -78,13 +78,14 @@ def list_tree(root: Path, tops: dict[str, str | None], guesses: dict[str, str]) 
             parts.append(_rows(found.paths, name, split))
     table = pl.concat(parts)
     classes = tuple(sorted(table["label"].unique()))
-    _check_classes(root, classes)
+    check_classes(root, classes)
     return Listing(
         root=root, classes=classes, table=table, guesses=guesses, notes=others_note(others)
     )
 
 
-def _check_classes(root: Path, classes: tuple[str, ...]) -> None:
+def check_classes(root: Path, classes: tuple[str, ...]) -> None:
+    """Raise ManifestError unless there are two classes or more, each with a printable name."""
     if len(classes) < 2:
         have = f"only the class {shown(classes[0])}" if classes else "no image"
         raise ManifestError(

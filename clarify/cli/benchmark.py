@@ -1,0 +1,133 @@
+"""The commands that ask whether a sentence beats the alternatives."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clarify.assembly import open_project
+from clarify.cli.shell import Commands, Shell
+from clarify.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from clarify.evidence.suites import Compared
+    from clarify.workflow.project import Project
+
+__all__ = ["add_commands"]
+
+
+def _benchmark(shell: Shell) -> None:
+    import sys
+
+    from tqdm import tqdm
+
+    from clarify.evidence.suites import RENDERED, compare_methods, prepare_rendered
+
+    args, settings = shell.args, shell.settings
+
+    def opened(name: str) -> Project:
+        return open_project(settings, name, say=shell.say)
+
+    phrases = _phrases(args.phrase)
+    if args.study:
+        _study(shell, opened)
+        return
+    if args.suite == "rendered":
+        if args.data_set or phrases:
+            raise InputError("--data-set and --phrase are for --suite features; leave them out")
+        projects = []
+        for name, true in RENDERED.items():
+            shell.say(f"{name}: drawing and embedding, as far as that is not done")
+            project = prepare_rendered(settings.home, name, opened, workers=settings.workers)
+            projects.append((project, true))
+    else:
+        if not (args.data_set and phrases):
+            raise InputError(
+                "--suite features needs --data-set NAME with an annotated attribute, its features "
+                "(--encoder), and --phrase CLASS=PHRASE"
+            )
+        projects = [(opened(args.data_set), phrases)]
+    with tqdm(desc="cells", unit="cell", file=sys.stderr, dynamic_ncols=True) as bar:
+        found = compare_methods(
+            args.suite, projects, seeds=args.seeds, methods=tuple(args.method),
+            told=lambda _: bar.update(),
+        )  # fmt: skip
+    place = settings.home / "benchmarks" / args.suite
+    _write(place, found)
+    for each in found.refused:
+        shell.say(f"{each.cell.method} on {each.cell.data_set}: {each.reason}")
+    from clarify.evidence.tables import markdown
+
+    result = found.to_dict()
+    shell.answer(
+        {**result, "written": str(place)},
+        f"{markdown(result['rows'])}\ntables and charts: {place}",
+    )
+
+
+def _study(shell: Shell, opened: Callable[[str], Project]) -> None:
+    import json
+
+    from clarify.evidence.suites import HARDEST, RENDERED, prepare_rendered, study
+    from clarify.evidence.tables import study_markdown
+
+    args, settings = shell.args, shell.settings
+    project = prepare_rendered(settings.home, HARDEST, opened, workers=settings.workers)
+    found = study(project, args.study, RENDERED[HARDEST], seeds=args.seeds)
+    place = settings.home / "benchmarks" / "studies"
+    place.mkdir(parents=True, exist_ok=True)
+    (place / f"{args.study}.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
+    shell.answer(found, f"{found['question']}\n\n{study_markdown(found['rows'])}")
+
+
+def _write(place: Path, found: Compared) -> None:
+    import json
+
+    from clarify.evidence.tables import csv_table, figure, markdown
+
+    rows = found.to_dict()["rows"]
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "table.md").write_text(markdown(rows), encoding="utf-8")
+    (place / "rows.json").write_text(json.dumps(found.to_dict(), indent=1), encoding="utf-8")
+    if rows:
+        (place / "table.csv").write_text(csv_table(rows), encoding="utf-8")
+        page = figure(rows, title=f"Suite {found.suite}").to_html(include_plotlyjs=True)
+        (place / "charts.html").write_text(page, encoding="utf-8")
+
+
+def _phrases(given: list[str]) -> dict[str, str]:
+    found = {}
+    for each in given:
+        name, equals, phrase = each.partition("=")
+        if not (name and equals and phrase.strip()):
+            raise InputError(f"--phrase {each!r}; CLASS=PHRASE is legal")
+        found[name] = phrase.strip()
+    return found
+
+
+def add_commands(commands: Commands) -> None:
+    """Add them."""
+    command = commands.add(
+        "benchmark", _benchmark, "Compare methods on the same features: what is known without "
+        "words, with words, and with true groups.", "benchmark --suite rendered",
+        data_set=False,
+    )  # fmt: skip
+    command.add_argument("--suite", choices=["rendered", "features"], default="rendered",
+                         help="the drawn birds in four difficulties, or a data set of your own "
+                         "with an annotated attribute (default: rendered)")  # fmt: skip
+    command.add_argument("--study", metavar="NAME", help="instead of a suite, what one choice "
+                         "does: wrong-images, threshold, scan, objective, template, compound, one-"
+                         "class, classes, outliers, wrong-phrases, reviewers, crowds")  # fmt: skip
+    command.add_argument("--data-set", metavar="NAME", help="for features: the data set")
+    command.add_argument(
+        "--phrase",
+        metavar="CLASS=PHRASE",
+        action="append",
+        default=[],
+        help="for features: what a person says of a class",
+    )
+    command.add_argument("--seeds", type=int, default=5, help="(default: 5)")
+    command.add_argument("--method", metavar="NAME", action="append", default=[],
+                         help="one of them only; may be repeated (default: all)")  # fmt: skip

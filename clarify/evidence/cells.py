@@ -1,0 +1,255 @@
+"""One cell of the comparison: a method on a data set, chosen by a rule, as one seed sees it.
+
+Each is an MLflow run of its own, written exactly once: a comparison that is killed goes on with the
+cells that are missing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import resource
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from clarify.errors import ClarifyError
+from clarify.evidence.methods import METHODS, RULES
+from clarify.method.metrics import evaluate
+from clarify.track.artifacts import parquet_artifact
+from clarify.track.records import RunRecord, metric_keys
+from clarify.track.run import now
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    from clarify.evidence.methods import Method
+    from clarify.evidence.situation import Situation
+    from clarify.track.mlflow import TrackingStore
+    from clarify.track.records import RunContext
+
+__all__ = ["CHOSEN_BY_ITSELF", "Cell", "Figures", "Ledger", "Refused", "figures_of", "run_method"]
+
+CHOSEN_BY_ITSELF = "own"
+"""The selection of a method that has no rule to choose by."""
+
+SCHEMA = 1
+RIGHT = "right.parquet"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """What a figure is of.
+
+    Parameters
+    ----------
+    data_set, encoder, method, selection : str
+    seed : int
+    given : str
+        Digest of what the method was given beside: images, phrases.
+    """
+
+    data_set: str
+    encoder: str
+    method: str
+    selection: str
+    seed: int
+    given: str
+
+    @property
+    def delivery(self) -> str:
+        """Equal for the same cell, and for nothing else."""
+        text = json.dumps([SCHEMA, dataclasses.asdict(self)], sort_keys=True)
+        return f"cell-{hashlib.sha256(text.encode()).hexdigest()[:24]}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Figures:
+    """What a cell came to on the test split; accuracies are fractions.
+
+    Parameters
+    ----------
+    average, adjusted_average, worst_group : float
+    minority_half : float or None
+        Accuracy in the described half in which the base model does worst; None where nothing is
+        described.
+    seconds : float
+        Of fitting all candidates, and choosing.
+    peak_memory_mib : float
+        The most that the process ever held.
+    right : ndarray of bool, (N,)
+        Which test images it gets right.
+    """
+
+    average: float
+    adjusted_average: float
+    worst_group: float
+    minority_half: float | None
+    seconds: float
+    peak_memory_mib: float
+    right: NDArray[np.bool_]
+
+    @property
+    def gap(self) -> float:
+        """Adjusted average less worst group."""
+        return self.adjusted_average - self.worst_group
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """A cell that came to nothing, and why."""
+
+    cell: Cell
+    reason: str
+
+
+def run_method(at: Situation, method: Method) -> dict[str, Figures]:
+    """Fit a method and return its figures by the selections that it is shown with.
+
+    Raises
+    ------
+    ClarifyError
+        If it lacks what it needs, or its losses are not finite; says which.
+    """
+    began = time.perf_counter()
+    heads = method.fit(at, [RULES[name] for name in method.rules])
+    seconds = time.perf_counter() - began
+    names = method.rules or (CHOSEN_BY_ITSELF,)
+    return {
+        name: figures_of(at, head.predict(at.test.features), seconds=seconds)
+        for name, head in zip(names, heads, strict=True)
+    }
+
+
+def figures_of(at: Situation, predicted: NDArray[np.int64], *, seconds: float) -> Figures:
+    """Return what predictions of the test images come to."""
+    found = evaluate(predicted, at.test.labels, at.classes, groups=at.test.truth,
+                     train_counts=at.train.truth.counts)  # fmt: skip
+    assert found.adjusted_average is not None
+    assert found.worst_group is not None
+    right = predicted == at.test.labels
+    return Figures(
+        average=found.average,
+        adjusted_average=found.adjusted_average,
+        worst_group=found.worst_group,
+        minority_half=_minority_half(at, right),
+        seconds=seconds,
+        peak_memory_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        right=right,
+    )
+
+
+def _minority_half(at: Situation, right: NDArray[np.bool_]) -> float | None:
+    try:
+        if not at.phrases or not at.described.scores:
+            return None
+    except ClarifyError:  # the phrases make no halves; methods that need none go on
+        return None
+    base = at.base.predict(at.validation.features) == at.validation.labels
+    on_validation = at.described.groups["validation"].index
+    described = [
+        group for group, name in enumerate(at.described.groups["train"].names)
+        if name not in at.classes and (on_validation == group).any()
+    ]  # fmt: skip
+    if not described:  # its halves were too small and joined
+        return None
+    worst = min(described, key=lambda group: float(base[on_validation == group].mean()))
+    rows = at.described.groups["test"].index == worst
+    return float(right[rows].mean()) if rows.any() else None
+
+
+class Ledger:
+    """The cells of one data set that are done, in MLflow.
+
+    Parameters
+    ----------
+    tracking : TrackingStore
+    context : RunContext
+    data_set : str
+    """
+
+    def __init__(self, tracking: TrackingStore, context: RunContext, data_set: str) -> None:
+        self._tracking, self._context = tracking, context
+        self._runs = {
+            run.params["cell"]: run for run in tracking.runs(data_set, kind="cell")
+        }  # fmt: skip
+
+    def known(self, cell: Cell) -> Figures | None:
+        """Return what a cell came to, if it is done."""
+        run = self._runs.get(cell.delivery)
+        if run is None:
+            return None
+        metrics = run.metrics
+        right = pl.read_parquet(self._tracking.artifact(run.id, RIGHT))["right"].to_numpy()
+        return Figures(
+            average=metrics["test/average_accuracy"],
+            adjusted_average=metrics["test/adjusted_average_accuracy"],
+            worst_group=metrics["test/worst_group_accuracy"],
+            minority_half=metrics.get("test/minority_half_accuracy"),
+            seconds=metrics["cost/seconds"],
+            peak_memory_mib=metrics["cost/peak_memory_mib"],
+            right=right,
+        )
+
+    def write(self, cell: Cell, found: Figures, phrases: Mapping[str, str]) -> None:
+        """Record a cell, once."""
+        method = METHODS[cell.method]
+        supervision = method.supervision_with(cell.selection)
+        accuracies = {
+            "average_accuracy": found.average,
+            "adjusted_average_accuracy": found.adjusted_average,
+            "worst_group_accuracy": found.worst_group,
+            "gap": found.gap,
+        }
+        if found.minority_half is not None:
+            accuracies["minority_half_accuracy"] = found.minority_half
+        cost = {"seconds": found.seconds, "peak_memory_mib": found.peak_memory_mib}
+        record = RunRecord(
+            kind="cell",
+            name=f"{cell.method}, {cell.selection}, seed {cell.seed}",
+            params={
+                "cell": cell.delivery, "method": cell.method, "source": method.source,
+                "supervision": supervision, "selection": cell.selection, "seed": cell.seed,
+                "encoder": cell.encoder,
+            },
+            metrics={**metric_keys("test", accuracies), **metric_keys("cost", cost)},
+            tags=self._context.tags(
+                "cell", oracle=str(supervision == "groups").lower(),
+                **{"class": ", ".join(phrases)}, phrase=", ".join(phrases.values()),
+            ),
+            artifacts=(parquet_artifact(RIGHT, pl.DataFrame({"right": found.right})),),
+            dataset=self._context.dataset,
+        )  # fmt: skip
+        self._tracking.adopt(record, delivery=cell.delivery, at=now())
+
+
+def cells_of(
+    at: Situation, methods: Mapping[str, Method], ledger: Ledger, given: str
+) -> Iterator[tuple[Cell, Figures | Refused]]:
+    """Yield every cell of a situation, those that are done from the ledger, the others run."""
+    for method in methods.values():
+        cells = {
+            name: Cell(data_set=at.data_set, encoder=at.encoder, method=method.name,
+                       selection=name, seed=at.seed, given=given)
+            for name in method.rules or (CHOSEN_BY_ITSELF,)
+        }  # fmt: skip
+        known = {name: ledger.known(cell) for name, cell in cells.items()}
+        found: Mapping[str, Figures | None] = known
+        if None in known.values():
+            try:
+                found = run_method(at, method)
+            except ClarifyError as error:
+                for cell in cells.values():
+                    yield cell, Refused(cell=cell, reason=str(error))
+                continue
+        for name, cell in cells.items():
+            figures = found[name]
+            assert figures is not None
+            if known[name] is None:
+                ledger.write(cell, figures, at.phrases)
+            yield cell, figures

@@ -1,0 +1,283 @@
+"""A simulated reviewer: what phrases that are not quite true do. No person takes part in it.
+
+A phrase's distance from the truth is that of their text embeddings. Phrases come from Clarify's own
+vocabulary, as far as the encoder was taught their words.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from clarify.errors import ClarifyError
+from clarify.evidence.comparison import Spread
+from clarify.evidence.methods import RULES
+from clarify.evidence.situation import DECAYS, GAP, Situation, seen_by
+from clarify.method.arrays import generator
+from clarify.method.correction import correct
+from clarify.method.error_score import evidence
+from clarify.method.groups import described_groups
+from clarify.method.metrics import evaluate
+from clarify.method.objectives import WorstGroup
+from clarify.track.promotion import Gate, GateHalf
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Tried", "crowds", "distances", "wrong_phrases"]
+
+Rows = list[dict[str, Any]]
+
+DRAWS = 100
+PER_BAND = 20
+CROWD = 5
+UNRELATED = 0.10
+"""An AUC this near to one half tells nothing of the place."""
+
+BANDS: Mapping[str, tuple[float, float]] = {"near": (0.0, 0.03), "beside": (0.03, 0.25),
+                                            "far": (0.5, 1.0)}  # fmt: skip
+"""Shares of the vocabulary, ordered by distance from the truth."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """What a correction with some phrases came to.
+
+    Parameters
+    ----------
+    phrases : mapping of class to phrase
+    score : float
+        The lowest error score of them.
+    worst_group, base_worst_group, control_worst_group : float
+        On test, by the true groups: after it, before it, and after balancing the classes alone.
+    passed : bool
+        Whether the gate lets it through.
+    """
+
+    phrases: Mapping[str, str]
+    score: float
+    worst_group: float
+    base_worst_group: float
+    control_worst_group: float
+    passed: bool
+
+
+def tried(at: Situation, phrases: Mapping[str, str]) -> Tried | None:
+    """Correct with phrases and ask the gate; None where they make no groups."""
+    at = dataclasses.replace(at, phrases=phrases)
+    rule = RULES["described_worst_group"]
+    try:
+        if not at.described.scores:
+            return None
+        train, validation = at.images("train"), at.images("validation")
+        heads = [
+            correct(train, validation, at.classes, objective, rule, weight_decays=DECAYS,
+                    tolerance=GAP).fit.head
+            for objective in (
+                lambda images: WorstGroup(groups=images.groups),
+                lambda images: WorstGroup(groups=described_groups(images.labels, at.classes, {})),
+            )
+        ]  # fmt: skip
+    except ClarifyError:
+        return None
+    now, control = heads
+    return Tried(
+        phrases=phrases,
+        score=min(at.described.scores.values()),
+        worst_group=_worst(at, now.predict(at.test.features)),
+        base_worst_group=_worst(at, at.base.predict(at.test.features)),
+        control_worst_group=_worst(at, control.predict(at.test.features)),
+        passed=_passes(at, *(head.predict(at.validation.features) for head in heads)),
+    )
+
+
+def _worst(at: Situation, predicted: NDArray[np.int64]) -> float:
+    found = evaluate(predicted, at.test.labels, at.classes, groups=at.test.truth).worst_group
+    assert found is not None
+    return found
+
+
+def _passes(at: Situation, now: NDArray[np.int64], control: NDArray[np.int64]) -> bool:
+    labels, groups = at.validation.labels, at.described.groups["validation"]
+    right = {
+        "base": at.base.predict(at.validation.features) == labels,
+        "now": now == labels,
+        "control": control == labels,
+    }
+    halves = [
+        GateHalf(
+            name=name, count=int(rows.sum()), label=int(labels[rows][0]) if rows.any() else -1,
+            **{f"{of}_correct": int(found[rows].sum()) for of, found in right.items()},
+        )
+        for name, rows in ((name, groups.index == k) for k, name in enumerate(groups.names))
+    ]  # fmt: skip
+    return (
+        Gate()
+        .judge(
+            halves, base_average=float(right["base"].mean()), now_average=float(right["now"].mean())
+        )
+        .passed
+    )
+
+
+def wrong_phrases(at: Situation, seeds: int, vocabulary: Sequence[str]) -> Rows:
+    """Draw phrases that tell nothing of the place, and count those that the gate refuses."""
+    found: list[Tried] = []
+    unrelated = _unrelated(at, vocabulary)
+    draw = 0
+    while len(found) < DRAWS and draw < 5 * DRAWS:
+        rng = generator(draw, "wrong phrases")
+        phrases = {name: str(rng.choice(unrelated)) for name in at.phrases}
+        result = tried(seen_by(at, draw % seeds), phrases)
+        found += [result] if result is not None else []
+        draw += 1
+    harmed = [each for each in found if each.worst_group < each.base_worst_group - 0.02]
+    return [
+        {
+            "draws": len(found),
+            "made no groups": draw - len(found),
+            "refused by the gate": sum(not each.passed for each in found),
+            "worst group fell by over 2 points": len(harmed),
+            "of these let through": sum(each.passed for each in harmed),
+            "worst group": _spread([each.worst_group for each in found]),
+            "error score": _spread([each.score for each in found]),
+        }
+    ]
+
+
+def _unrelated(at: Situation, vocabulary: Sequence[str]) -> list[str]:
+    """Return the phrases whose similarity does not tell the place of validation images."""
+    from scipy.stats import rankdata
+
+    # truth: groups are class by class, so the place is the group modulo the number of values
+    place = at.validation.truth.index % len(at.values) == 0
+    texts = _unit(at.encode(list(vocabulary)))
+    ranks = rankdata(at.validation.embeddings @ texts.T, axis=0)
+    inside, outside = int(place.sum()), int((~place).sum())
+    auc = (ranks[place].sum(axis=0) - inside * (inside + 1) / 2) / (inside * outside)
+    return [each for each, value in zip(vocabulary, auc, strict=True)
+            if abs(value - 0.5) < UNRELATED]  # fmt: skip
+
+
+def distances(at: Situation, seeds: int, vocabulary: Sequence[str]) -> Rows:
+    """Draw phrases near, beside and far from the truth: error score against worst group."""
+    ordered = _by_distance(at, vocabulary)
+    found: dict[str, list[Tried]] = {"the truth": []}
+    for seed in range(seeds):
+        result = tried(seen_by(at, seed), at.phrases)
+        found["the truth"] += [result] if result is not None else []
+    for band in BANDS:
+        found[band] = []
+        for draw in range(PER_BAND):
+            phrases = _drawn(ordered, band, draw)
+            result = tried(seen_by(at, draw % seeds), phrases)
+            found[band] += [result] if result is not None else []
+    rows = [_told({"distance": band}, members) for band, members in found.items()]
+    everyone = [each for members in found.values() for each in members]
+    edges = (0.0, 0.2, 0.3, 0.4, 0.5, 1.01)
+    for low, high in itertools.pairwise(edges):
+        members = [each for each in everyone if low <= each.score < high]
+        rows.append(_told({"distance": f"score {low:.1f} to {min(high, 1.0):.1f}"}, members))
+    return rows
+
+
+def _told(of: dict[str, Any], members: Sequence[Tried]) -> dict[str, Any]:
+    return {
+        **of,
+        "draws": len(members),
+        "error score": _spread([each.score for each in members]),
+        "worst group": _spread([each.worst_group for each in members]),
+        "over ERM": _spread([each.worst_group - each.base_worst_group for each in members]),
+        "over balancing": _spread(
+            [each.worst_group - each.control_worst_group for each in members]
+        ),
+        "harmed": sum(each.worst_group < each.base_worst_group for each in members),
+        "let through": sum(each.passed for each in members),
+    }
+
+
+def crowds(at: Situation, seeds: int, vocabulary: Sequence[str]) -> Rows:
+    """Let several reviewers of different quality speak, and put what they say together."""
+    ordered = _by_distance(at, vocabulary)
+    ways: dict[str, list[Tried]] = {"best held-out score": [], "consensus by meaning": [],
+                                    "best single one, in hindsight": [],
+                                    "any one": []}  # fmt: skip
+    for draw in range(PER_BAND):
+        seen = seen_by(at, draw % seeds)
+        rng = generator(draw, "crowd")
+        kinds = [str(rng.choice(list(BANDS))) for _ in range(CROWD)]
+        said = [_drawn(ordered, kind, 1000 + CROWD * draw + k) for k, kind in enumerate(kinds)]
+        each_one = [tried(seen, phrases) for phrases in said]
+        able = [each for each in each_one if each is not None]
+        if not able:
+            continue
+        chosen = {
+            "best held-out score": _best_held_out(seen, said),
+            "consensus by meaning": _medoid(seen, said),
+        }
+        for name, phrases in chosen.items():
+            result = tried(seen, phrases)
+            ways[name] += [result] if result is not None else []
+        ways["best single one, in hindsight"].append(max(able, key=lambda each: each.worst_group))
+        ways["any one"] += able
+    return [_told({"put together by": name}, members) for name, members in ways.items()]
+
+
+def _best_held_out(at: Situation, said: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Return for each class the phrase whose cut does best on images that it was not found on."""
+    right = at.base.predict(at.validation.features) == at.validation.labels
+    best = {}
+    for name in at.phrases:
+        rows = at.validation.labels == at.classes.index(name)
+
+        def held_out(phrase: str, rows: NDArray[np.bool_] = rows) -> float:
+            similarity = at.similarity(phrase, at.validation)
+            found = evidence(similarity[rows & right], similarity[rows & ~right], n_tried=CROWD,
+                             seed=0, resamples=100)  # fmt: skip
+            return found.held_out if found.held_out is not None else 0.0
+
+        best[name] = max((each[name] for each in said), key=held_out)
+    return best
+
+
+def _medoid(at: Situation, said: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Return for each class the phrase that is nearest in meaning to all others."""
+    best = {}
+    for name in at.phrases:
+        phrases = [each[name] for each in said]
+        texts = _unit(at.encode(phrases))
+        best[name] = phrases[int((texts @ texts.T).sum(axis=1).argmax())]
+    return best
+
+
+def _by_distance(at: Situation, vocabulary: Sequence[str]) -> dict[str, list[str]]:
+    """Return for each class the phrases, nearest to what is true of it first."""
+    texts = _unit(at.encode(list(vocabulary)))
+    found = {}
+    for name, phrase in at.phrases.items():
+        near = texts @ _unit(at.encode([phrase]))[0]
+        order = np.argsort(-near, kind="stable")
+        found[name] = [vocabulary[int(k)] for k in order if vocabulary[int(k)] != phrase]
+    return found
+
+
+def _drawn(ordered: Mapping[str, Sequence[str]], band: str, draw: int) -> dict[str, str]:
+    rng = generator(draw, f"reviewer {band}")
+    low, high = BANDS[band]
+    return {
+        name: phrases[int(rng.integers(int(low * len(phrases)), max(1, int(high * len(phrases)))))]
+        for name, phrases in ordered.items()
+    }
+
+
+def _spread(values: Sequence[float]) -> dict[str, float] | None:
+    return dataclasses.asdict(Spread.of(values)) if values else None
+
+
+def _unit(rows: NDArray[np.floating]) -> NDArray[np.floating]:
+    found: NDArray[np.floating] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return found

@@ -1,0 +1,334 @@
+"""Studies: what one choice does while everything else stays, on drawn birds or made-up features.
+
+Each is a function of a situation and a number of seeds that returns a table of plain rows. No
+person takes part in any of them: phrases come from a list.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from clarify.errors import ClarifyError
+from clarify.evidence.cells import figures_of
+from clarify.evidence.comparison import Spread
+from clarify.evidence.methods import METHODS, RULES
+from clarify.evidence.reviewers import crowds, distances, wrong_phrases
+from clarify.evidence.situation import Situation, View, seen_by
+from clarify.method.arrays import generator
+from clarify.method.error_score import error_score, evidence
+from clarify.method.groups import annotated_groups
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["STUDIES", "Study", "many_classes"]
+
+Rows = list[dict[str, Any]]
+
+CLARIFY = "clarify_worst_group"
+SCAN_STEPS = 1_000
+BOOTSTRAPS = 100
+DRAWS = 100
+ODD = 3
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    """A study: its question in words, and what answers it."""
+
+    name: str
+    question: str
+    run: Callable[[Situation, int, Sequence[str]], Rows] = dataclasses.field(repr=False)
+
+
+def _corrected(at: Situation, method: str = CLARIFY) -> tuple[float, float]:
+    """Return worst group and adjusted average on test after a correction."""
+    (head,) = METHODS[method].fit(at, [RULES["described_worst_group"]])
+    found = figures_of(at, head.predict(at.test.features), seconds=0.0)
+    return found.worst_group, found.adjusted_average
+
+
+def _over_seeds(
+    at: Situation,
+    seeds: int,
+    ways: Mapping[str, Callable[[Situation], Situation]],
+    method: str = CLARIFY,
+) -> Rows:
+    """Correct in several ways as each seed sees it; a way that cannot be is counted."""
+    rows = []
+    for name, way in ways.items():
+        worst, adjusted, scores, refused = [], [], [], 0
+        for seed in range(seeds):
+            try:
+                changed = way(seen_by(at, seed))
+                result = _corrected(changed, method)
+            except ClarifyError:
+                refused += 1
+                continue
+            worst.append(result[0])
+            adjusted.append(result[1])
+            scores += list(changed.described.scores.values())
+        rows.append(_row({"way": name}, worst, adjusted, scores, refused))
+    return rows
+
+
+def _row(
+    of: dict[str, Any], worst: list[float], adjusted: list[float], scores: list[float], refused: int
+) -> dict[str, Any]:
+    def spread(values: list[float]) -> dict[str, float] | None:
+        return dataclasses.asdict(Spread.of(values)) if values else None
+
+    return {
+        **of,
+        "worst_group": spread(worst),
+        "adjusted_average": spread(adjusted),
+        "error_score": spread(scores),
+        "refused": refused,
+    }
+
+
+def _with_thresholds(at: Situation, thresholds: Mapping[str, float]) -> Situation:
+    return dataclasses.replace(at, thresholds=thresholds)
+
+
+def _right(at: Situation) -> NDArray[np.bool_]:
+    return np.equal(at.base.predict(at.validation.features), at.validation.labels)
+
+
+def _seen_of(at: Situation, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the similarities of a class's right and wrong validation images."""
+    rows = at.validation.labels == at.classes.index(name)
+    similarity, right = at.similarity(at.phrases[name], at.validation), _right(at)
+    return similarity[rows & right], similarity[rows & ~right]
+
+
+def wrong_images(at: Situation, seeds: int, _: Sequence[str]) -> Rows:
+    """Show the person so many wrong images of each class; the cut is found on these."""
+
+    def only(count: int) -> Callable[[Situation], Situation]:
+        def way(seen: Situation) -> Situation:
+            rng = generator(seen.seed, f"wrong images {count}")
+            cuts = {}
+            for name in seen.phrases:
+                right, wrong = _seen_of(seen, name)
+                cuts[name] = error_score(right, rng.permutation(wrong)[:count]).threshold
+            return _with_thresholds(seen, cuts)
+
+        return way
+
+    return _over_seeds(at, seeds, {f"{n} wrong images": only(n) for n in (2, 5, 10, 20, 50, 1000)})
+
+
+def thresholds(at: Situation, seeds: int, _: Sequence[str]) -> Rows:
+    """Move every threshold off its optimum by bootstrap deviations of it."""
+
+    def off(deviations: int) -> Callable[[Situation], Situation]:
+        def way(seen: Situation) -> Situation:
+            cuts = {}
+            for name in seen.phrases:
+                right, wrong = _seen_of(seen, name)
+                rng = generator(0, f"threshold {name}")
+                drawn = [
+                    error_score(rng.choice(right, len(right)), rng.choice(wrong, len(wrong)))
+                    for _ in range(BOOTSTRAPS)
+                ]
+                spread = float(np.std([each.threshold for each in drawn]))
+                cuts[name] = error_score(right, wrong).threshold + deviations * spread
+            return _with_thresholds(seen, cuts)
+
+        return way
+
+    return _over_seeds(at, seeds, {f"{n:+d} deviations": off(n) for n in range(-3, 4)})
+
+
+def scan(at: Situation, seeds: int, _: Sequence[str]) -> Rows:
+    """Find the cut exactly, and by the authors' scan of evenly spaced thresholds."""
+
+    def scanned(seen: Situation) -> Situation:
+        cuts = {}
+        for name in seen.phrases:
+            right, wrong = _seen_of(seen, name)
+            both = np.concatenate((right, wrong))
+            steps = np.linspace(both.min(), both.max(), SCAN_STEPS)
+            below = (right[:, None] < steps).mean(axis=0)
+            gaps = np.abs(below - (wrong[:, None] < steps).mean(axis=0))
+            cuts[name] = float(steps[int(gaps.argmax())])
+        return _with_thresholds(seen, cuts)
+
+    return _over_seeds(at, seeds, {"exact": lambda seen: seen, "1,000 steps": scanned})
+
+
+def objectives(at: Situation, seeds: int, _: Sequence[str]) -> Rows:
+    """Let another objective follow the same phrases."""
+    found: Rows = []
+    for name in ("clarify_worst_group", "clarify_reweight", "clarify_group_dro",
+                 "erase_mean_difference", "clarify_worst_group_refit",
+                 "clarify_reweight_refit"):  # fmt: skip
+        (row,) = _over_seeds(at, seeds, {name: lambda seen: seen}, name)
+        found.append(row)
+    return found
+
+
+def templates(at: Situation, seeds: int, _: Sequence[str]) -> Rows:
+    """Put the phrases into another prompt than the encoder's own."""
+
+    def put(prompt: str) -> Callable[[Situation], Situation]:
+        def way(seen: Situation) -> Situation:
+            phrases = {name: prompt.replace("{}", each) for name, each in seen.phrases.items()}
+            return dataclasses.replace(seen, phrases=phrases)
+
+        return way
+
+    prompts = ("{}", "the {}", "a bird with {} behind it", "lots of {}")
+    return _over_seeds(at, seeds, {f"an image of a … {each}": put(each) for each in prompts})
+
+
+def compound(at: Situation, seeds: int, _: Sequence[str]) -> Rows:
+    """Say the same in one word, in several, and by its opposite."""
+    said = {
+        "water / land": {"landbird": "water", "waterbird": "land"},
+        "lake OR ocean / forest OR field": {
+            "landbird": "lake OR ocean", "waterbird": "forest OR field"
+        },
+        "NOT land / NOT water": {"landbird": "NOT land", "waterbird": "NOT water"},
+        "lake / forest": {"landbird": "lake", "waterbird": "forest"},
+    }  # fmt: skip
+    return _over_seeds(
+        at, seeds,
+        {name: lambda seen, of=of: dataclasses.replace(seen, phrases=of)  # type: ignore[misc]
+         for name, of in said.items()},
+    )  # fmt: skip
+
+
+def one_class(at: Situation, seeds: int, _: Sequence[str]) -> Rows:
+    """Describe one class, or all of them."""
+    ways: dict[str, Callable[[Situation], Situation]] = {
+        f"{name} alone": lambda seen, name=name: dataclasses.replace(  # type: ignore[misc]
+            seen, phrases={name: seen.phrases[name]}
+        )
+        for name in at.phrases
+    }
+    return _over_seeds(at, seeds, {**ways, "all of them": lambda seen: seen})
+
+
+def classes(_: Situation, seeds: int, __: Sequence[str]) -> Rows:
+    """Describe one class of many, or all, on made-up features with a planted correlation."""
+    rows: Rows = []
+    for count in (2, 10, 100):
+        made = many_classes(count)
+        one = next(iter(made.phrases))
+        ways: dict[str, Callable[[Situation], Situation]] = {
+            f"{count} classes, none described": lambda seen: seen,
+            f"{count} classes, one described": lambda seen, one=one: dataclasses.replace(  # type: ignore[misc]
+                seen, phrases={one: seen.phrases[one]}
+            ),
+            f"{count} classes, all described": lambda seen: seen,
+        }
+        for name, way in ways.items():
+            method = "erm" if "none" in name else CLARIFY
+            rows += _over_seeds(made, seeds, {name: way}, method)
+    return rows
+
+
+def many_classes(count: int, *, seed: int = 0) -> Situation:
+    """Return a made-up situation: classes lie apart, and a place that goes with half of them.
+
+    Parameters
+    ----------
+    count : int
+        Classes K; in training 95 % of the images of every class have its usual place.
+    """
+    rng = generator(seed, f"classes {count}")
+    width = 64
+    names = tuple(f"class {k}" for k in range(count))
+    centres = rng.normal(size=(count, width)) * (1.6 if count == 2 else 1.0)
+    direction = rng.normal(size=width)
+    direction /= np.linalg.norm(direction)
+    centres -= np.outer(centres @ direction, direction)
+
+    def view(each: int, share: float) -> View:
+        labels = np.repeat(np.arange(count), each)
+        usual = rng.random(len(labels)) < share
+        place = np.where(usual, labels % 2, 1 - labels % 2)
+        features = centres[labels] + 2.0 * rng.normal(size=(len(labels), width))
+        features += np.outer(6.0 * (2 * place - 1), direction)
+        truth = annotated_groups(labels, names, np.array(["a", "b"])[place], "place",
+                                 values=("a", "b"))  # fmt: skip
+        rows = features.astype(np.float32)
+        return View(features=rows, embeddings=rows, labels=labels, truth=truth)
+
+    each = 800 if count < 100 else 200
+    return Situation(
+        data_set=f"{count} classes", encoder="made up", classes=names, values=("a", "b"),
+        train=view(each, 0.95), validation=view(max(40, each // 4), 0.5),
+        test=view(max(40, each // 4), 0.5),
+        phrases={name: ("b" if k % 2 == 0 else "a") for k, name in enumerate(names)},
+        encode=lambda phrases: np.array(
+            [direction if each == "b" else -direction for each in phrases], dtype=np.float32
+        ),
+    )  # fmt: skip
+
+
+def outliers(at: Situation, _: int, vocabulary: Sequence[str]) -> Rows:
+    """Search the list for the phrase that fits a few odd wrong images best.
+
+    Of the searches, the share that would be believed: by the score alone, by the p-value, by the
+    p-value corrected for the tries, and by the held-out score as well.
+    """
+    names = list(vocabulary)
+    texts = at.encode(names)
+    rows: Rows = []
+    seen = seen_by(at, 0)
+    right = _right(seen)
+    images = seen.validation.embeddings
+    scores = images @ (texts / np.linalg.norm(texts, axis=1, keepdims=True)).T
+    for count in (ODD, 10, 30):
+        believed = {"score over .3": 0, "p": 0, "p corrected": 0, "and held-out": 0}
+        for draw in range(DRAWS):
+            rng = generator(draw, f"odd {count}")
+            rows_right = rng.permutation(np.flatnonzero(right))[:200]
+            # Odd images: drawn among those that are right, so that nothing explains them.
+            odd = rng.permutation(np.setdiff1d(np.flatnonzero(right), rows_right))[:count]
+            best = max(
+                range(len(names)),
+                key=lambda k: error_score(scores[rows_right, k], scores[odd, k]).value,
+            )
+            found = evidence(scores[rows_right, best], scores[odd, best], n_tried=len(names),
+                             seed=draw, resamples=100)  # fmt: skip
+            held_out = found.held_out if found.held_out is not None else 0.0
+            believed["score over .3"] += found.score.value > 0.3
+            believed["p"] += found.score.p_value < 0.05
+            believed["p corrected"] += found.p_corrected < 0.05
+            believed["and held-out"] += found.p_corrected < 0.05 and held_out > 0.1
+        rows.append({"odd images": count, "phrases searched": len(names), "searches": DRAWS,
+                     **{name: int(value) for name, value in believed.items()}})  # fmt: skip
+    return rows
+
+
+STUDIES = {
+    study.name: study
+    for study in (
+        Study(name="wrong-images", run=wrong_images,
+              question="How many wrong images must a person see?"),
+        Study(name="threshold", run=thresholds, question="How much hangs on the threshold?"),
+        Study(name="scan", run=scan, question="Exact score, or a scan of 1,000 thresholds?"),
+        Study(name="objective", run=objectives, question="Which objective after the phrases?"),
+        Study(name="template", run=templates, question="How much hangs on the prompt?"),
+        Study(name="compound", run=compound, question="Compound phrases, or single ones?"),
+        Study(name="one-class", run=one_class, question="One described class, or all?"),
+        Study(name="classes", run=classes, question="What with 2, 10, 100 classes?"),
+        Study(name="outliers", run=outliers,
+              question="A phrase that fits a few odd images: who believes it?"),
+        Study(name="wrong-phrases", run=wrong_phrases,
+              question="Does the gate refuse phrases that have nothing to do with the errors?"),
+        Study(name="reviewers", run=distances,
+              question="What do phrases near, beside and far from the truth do?"),
+        Study(name="crowds", run=crowds,
+              question="Several reviewers put together, against the best of them?"),
+    )
+}  # fmt: skip
+"""Every study by name."""

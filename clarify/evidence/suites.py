@@ -1,0 +1,204 @@
+"""Which data sets are compared on, and the comparison itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from clarify.discover.vocabulary import plain_phrases, vocabulary
+from clarify.errors import InputError, NotFoundError, nearest
+from clarify.evidence.cells import Ledger, Refused, cells_of
+from clarify.evidence.comparison import Row, rows_of
+from clarify.evidence.methods import METHODS
+from clarify.evidence.situation import Situation, View, seen_by
+from clarify.evidence.studies import STUDIES
+from clarify.workflow.demo import draw_data_set
+from clarify.workflow.project import annotated_groups_of, embed, run_context, split_data
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from clarify.evidence.cells import Cell, Figures
+    from clarify.workflow.project import Project
+
+__all__ = [
+    "HARDEST",
+    "RENDERED",
+    "SEEDS",
+    "Compared",
+    "compare_methods",
+    "prepare_rendered",
+    "situation_of",
+    "study",
+]
+
+SEEDS = 5
+
+RENDERED = {
+    f"rendered-waterbirds{ending}": {"landbird": "water", "waterbird": "land"}
+    for ending in ("-easy", "-medium", "-hard", "")
+}
+"""The drawn data sets, easiest first, with the phrases that are true of them."""
+
+HARDEST = "rendered-waterbirds"
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """What a comparison came to.
+
+    Parameters
+    ----------
+    suite : str
+    rows : tuple of Row
+    refused : tuple of Refused
+        Cells that came to nothing, and why.
+    """
+
+    suite: str
+    rows: tuple[Row, ...]
+    refused: tuple[Refused, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return {
+            "suite": self.suite,
+            "rows": [row.to_dict() for row in self.rows],
+            "refused": [
+                {**dataclasses.asdict(each.cell), "reason": each.reason} for each in self.refused
+            ],
+        }
+
+
+def prepare_rendered(
+    home: Path, name: str, open_project: Callable[[str], Project], *, workers: int
+) -> Project:
+    """Draw a data set and embed it, as far as that is not done."""
+    draw_data_set(home, name, seed=0, workers=workers)
+    project = open_project(name)
+    for encoder in project.encoders:
+        if project.store.open(project.manifest, encoder.identity) is None:
+            embed(project, encoder, workers=workers)
+    return project
+
+
+def situation_of(project: Project, phrases: Mapping[str, str]) -> Situation:
+    """Return a data set as methods see it, all of its images.
+
+    Raises
+    ------
+    InputError
+        If it has no annotated attribute, so that nothing can be compared, or no test split; or
+        for a phrase of a class that it has not.
+    """
+    manifest = project.manifest
+    if "test" not in manifest.splits:
+        raise InputError(f"data set {manifest.name} has no test split to compare on; add one")
+    for name in phrases:
+        manifest.class_index(name)
+    views = {}
+    for split in SPLITS:
+        data = split_data(project, split)
+        truth = annotated_groups_of(manifest, data.labels, data.attributes)
+        if truth is None:
+            raise InputError(
+                f"data set {manifest.name} has no annotated attribute to compare by; add a column "
+                "to its table and to the manifest's [attributes]"
+            )
+        views[split] = View(
+            features=data.features, embeddings=data.embeddings, labels=data.labels, truth=truth
+        )
+    return Situation(
+        data_set=manifest.name,
+        encoder=project.backbone.name,
+        classes=manifest.classes,
+        values=next(iter(manifest.attributes.values())),
+        phrases=phrases,
+        encode=project.encoder.encode_phrases,
+        train=views["train"],
+        validation=views["validation"],
+        test=views["test"],
+    )
+
+
+def compare_methods(
+    suite: str,
+    projects: Sequence[tuple[Project, Mapping[str, str]]],
+    *,
+    seeds: int = SEEDS,
+    methods: Sequence[str] = (),
+    told: Callable[[Cell], None] | None = None,
+) -> Compared:
+    """Run the cells that are not done yet, and return the rows of all.
+
+    Parameters
+    ----------
+    suite : str
+    projects : sequence of (Project, phrases)
+        Of every data set, with what a person says of its classes.
+    seeds : int
+    methods : sequence of str
+        Their names; all by default.
+    told : callable, optional
+        Of each cell as it is done; what it raises ends the comparison, and nothing is lost.
+
+    Raises
+    ------
+    NotFoundError, InputError
+        For a method that is not known, or a number of seeds that is not legal.
+    """
+    for name in methods:
+        if name not in METHODS:
+            raise NotFoundError(f"no method is called {name!r}; {nearest(name, METHODS)}")
+    if not 1 <= seeds <= 100:
+        raise InputError(f"seeds is {seeds}; 1 to 100 is legal")
+    wanted = {name: METHODS[name] for name in METHODS if not methods or name in methods}
+    done: list[tuple[Cell, Figures]] = []
+    refused: list[Refused] = []
+    truth = {}
+    for project, phrases in projects:
+        whole = situation_of(project, phrases)
+        truth[whole.data_set] = whole.test.truth
+        ledger = Ledger(project.tracking, run_context(project, "test"), whole.data_set)
+        given = _digest(project, phrases)
+        for seed in range(seeds):
+            for cell, found in cells_of(seen_by(whole, seed), wanted, ledger, given):
+                if isinstance(found, Refused):
+                    refused.append(found)
+                else:
+                    done.append((cell, found))
+                if told is not None:
+                    told(cell)
+    return Compared(suite=suite, rows=tuple(rows_of(done, truth)), refused=tuple(refused))
+
+
+def study(
+    project: Project, name: str, phrases: Mapping[str, str], *, seeds: int = SEEDS
+) -> dict[str, Any]:
+    """Return what a study comes to on a data set.
+
+    Raises
+    ------
+    NotFoundError, InputError
+        For a study that is not known, or a data set that cannot be compared on.
+    """
+    if name not in STUDIES:
+        raise NotFoundError(f"no study is called {name!r}; {nearest(name, STUDIES)}")
+    known = [
+        each for each in plain_phrases(vocabulary()) if not project.encoder.unknown_words(each)
+    ]
+    found = STUDIES[name]
+    rows = found.run(situation_of(project, phrases), seeds, known)
+    return {"study": name, "question": found.question, "data_set": project.manifest.name,
+            "seeds": seeds, "rows": rows}  # fmt: skip
+
+
+def _digest(project: Project, phrases: Mapping[str, str]) -> str:
+    values = [project.manifest.digest, project.encoder.identity.digest,
+              project.backbone.identity.image_digest, dict(phrases)]  # fmt: skip
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,7 +1,7 @@
 """Does a sentence beat the alternatives? Runs suites and studies and writes docs/evidence.md.
 
 The figures go to docs/evidence/*.json, and the page is made from these alone
-(`benchmarks.evidence_page`), so it cannot say anything else. `$CLARIFY_EVIDENCE` names a home to go
+(`benchmarks.evidence_page`), so it cannot say anything else. `$EVIDENCE_HOME` names a home to go
 on in; a new one otherwise. The features suite runs where the small real feature set is at hand.
 """
 
@@ -31,7 +31,7 @@ def measure() -> list[Measurement]:
 
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="clarify-") as new:
-        home = Path(os.environ.get("CLARIFY_EVIDENCE") or new)
+        home = Path(os.environ.get("EVIDENCE_HOME") or new)
         import time
 
         began = time.perf_counter()

@@ -15,8 +15,6 @@ import numpy as np
 import polars as pl
 from PIL import Image
 
-from benchmarks.measurement import Measurement
-
 NAME, WORD = "cifar-vehicles", "fire truck"
 CLASSES, VALUES = ("animal", "vehicle"), ("without", "with")
 PHRASES = {"animal": WORD, "vehicle": WORD}
@@ -26,11 +24,6 @@ HELD = 20
 
 RARE = 12
 """Training images of either class on the unusual side: fewer are no group of their own."""
-
-
-def measure() -> list[Measurement]:
-    """Measure nothing: `benchmarks evidence` runs the suite on it."""
-    return []
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -14,6 +14,11 @@ from typing import Any
 
 import pytest
 
+# Before torch is imported: there is a worker a core, and threads of theirs would only wait.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 DATA_SET = "tiny-birds"
 NETWORK = ("--model", "timm:test_resnet", "--image-size", "32")
 COUNTS = {

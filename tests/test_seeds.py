@@ -41,7 +41,7 @@ def test_seed_0_is_the_model_as_without_seeds_and_the_others_come_out_alike_each
 def test_seeds_are_compared_as_one_model_and_the_first_is_promoted(
     clarify: Clarify, home: Path
 ) -> None:
-    clarify("retrain", DATA_SET, "--objective", "reweight")
+    clarify("retrain", DATA_SET, "--objective", "worst_group")
     found = clarify("retrain", DATA_SET, "--seeds", "3", "--json").result
     every = [worst(found), *(worst(each) for each in found["repeats"])]
     project = open_project(Settings(home=home, reviewer="Ada"), DATA_SET)
@@ -89,6 +89,6 @@ def test_too_few_or_too_many_seeds_are_refused(seeds: int) -> None:
 
 def test_a_recipe_is_named_by_everything_but_how_often() -> None:
     assert Recipe(seeds=5).digest("b", ()) == Recipe().digest("b", ())
-    assert Recipe(objective="reweight").digest("b", ()) != Recipe().digest("b", ())
+    assert Recipe(objective="worst_group").digest("b", ()) != Recipe().digest("b", ())
     assert Recipe().digest("c", ()) != Recipe().digest("b", ())
     assert Recipe.from_dict(Recipe(seeds=3).to_dict()) == Recipe(seeds=3)

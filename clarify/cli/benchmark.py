@@ -19,7 +19,12 @@ __all__ = ["add_commands"]
 
 
 def _benchmark(shell: Shell) -> None:
+    import os
     import sys
+
+    # Read when NumPy is first imported. Many small fits: threads that wait for each other in one
+    # of them cost more than they bring.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
     from tqdm import tqdm
 

@@ -193,9 +193,9 @@ def add_commands(commands: Commands) -> None:
     command.add_argument("--description", metavar="RUN", action="append", default=[],
                          help="a kept description's run; may be repeated (default: the best kept "
                          "one of each class)")  # fmt: skip
-    command.add_argument("--objective", default="worst_group",
+    command.add_argument("--objective", default="reweight",
                          choices=["worst_group", "reweight", "group_dro", "cvar", "erm"],
-                         help="what counts (default: worst_group)")  # fmt: skip
+                         help="what counts (default: reweight)")  # fmt: skip
     command.add_argument("--erase", default="none", metavar="WAY", help="take what the phrases "
                          "describe out of the features first: none, mean_difference, regression, "
                          "regression_unlabelled, leace or text (default: none)")  # fmt: skip
@@ -203,7 +203,8 @@ def add_commands(commands: Commands) -> None:
                          help="for --erase regression: what stands against the class's phrase, "
                          "such as woman against man")  # fmt: skip
     command.add_argument("--refit", action="store_true", help="fit the chosen weight decay to the "
-                         "images that people looked at, too")  # fmt: skip
+                         "images that people looked at, too; validation is then told by "
+                         "folds")  # fmt: skip
     command.add_argument("--select", default="described_worst_group", metavar="RULE",
                          help="what chooses the weight decay: described_worst_group, worst_class, "
                          "average, or annotated_worst_group, which makes it an oracle (default: "

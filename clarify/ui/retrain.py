@@ -33,8 +33,8 @@ __all__ = [
 ]
 
 OBJECTIVES = {
-    "worst_group": "The worst group",
     "reweight": "All groups alike",
+    "worst_group": "The worst group",
     "group_dro": "The worst group, by group DRO",
     "cvar": "The hardest tenth of the images",
     "erm": "Every image alike",

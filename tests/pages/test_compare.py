@@ -117,7 +117,7 @@ def test_the_split_is_validation_unless_asked_and_test_comes_with_a_warning(
 def test_the_address_names_the_model_that_is_looked_at(
     visit: Visit, retrained: Project, clarify: Callable[..., Done]
 ) -> None:
-    done = clarify("retrain", DATA_SET, "--objective", "reweight")
+    done = clarify("retrain", DATA_SET, "--objective", "worst_group")
     assert done.status == 0
     first = find_run(retrained, None, kind="retraining").id
     page = visit("compare", model=first)

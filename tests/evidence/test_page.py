@@ -1,0 +1,45 @@
+"""docs/evidence.md and the README's table say what the recorded figures say, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.evidence import CORRECTED, FOLDER, PAGE
+from benchmarks.evidence_page import document, short_table
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_page_is_made_of_the_figures() -> None:
+    assert PAGE.read_text(encoding="utf-8") == document(FOLDER)
+
+
+def test_the_readmes_table_is_made_of_the_figures() -> None:
+    rows = json.loads((FOLDER / "rendered.json").read_text(encoding="utf-8"))["rows"]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert short_table(rows, "rendered-waterbirds") in readme
+
+
+@pytest.mark.slow
+def test_the_figures_come_out_again(tmp_path: Path) -> None:
+    from clarify.assembly import open_project
+    from clarify.config import Settings
+    from clarify.evidence.suites import HARDEST, RENDERED, compare_methods, prepare_rendered
+
+    settings = Settings(home=tmp_path)
+    project = prepare_rendered(
+        tmp_path, HARDEST, lambda name: open_project(settings, name), workers=2
+    )
+    found = compare_methods("rendered", [(project, RENDERED[HARDEST])], seeds=5,
+                            methods=("erm", CORRECTED, "group_dro"))  # fmt: skip
+    recorded = json.loads((FOLDER / "rendered.json").read_text(encoding="utf-8"))["rows"]
+    for row in found.rows:
+        same = next(each for each in recorded
+                    if (each["data_set"], each["method"], each["selection"])
+                    == (row.data_set, row.method, row.selection))  # fmt: skip
+        assert row.worst_group_accuracy.mean == pytest.approx(
+            same["worst_group_accuracy"]["mean"], abs=0.01
+        )

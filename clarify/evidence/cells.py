@@ -38,7 +38,7 @@ __all__ = ["CHOSEN_BY_ITSELF", "Cell", "Figures", "Ledger", "Refused", "figures_
 CHOSEN_BY_ITSELF = "own"
 """The selection of a method that has no rule to choose by."""
 
-SCHEMA = 1
+SCHEMA = 2
 RIGHT = "right.parquet"
 
 

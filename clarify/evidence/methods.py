@@ -102,7 +102,8 @@ def _clarify(objective: str, erase: str = "none", *, refit: bool = False) -> Fit
             correct(
                 train, validation, at.classes, lambda images: _objective(objective, images), rule,
                 chosen_by=at.validation.truth if rule.oracle else None,
-                eraser=_eraser(at, erase), refit=refit, weight_decays=DECAYS, tolerance=GAP,
+                eraser=_eraser(at, erase), refit=refit, tolerance=GAP,
+                weight_decays=STEPPED_DECAYS if objective == "group_dro" else DECAYS,
             ).fit.head
             for rule in rules
         ]  # fmt: skip
@@ -206,6 +207,9 @@ def _same_space(at: Situation) -> None:
     if at.train.features.shape[1] != at.train.embeddings.shape[1]:
         raise InputError(f"zero-shot on {at.encoder}: its features hold no texts; use CLIP's own")
 
+
+STEPPED_DECAYS = (1.0, 0.1, 0.01)
+"""Of group DRO, which goes its steps for each."""
 
 FREE = ("worst_class", "average", "annotated_worst_group")
 SPOKEN = ("described_worst_group",)

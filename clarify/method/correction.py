@@ -3,8 +3,7 @@
 What can be varied is the objective, an erasure before it, the rule that chooses the weight decay,
 and whether the images that people looked at are fitted as well (*refit*). Any of these with any
 other. No image is ever predicted by a head that was fitted to it: after a refit the predictions of
-validation come from heads of five folds (METHOD, section 4: validation images are worth more than
-their share).
+validation come from heads that were fitted to its other half.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Corrected", "Eraser", "Images", "correct"]
 
-FOLDS = 5
+FOLDS = 2
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -139,9 +138,10 @@ def correct(
     def erasure(images: Images) -> Erasure | None:
         return None if eraser is None else eraser(images, Standardisation.fit(images.features))
 
-    def fitted(images: Images, decay: float) -> Fit:
-        return fit_head(images.features, images.labels, class_names, objective(images), decay,
-                        tolerance=tolerance, erasure=erasure(images))  # fmt: skip
+    def fitted(images: Images) -> Fit:
+        return fit_head(images.features, images.labels, class_names, objective(images),
+                        chosen.fit.weight_decay, tolerance=tolerance, erasure=erasure(images),
+                        start=chosen.fit.head)  # fmt: skip
 
     fits = sweep(train.features, train.labels, class_names, objective(train), weight_decays,
                  tolerance=tolerance, erasure=erasure(train), progress=progress)  # fmt: skip
@@ -150,16 +150,13 @@ def correct(
     if not refit:
         held_out = chosen.fit.head.probabilities(validation.features)
         return Corrected(fit=chosen.fit, table=chosen.table, held_out=held_out)
-    decay = chosen.fit.weight_decay
     held_out = np.empty((len(validation.labels), len(class_names)))
     fold_of = _folds(validation.groups.index)
     for fold in range(FOLDS):
         seen, unseen = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
-        head = fitted(train.joined(validation.take(seen)), decay).head
+        head = fitted(train.joined(validation.take(seen))).head
         held_out[unseen] = head.probabilities(validation.features[unseen])
-    return Corrected(
-        fit=fitted(train.joined(validation), decay), table=chosen.table, held_out=held_out
-    )
+    return Corrected(fit=fitted(train.joined(validation)), table=chosen.table, held_out=held_out)
 
 
 def _folds(groups: NDArray[np.int64]) -> NDArray[np.int64]:

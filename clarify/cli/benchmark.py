@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clarify.assembly import open_project
-from clarify.cli.shell import Commands, Shell
+from clarify.cli.shell import Commands, Shell, phrases_of
 from clarify.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def _benchmark(shell: Shell) -> None:
     def opened(name: str) -> Project:
         return open_project(settings, name, say=shell.say)
 
-    phrases = _phrases(args.phrase)
+    phrases = phrases_of(args.phrase, "--phrase")
     if args.study:
         _study(shell, opened)
         return
@@ -100,16 +100,6 @@ def _write(place: Path, found: Compared) -> None:
         (place / "table.csv").write_text(csv_table(rows), encoding="utf-8")
         page = figure(rows, title=f"Suite {found.suite}").to_html(include_plotlyjs=True)
         (place / "charts.html").write_text(page, encoding="utf-8")
-
-
-def _phrases(given: list[str]) -> dict[str, str]:
-    found = {}
-    for each in given:
-        name, equals, phrase = each.partition("=")
-        if not (name and equals and phrase.strip()):
-            raise InputError(f"--phrase {each!r}; CLASS=PHRASE is legal")
-        found[name] = phrase.strip()
-    return found
 
 
 def add_commands(commands: Commands) -> None:

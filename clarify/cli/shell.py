@@ -7,16 +7,17 @@ import contextlib
 import dataclasses
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from clarify.assembly import open_project
 from clarify.config import Settings
+from clarify.errors import InputError
 
 if TYPE_CHECKING:
     from clarify.workflow.project import Project
 
-__all__ = ["Commands", "Progress", "Shell", "bar"]
+__all__ = ["Commands", "Progress", "Shell", "bar", "phrases_of"]
 
 
 class Progress(Protocol):
@@ -92,6 +93,23 @@ class Commands:
     def group(self, name: str, what: str) -> Commands:
         """Add a command that has commands of its own, as in ``clarify data check``."""
         return Commands(self._commands.add_parser(name, help=what, description=what), self._common)
+
+
+def phrases_of(given: Sequence[str], option: str) -> dict[str, str]:
+    """Return by class the phrases of an option that is given as ``CLASS=PHRASE``.
+
+    Raises
+    ------
+    InputError
+        For one of another form.
+    """
+    found = {}
+    for each in given:
+        name, equals, phrase = each.partition("=")
+        if not (name and equals and phrase.strip()):
+            raise InputError(f"{option} {each!r}; CLASS=PHRASE is legal")
+        found[name] = phrase.strip()
+    return found
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clarify.cli.shell import Commands, Shell
+from clarify.cli.shell import Commands, Shell, phrases_of
 from clarify.errors import InputError
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _retrain(shell: Shell) -> None:
     args = shell.args
     recipe = Recipe(
         objective=args.objective, seeds=args.seeds, part=_part(args), erase=args.erase,
-        opposites=_opposites(args.opposite), refit=args.refit, select=args.select,
+        opposites=phrases_of(args.opposite, "--opposite"), refit=args.refit, select=args.select,
     )  # fmt: skip
     project = shell.project()
     base = open_model(project, args.model)
@@ -85,16 +85,6 @@ def _retrain(shell: Shell) -> None:
         )  # fmt: skip
     if found is not None:
         shell.answer(found.to_dict(), report.trained(found))
-
-
-def _opposites(given: list[str]) -> dict[str, str]:
-    found = {}
-    for each in given:
-        name, equals, phrase = each.partition("=")
-        if not (name and equals and phrase.strip()):
-            raise InputError(f"--opposite {each!r}; CLASS=PHRASE is legal")
-        found[name] = phrase.strip()
-    return found
 
 
 def _part(args: argparse.Namespace) -> str:

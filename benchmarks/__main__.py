@@ -12,7 +12,7 @@ import sys
 
 import benchmarks
 
-NOT_BENCHMARKS = {"__main__", "evidence_page", "measurement", "real_features"}
+NOT_BENCHMARKS = {"__main__", "evidence_curves", "evidence_page", "measurement", "real_features"}
 
 
 def names() -> list[str]:

@@ -26,7 +26,7 @@ MINUTES = 10
 
 
 def measure() -> list[Measurement]:
-    from benchmarks.evidence_page import document
+    from benchmarks.evidence_page import curves, document
     from clarify.evidence.studies import STUDIES
 
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -48,6 +48,8 @@ def measure() -> list[Measurement]:
             _write("features", _told(home, "--suite", "features", "--data-set", NAME,
                                      "--encoder", "imported:clip-b32", *said))  # fmt: skip
     PAGE.write_text(document(FOLDER), encoding="utf-8")
+    for place, picture in curves(FOLDER).items():
+        place.write_text(picture, encoding="utf-8")
     return [
         *_targets(rendered["rows"]),
         Measurement(name="suite rendered, data sets drawn included", figure=minutes, unit="min",

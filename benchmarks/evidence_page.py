@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-__all__ = ["document", "short_table"]
+from benchmarks.evidence_curves import CURVES, curve
+
+__all__ = ["curves", "document", "short_table"]
 
 USUAL, ORACLE = "clarify_reweight", "group_dro"
 OURS = (USUAL, "clarify_worst_group", "clarify_reweight_refit")
@@ -236,8 +238,20 @@ def _refused(refused: list[dict[str, Any]]) -> str:
 def _study(found: dict[str, Any]) -> list[str]:
     from clarify.evidence.tables import study_markdown
 
-    return [f"### {found['question']}", f"`--study {found['study']}`, {found['seeds']} seeds.",
-            study_markdown(found["rows"])]  # fmt: skip
+    name = found["study"]
+    drawn = f"![{CURVES[name][2]}](evidence/{name}.svg)" if name in CURVES else ""
+    return [f"### {found['question']}", f"`--study {name}`, {found['seeds']} seeds.",
+            study_markdown(found["rows"]), drawn]  # fmt: skip
+
+
+def curves(folder: Path) -> dict[Path, str]:
+    """Return the pictures of the page by their places."""
+    studies = {name: _read(folder / f"study-{name}.json")["rows"] for name in CURVES}
+    # Beside the distances stand all phrases together, by their score: a curve.
+    studies["reviewers"] = [
+        row for row in studies["reviewers"] if row["distance"].startswith("score")
+    ]
+    return {folder / f"{name}.svg": curve(name, rows) for name, rows in studies.items()}
 
 
 def _spread(values: dict[str, float]) -> str:

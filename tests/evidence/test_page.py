@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 
 from benchmarks.evidence import CORRECTED, FOLDER, PAGE
-from benchmarks.evidence_page import document, short_table
+from benchmarks.evidence_page import curves, document, short_table
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_the_page_is_made_of_the_figures() -> None:
     assert PAGE.read_text(encoding="utf-8") == document(FOLDER)
+    for place, picture in curves(FOLDER).items():
+        assert place.read_text(encoding="utf-8") == picture
 
 
 def test_the_readmes_table_is_made_of_the_figures() -> None:

@@ -59,7 +59,7 @@ def _benchmark(shell: Shell) -> None:
             args.suite, projects, seeds=args.seeds, methods=tuple(args.method),
             told=lambda _: bar.update(),
         )  # fmt: skip
-    place = settings.home / "benchmarks" / args.suite
+    place = settings.home / "comparisons" / args.suite
     _write(place, found)
     for each in found.refused:
         shell.say(f"{each.cell.method} on {each.cell.data_set}: {each.reason}")
@@ -81,7 +81,7 @@ def _study(shell: Shell, opened: Callable[[str], Project]) -> None:
     args, settings = shell.args, shell.settings
     project = prepare_rendered(settings.home, HARDEST, opened, workers=settings.workers)
     found = study(project, args.study, RENDERED[HARDEST], seeds=args.seeds)
-    place = settings.home / "benchmarks" / "studies"
+    place = settings.home / "comparisons" / "studies"
     place.mkdir(parents=True, exist_ok=True)
     (place / f"{args.study}.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
     shell.answer(found, f"{found['question']}\n\n{study_markdown(found['rows'])}")

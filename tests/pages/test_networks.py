@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import polars as pl
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -82,6 +84,22 @@ def test_what_changes_is_chosen_and_the_whole_network_is_trained_in_a_job(
     assert "worst described group" in html_of(visit("retrain"))
 
 
+def differences(page: AppTest) -> list[int]:
+    """Return how many images are said to be fixed and to be broken."""
+    return [int(each.replace(",", "")) for each in re.findall(r"([\d,]+) images?<", html_of(page))]
+
+
+def changed(home: Path, base: str, now: str) -> list[int]:
+    """Count the validation images that are right now and were not, and the other way round."""
+    before, after = (
+        pl.read_parquet(TrackingStore(home).artifact(run, "predictions.parquet")).filter(
+            pl.col("split") == "validation"
+        )["right"]
+        for run in (base, now)
+    )
+    return [int((after & ~before).sum()), int((before & ~after).sum())]
+
+
 def test_compare_shows_what_each_correction_took_and_any_two_models(
     visit: Visit, home: Path
 ) -> None:
@@ -94,10 +112,15 @@ def test_compare_shows_what_each_correction_took_and_any_two_models(
     assert not page.exception
     (against,) = [each for each in page.selectbox if each.label == "Of which model"]
     assert against.options == ["Base model (erm)", "Water and land (reweight)"]
-    before = html_of(page)
+    before = differences(page)
     against.select("Water and land (reweight)").run()
     assert not page.exception
-    assert html_of(page) != before
+    first, last, base = (
+        run_clarify("compare", DATA_SET, "--json", home=home).result["models"][k]["run"]
+        for k in (1, 2, 0)
+    )
+    assert differences(page) == changed(home, last, first)
+    assert before == changed(home, base, first)
 
 
 def test_a_head_has_no_choice_of_what_changes(visit: Visit, home: Path) -> None:

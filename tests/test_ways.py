@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from clarify.track.mlflow import TrackingStore
-from tests.conftest import DATA_SET, Done, run_clarify
+from tests.conftest import DATA_SET, Done, copied, run_clarify
 
 Clarify = Callable[..., Done]
 
@@ -86,3 +86,14 @@ def test_the_text_of_a_phrase_is_not_in_the_features_of_a_network(network_home: 
     done = run_clarify("retrain", DATA_SET, "--erase", "text", home=network_home)
     assert "whose features hold no phrases of" in done.refusal
     assert "choose mean_difference or regression" in done.refusal
+
+
+def test_what_a_phrase_describes_is_erased_from_a_networks_own_features(
+    network_home: Path, tmp_path: Path
+) -> None:
+    home = copied(network_home, tmp_path / "home")
+    found = run_clarify("retrain", DATA_SET, "--erase", "mean_difference", "--objective", "erm",
+                        "--json", home=home)  # fmt: skip
+    assert found.status == 0, found.err
+    assert (found.result["part"], found.result["erase"]) == ("head", "mean_difference")
+    assert found.result["backbone_in"] == "parent"

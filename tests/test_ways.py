@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
+from clarify.assembly import open_project
+from clarify.config import Settings
+from clarify.method.similarity import similarities
 from clarify.track.mlflow import TrackingStore
+from clarify.workflow.erasing import concepts_of
+from clarify.workflow.phrases import kept_descriptions
+from clarify.workflow.project import split_data
+from clarify.workflow.runs import open_model
 from tests.conftest import DATA_SET, Done, copied, run_clarify
 
 Clarify = Callable[..., Done]
@@ -97,3 +105,20 @@ def test_what_a_phrase_describes_is_erased_from_a_networks_own_features(
     assert found.status == 0, found.err
     assert (found.result["part"], found.result["erase"]) == ("head", "mean_difference")
     assert found.result["backbone_in"] == "parent"
+
+
+def test_an_opposite_is_taken_off_the_similarity_of_its_class_alone(made_home: Path) -> None:
+    project = open_project(Settings(home=made_home), DATA_SET)
+    base = open_model(project)
+    told = kept_descriptions(project, base, [])
+    data = split_data(project, "validation")
+    plain = concepts_of(project, told, data)
+    against = concepts_of(project, told, data, opposites={"landbird": "land"})
+    land = similarities(data.embeddings, project.encoder.encode_phrases(["land"])[0])
+    for one, two in zip(plain, against, strict=True):
+        taken = land if one.name.startswith("landbird") else 0.0
+        np.testing.assert_allclose(two.similarity, one.similarity - taken, atol=1e-6)
+        np.testing.assert_array_equal(two.rows, one.rows)
+    everyone = concepts_of(project, told, data, unlabelled=True)
+    assert all(each.rows.all() for each in everyone)
+    assert not plain[0].rows.all()

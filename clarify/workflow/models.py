@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from clarify.workflow.project import Project, SplitData
     from clarify.workflow.retraining_progress import Report
 
-__all__ = ["retrain", "retrain_oracle", "train", "without_phrases"]
+__all__ = ["retrain", "retrain_oracle", "train"]
 
 CVAR_LEVEL = 0.1
 RULES = {
@@ -243,7 +243,7 @@ def _fitted(
     )  # fmt: skip
     cost = _cost(began, found.fit.head)
     model = Model(run_id="", name=asked.name, head=found.fit.head, backbone=base.backbone)
-    control = without_phrases(
+    control = _without_phrases(
         train, validation, classes, asked.rule, chosen_by=asked.chosen_by, refit=asked.refit,
         progress=steps.control(seed),
     )  # fmt: skip
@@ -280,7 +280,7 @@ def _fitted(
     )
 
 
-def without_phrases(
+def _without_phrases(
     train: Images,
     validation: Images,
     classes: Sequence[str],

@@ -107,8 +107,8 @@ def test_what_a_phrase_describes_is_erased_from_a_networks_own_features(
     assert found.result["backbone_in"] == "parent"
 
 
-def test_an_opposite_is_taken_off_the_similarity_of_its_class_alone(made_home: Path) -> None:
-    project = open_project(Settings(home=made_home), DATA_SET)
+def test_an_opposite_is_taken_off_the_similarity_of_its_class_alone(home: Path) -> None:
+    project = open_project(Settings(home=home), DATA_SET)
     base = open_model(project)
     told = kept_descriptions(project, base, [])
     data = split_data(project, "validation")

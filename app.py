@@ -2,6 +2,6 @@
 
 import streamlit as st
 
-from clarify.ui.server import SCRIPT, lifespan, routes
+from clarify.ui.server.app import SCRIPT, lifespan, routes
 
 app = st.App(SCRIPT, routes=routes(), lifespan=lifespan)

@@ -44,8 +44,10 @@ def main() -> int:
             else:
                 target = "" if measured.target is None else f"target {measured.target:g}"
                 verdict = {True: "holds", False: "MISSED", None: ""}[measured.holds]
-                print(f"{measured.name:58} {measured.figure:12.6g} {measured.unit:8} "
-                      f"{target:16} {verdict}", flush=True)  # fmt: skip
+                print(
+                    f"{measured.name:58} {measured.figure:12.6g} {measured.unit:8} {target:16} {verdict}",
+                    flush=True,
+                )
     return 1 if missed else 0
 
 

@@ -39,19 +39,26 @@ def write_classes(home: Path, name: str, classes: int) -> None:
     )
     (home / "images").mkdir(exist_ok=True)
     write_manifest(
-        home / "data_manifests" / name, name=name, title=name, source="a benchmark",
-        licence="none", root="../../images", classes=names, splits=splits, attributes={},
+        home / "data_manifests" / name,
+        name=name,
+        title=name,
+        source="a benchmark",
+        licence="none",
+        root="../../images",
+        classes=names,
+        splits=splits,
+        attributes={},
         table=table,
-    )  # fmt: skip
+    )
 
 
 def prepare(name: str) -> None:
     """Give a data set's desk a model that is wrong at random, some descriptions, and a promise."""
     from clarify.track.run import Run
-    from clarify.ui.shared import shared
-    from clarify.workflow.failures import Failures
-    from clarify.workflow.project import SplitData
-    from clarify.workflow.runs import Model
+    from clarify.ui.server.shared import shared
+    from clarify.workflow.model.failures import Failures
+    from clarify.workflow.model.models import Model
+    from clarify.workflow.model.project import SplitData
 
     desk = shared().desks.desk(name)
     manifest = desk.project.manifest
@@ -59,24 +66,37 @@ def prepare(name: str) -> None:
     rows, labels = manifest.row_numbers("validation"), manifest.labels("validation")
     nothing = np.zeros((len(labels), 1), dtype=np.float32)
     data = SplitData(
-        name="validation", features=nothing, embeddings=nothing, labels=labels, table_rows=rows,
-        ids=manifest.ids("validation"), root=manifest.root, files=np.array([], dtype=np.str_),
+        name="validation",
+        features=nothing,
+        embeddings=nothing,
+        labels=labels,
+        table_rows=rows,
+        ids=manifest.ids("validation"),
+        root=manifest.root,
+        files=np.array([], dtype=np.str_),
         attributes={},
-    )  # fmt: skip
+    )
     wrong = rng.random(len(labels)) < 0.25
     predicted = np.where(wrong, rng.integers(len(manifest.classes), size=len(labels)), labels)
-    failures = Failures(
-        model=Model(run_id=MODEL + name, name="", head=None), data=data, predicted=predicted
-    )
+    failures = Failures(model=Model(run_id=MODEL + name, name="", head=None), data=data, predicted=predicted)
     runs = [
         Run(
-            id=str(number), kind="description", name="", params={}, started=number,
+            id=str(number),
+            kind="description",
+            name="",
+            params={},
+            started=number,
             metrics={"validation/error_score": float(rng.random())},
-            tags={"parent": MODEL + name, "class": manifest.classes[number % FEW], "kept": "true",
-                  "phrase": f"word {number}", "reviewer": f"reviewer {number % 7}"},
+            tags={
+                "parent": MODEL + name,
+                "class": manifest.classes[number % FEW],
+                "kept": "true",
+                "phrase": f"word {number}",
+                "reviewer": f"reviewer {number % 7}",
+            },
         )
         for number in range(DESCRIBED)
-    ]  # fmt: skip
+    ]
     desk.failures = lambda run=None: failures  # type: ignore[method-assign, assignment, misc]
     desk.runs = lambda kind: runs if kind == "description" else []  # type: ignore[method-assign]
     promises = dict(zip(manifest.classes, rng.random(len(manifest.classes)).tolist(), strict=True))
@@ -87,7 +107,7 @@ def reruns_s(names: tuple[str, ...]) -> dict[str, float]:
     """Return the median time of a rerun of each data set's page, taken in turns."""
     from streamlit.testing.v1 import AppTest
 
-    from clarify.ui.server import SCRIPT
+    from clarify.ui.server.app import SCRIPT
 
     pages = {}
     for name in names:
@@ -108,7 +128,7 @@ def reruns_s(names: tuple[str, ...]) -> dict[str, float]:
 
 
 def measure() -> list[Measurement]:
-    from clarify.ui.shared import shared
+    from clarify.ui.server.shared import shared
 
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
@@ -122,11 +142,19 @@ def measure() -> list[Measurement]:
     size = f"{MANY:,} classes x {MANY * IMAGES_A_CLASS:,} images"
     return [
         Measurement(
-            name=f"rerun of the Classes page, {size}", figure=took["many"], unit="s",
-            target=MOST_S, holds=took["many"] <= MOST_S, ratio_to_limit=took["many"] / MOST_S,
+            name=f"rerun of the Classes page, {size}",
+            figure=took["many"],
+            unit="s",
+            target=MOST_S,
+            holds=took["many"] <= MOST_S,
+            ratio_to_limit=took["many"] / MOST_S,
         ),
         Measurement(
-            name=f"times the rerun at {FEW} classes", figure=ratio, unit="ratio",
-            target=MOST_RATIO, holds=ratio <= MOST_RATIO, ratio_to_peer=ratio,
+            name=f"times the rerun at {FEW} classes",
+            figure=ratio,
+            unit="ratio",
+            target=MOST_RATIO,
+            holds=ratio <= MOST_RATIO,
+            ratio_to_peer=ratio,
         ),
-    ]  # fmt: skip
+    ]

@@ -34,9 +34,28 @@ if TYPE_CHECKING:
 
 VALIDATION, TRAIN, CLASSES, WIDTH = 50_000, 10_000, 1_000, 192
 CHROMIUM = ("/usr/bin/chromium", "/usr/bin/chromium-browser")
-PHRASES = ("water", "forest", "night", "snow", "a red bird", "rain", "mountain", "beach", "sunset",
-           "fog", "lake", "river", "meadow", "desert", "farm", "moon", "sea", "sky", "sand",
-           "grass")  # fmt: skip
+PHRASES = (
+    "water",
+    "forest",
+    "night",
+    "snow",
+    "a red bird",
+    "rain",
+    "mountain",
+    "beach",
+    "sunset",
+    "fog",
+    "lake",
+    "river",
+    "meadow",
+    "desert",
+    "farm",
+    "moon",
+    "sea",
+    "sky",
+    "sand",
+    "grass",
+)
 NAME = "thousand"
 SEEN = 7
 """The class that is looked at."""
@@ -66,15 +85,21 @@ def make_home(home: Path) -> None:
     from clarify.config import Settings
     from clarify.data.manifest import write_manifest
     from clarify.data.predictions import Predictions
-    from clarify.workflow.imports import import_predictions
+    from clarify.workflow.exchange.imports import import_predictions
 
     rng = np.random.default_rng(0)
     labels = np.concatenate([np.arange(n) % CLASSES for n in (TRAIN, VALIDATION)])
     names = tuple(f"class {number:04d}" for number in range(CLASSES))
     ids = [f"{row:06d}" for row in range(len(labels))]
     write_manifest(
-        home / "data_manifests" / NAME, name=NAME, title="A thousand classes", source="made",
-        licence="CC0", root="../../images", classes=names, splits=("train", "validation"),
+        home / "data_manifests" / NAME,
+        name=NAME,
+        title="A thousand classes",
+        source="made",
+        licence="CC0",
+        root="../../images",
+        classes=names,
+        splits=("train", "validation"),
         attributes={},
         table=pl.DataFrame(
             {
@@ -84,7 +109,7 @@ def make_home(home: Path) -> None:
                 "split": ["train"] * TRAIN + ["validation"] * VALIDATION,
             }
         ),
-    )  # fmt: skip
+    )
     project = open_project(Settings(home=home), NAME)
     centres = rng.normal(size=(CLASSES, WIDTH))
     features = centres[labels] + rng.normal(size=(len(labels), WIDTH))
@@ -114,9 +139,9 @@ def script_times(home: Path) -> list[Measurement]:
     """Run the script for each phrase, and once more for nothing new."""
     from streamlit.testing.v1 import AppTest
 
-    from clarify.ui.background import Job
-    from clarify.ui.server import SCRIPT, warm_up
-    from clarify.ui.shared import shared
+    from clarify.ui.server.app import SCRIPT, warm_up
+    from clarify.ui.server.background import Job
+    from clarify.ui.server.shared import shared
 
     os.environ["CLARIFY_HOME"] = str(home)
     shared.cache_clear()
@@ -139,10 +164,11 @@ def script_times(home: Path) -> list[Measurement]:
     del os.environ["CLARIFY_HOME"]
     p95 = float(np.quantile(times, 0.95))
     return [
-        Measurement(name="describe: script p95, phrase to page", figure=p95, unit="ms",
-                    target=150, holds=p95 < 150),
+        Measurement(
+            name="describe: script p95, phrase to page", figure=p95, unit="ms", target=150, holds=p95 < 150
+        ),
         Measurement(name="describe: script median", figure=statistics.median(times), unit="ms"),
-    ]  # fmt: skip
+    ]
 
 
 @contextlib.contextmanager
@@ -153,8 +179,9 @@ def server(home: Path) -> Iterator[tuple[str, subprocess.Popen[bytes], float]]:
         port = free.getsockname()[1]
     process = subprocess.Popen(
         [sys.executable, "-m", "clarify.cli", "serve", "--home", str(home), "--port", str(port)],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         address = f"http://localhost:{port}"
         for _ in range(600):
@@ -198,15 +225,21 @@ async def _browser_times(
     together = [each for times in all_times for each in times]
     one, many = (float(np.quantile(times, 0.95)) for times in (alone, together))
     return [
-        Measurement(name="first page after the server is up", figure=first, unit="s", target=4,
-                    holds=first < 4),
-        Measurement(name="phrase to page in a browser, p95", figure=1000 * one, unit="ms",
-                    target=700, holds=one < 0.7),
-        Measurement(name=f"the same with {reviewers} reviewers at once, p95", figure=many,
-                    unit="s", target=2, holds=many < 2),
-        Measurement(name="memory of one more session", figure=grown, unit="MB", target=20,
-                    holds=grown < 20),
-    ]  # fmt: skip
+        Measurement(
+            name="first page after the server is up", figure=first, unit="s", target=4, holds=first < 4
+        ),
+        Measurement(
+            name="phrase to page in a browser, p95", figure=1000 * one, unit="ms", target=700, holds=one < 0.7
+        ),
+        Measurement(
+            name=f"the same with {reviewers} reviewers at once, p95",
+            figure=many,
+            unit="s",
+            target=2,
+            holds=many < 2,
+        ),
+        Measurement(name="memory of one more session", figure=grown, unit="MB", target=20, holds=grown < 20),
+    ]
 
 
 async def opened(browser: Browser, address: str) -> Page:

@@ -59,11 +59,17 @@ def of_manifest(folder: Path) -> list[Measurement]:
     rows, seconds, megabytes = json.loads(done.stdout)
     assert rows == ROWS
     return [
-        Measurement(name="manifest of 1,000,000 rows", figure=seconds, unit="s", target=5.0,
-                    holds=seconds < 5.0),
-        Measurement(name="manifest of 1,000,000 rows, peak memory", figure=megabytes, unit="MiB",
-                    target=1024.0, holds=megabytes < 1024.0),
-    ]  # fmt: skip
+        Measurement(
+            name="manifest of 1,000,000 rows", figure=seconds, unit="s", target=5.0, holds=seconds < 5.0
+        ),
+        Measurement(
+            name="manifest of 1,000,000 rows, peak memory",
+            figure=megabytes,
+            unit="MiB",
+            target=1024.0,
+            holds=megabytes < 1024.0,
+        ),
+    ]
 
 
 def million(folder: Path) -> Path:
@@ -71,9 +77,7 @@ def million(folder: Path) -> Path:
 
     number = pl.int_range(ROWS, eager=True).cast(pl.String)
     label = (pl.int_range(ROWS, eager=True) % 1000).cast(pl.String)
-    split = pl.Series(["train", "validation", "test"]).gather(
-        pl.int_range(ROWS, eager=True) // 1000 % 3
-    )
+    split = pl.Series(["train", "validation", "test"]).gather(pl.int_range(ROWS, eager=True) // 1000 % 3)
     table = pl.DataFrame(
         {
             "id": "image-" + number,
@@ -84,11 +88,17 @@ def million(folder: Path) -> Path:
         }
     )
     return write_manifest(
-        folder, name="million", title="million", source="made here", licence="CC0", root="images",
+        folder,
+        name="million",
+        title="million",
+        source="made here",
+        licence="CC0",
+        root="images",
         classes=tuple(f"class {number}" for number in range(1000)),
-        splits=("train", "validation", "test"), attributes={"place": ("land", "water")},
+        splits=("train", "validation", "test"),
+        attributes={"place": ("land", "water")},
         table=table,
-    )  # fmt: skip
+    )
 
 
 def of_headers(folder: Path) -> list[Measurement]:
@@ -108,24 +118,32 @@ def of_headers(folder: Path) -> list[Measurement]:
         pl.Series("split", [("train", "validation")[row // 2 % 2] for row in range(REAL_FILES)]),
     )
     manifest = Manifest(
-        name="headers", title="headers", source="made here", licence="CC0", root=root,
-        classes=("a", "b"), splits=("train", "validation"), attributes={}, table=table,
-    )  # fmt: skip
+        name="headers",
+        title="headers",
+        source="made here",
+        licence="CC0",
+        root=root,
+        classes=("a", "b"),
+        splits=("train", "validation"),
+        attributes={},
+        table=table,
+    )
     began = time.perf_counter()
     found = check_images(manifest, deep=False, workers=CORES)
     seconds = (time.perf_counter() - began) * HEADERS / REAL_FILES
     assert found.passed, found.wrong[:1]
     return [
         Measurement(
-            name="data check of 100,000 headers, from 10,000 real files", figure=seconds, unit="s",
-            target=60.0, holds=seconds < 60.0,
+            name="data check of 100,000 headers, from 10,000 real files",
+            figure=seconds,
+            unit="s",
+            target=60.0,
+            holds=seconds < 60.0,
         )
-    ]  # fmt: skip
+    ]
 
 
-def of_thumbnails(
-    folder: Path, size: tuple[int, int], count: int, rounds: int
-) -> list[Measurement]:
+def of_thumbnails(folder: Path, size: tuple[int, int], count: int, rounds: int) -> list[Measurement]:
     """Make all thumbnails in a new home, with bare Pillow before and after."""
     from clarify.data.thumbnails import Thumbnails
 
@@ -148,13 +166,19 @@ def of_thumbnails(
         ratios.append((before + after) / 2 / seconds)
     ratio = statistics.median(ratios)
     return [
-        Measurement(name=f"bare Pillow, {what}", figure=statistics.median(bare_rates),
-                    unit="images/s"),
-        Measurement(name=f"thumbnails, {what}", figure=statistics.median(rates), unit="images/s",
-                    ratio_to_limit=ratio),
-        Measurement(name=f"thumbnails over bare Pillow, {what}", figure=ratio, unit="ratio",
-                    target=TARGET, holds=ratio >= TARGET, ratio_to_limit=ratio),
-    ]  # fmt: skip
+        Measurement(name=f"bare Pillow, {what}", figure=statistics.median(bare_rates), unit="images/s"),
+        Measurement(
+            name=f"thumbnails, {what}", figure=statistics.median(rates), unit="images/s", ratio_to_limit=ratio
+        ),
+        Measurement(
+            name=f"thumbnails over bare Pillow, {what}",
+            figure=ratio,
+            unit="ratio",
+            target=TARGET,
+            holds=ratio >= TARGET,
+            ratio_to_limit=ratio,
+        ),
+    ]
 
 
 def bare(paths: list[Path]) -> float:

@@ -37,17 +37,28 @@ def measure() -> list[Measurement]:
 def _demo(home: Path, seed: int) -> tuple[dict[str, Any], float]:
     started = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-m", "clarify.cli", "demo", "--headless", "--json", "--seed", str(seed),
-         "--home", str(home)],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "clarify.cli",
+            "demo",
+            "--headless",
+            "--json",
+            "--seed",
+            str(seed),
+            "--home",
+            str(home),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     found: dict[str, Any] = json.loads(done.stdout)
     return found, time.perf_counter() - started
 
 
 def _help() -> Measurement:
-    pairs = [(_seconds("-m", "clarify.cli", "--help"), _seconds("-c", "import torch"))
-             for _ in range(5)]  # fmt: skip
+    pairs = [(_seconds("-m", "clarify.cli", "--help"), _seconds("-c", "import torch")) for _ in range(5)]
     ratio = statistics.median(ours / torch for ours, torch in pairs)
     return Measurement(
         name="clarify --help, over import torch",
@@ -86,21 +97,29 @@ def _shape(stories: list[dict[str, Any]]) -> list[Measurement]:
     short = _mean_difference(column("oracle", worst), column("retrained", worst))
     return [
         *found,
-        Measurement(name="misled: worst_group_accuracy, mean", figure=statistics.mean(misled),
-                    unit="%"),
-        Measurement(name="error score of the true phrases, lowest", figure=min(scores),
-                    unit="score"),
-        Measurement(name="error score of the wrong phrase, highest", figure=max(wrong_scores),
-                    unit="score"),
-        Measurement(name="worst group, retrained over base", figure=gain, unit="points", target=40,
-                    holds=gain >= 40),
+        Measurement(name="misled: worst_group_accuracy, mean", figure=statistics.mean(misled), unit="%"),
+        Measurement(name="error score of the true phrases, lowest", figure=min(scores), unit="score"),
+        Measurement(name="error score of the wrong phrase, highest", figure=max(wrong_scores), unit="score"),
+        Measurement(
+            name="worst group, retrained over base", figure=gain, unit="points", target=40, holds=gain >= 40
+        ),
         _below("adjusted average, base over retrained", loss, "points", 5),
         _below("worst group, oracle over retrained", short, "points", 2),
-        Measurement(name="true phrases promoted", figure=promoted, unit="seeds",
-                    target=len(stories), holds=promoted == len(stories)),
-        Measurement(name="wrong phrase refused", figure=refused, unit="seeds",
-                    target=len(stories), holds=refused == len(stories)),
-    ]  # fmt: skip
+        Measurement(
+            name="true phrases promoted",
+            figure=promoted,
+            unit="seeds",
+            target=len(stories),
+            holds=promoted == len(stories),
+        ),
+        Measurement(
+            name="wrong phrase refused",
+            figure=refused,
+            unit="seeds",
+            target=len(stories),
+            holds=refused == len(stories),
+        ),
+    ]
 
 
 def _mean_difference(high: list[float], low: list[float]) -> float:

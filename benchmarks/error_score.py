@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.measurement import Measurement
-from clarify.method.error_score import error_score, evidence
+from clarify.method.phrases.error_score import error_score, evidence
 
 Floats = NDArray[np.float64]
 

@@ -45,23 +45,34 @@ def measure() -> list[Measurement]:
 
             prepare(home, REAL)
             said = [f"--phrase={name}={phrase}" for name, phrase in PHRASES.items()]
-            _write("features", _told(home, "--suite", "features", "--data-set", NAME,
-                                     "--encoder", "imported:clip-b32", *said))  # fmt: skip
+            _write(
+                "features",
+                _told(
+                    home, "--suite", "features", "--data-set", NAME, "--encoder", "imported:clip-b32", *said
+                ),
+            )
     PAGE.write_text(document(FOLDER), encoding="utf-8")
     for place, picture in curves(FOLDER).items():
         place.write_text(picture, encoding="utf-8")
     return [
         *_targets(rendered["rows"]),
-        Measurement(name="suite rendered, data sets drawn included", figure=minutes, unit="min",
-                    target=MINUTES, holds=minutes < MINUTES),
-    ]  # fmt: skip
+        Measurement(
+            name="suite rendered, data sets drawn included",
+            figure=minutes,
+            unit="min",
+            target=MINUTES,
+            holds=minutes < MINUTES,
+        ),
+    ]
 
 
 def _told(home: Path, *command: str) -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, "-m", "clarify.cli", "benchmark", *command, "--json", "--home", str(home)],
-        stdout=subprocess.PIPE, text=True, check=True,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
     found: dict[str, Any] = json.loads(done.stdout)
     return {name: value for name, value in found.items() if name != "written"}
 
@@ -76,8 +87,10 @@ def _targets(rows: list[dict[str, Any]]) -> list[Measurement]:
     for name in dict.fromkeys(row["data_set"] for row in rows):
         own = {row["method"]: row for row in reversed(rows) if row["data_set"] == name}
         erm, oracle, ours = own["erm"], own[ORACLE], own[CORRECTED]
-        worst = {of: each["worst_group_accuracy"]["mean"]
-                 for of, each in (("erm", erm), ("oracle", oracle), ("ours", ours))}  # fmt: skip
+        worst = {
+            of: each["worst_group_accuracy"]["mean"]
+            for of, each in (("erm", erm), ("oracle", oracle), ("ours", ours))
+        }
         if worst["oracle"] - worst["erm"] < 0.20:
             continue
         adjusted = "adjusted_average_accuracy"
@@ -85,11 +98,26 @@ def _targets(rows: list[dict[str, Any]]) -> list[Measurement]:
         lift, short = worst["ours"] - worst["erm"], worst["oracle"] - worst["ours"]
         spread = max(oracle["worst_group_accuracy"]["sd"], ours["worst_group_accuracy"]["sd"])
         found += [
-            Measurement(name=f"{name}: worst group over ERM", figure=100 * lift, unit="points",
-                        target=20, holds=lift >= 0.20),
-            Measurement(name=f"{name}: worst group under the oracle", figure=100 * short,
-                        unit="points", target=100 * spread, holds=short <= spread),
-            Measurement(name=f"{name}: adjusted average under ERM", figure=100 * lost,
-                        unit="points", target=5, holds=lost <= 0.05),
-        ]  # fmt: skip
+            Measurement(
+                name=f"{name}: worst group over ERM",
+                figure=100 * lift,
+                unit="points",
+                target=20,
+                holds=lift >= 0.20,
+            ),
+            Measurement(
+                name=f"{name}: worst group under the oracle",
+                figure=100 * short,
+                unit="points",
+                target=100 * spread,
+                holds=short <= spread,
+            ),
+            Measurement(
+                name=f"{name}: adjusted average under ERM",
+                figure=100 * lost,
+                unit="points",
+                target=5,
+                holds=lost <= 0.05,
+            ),
+        ]
     return found

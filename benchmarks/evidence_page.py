@@ -13,8 +13,17 @@ __all__ = ["curves", "document", "short_table"]
 USUAL, ORACLE = "clarify_reweight", "group_dro"
 OURS = (USUAL, "clarify_worst_group", "clarify_reweight_refit")
 RIVALS = ("rwy", "cvar_dro", "jtt", "afr")
-SHOWN = ("zero_shot", "erm", *RIVALS, "rwy_refit", *OURS, "erase_mean_difference", "rwg", ORACLE,
-         "dfr_subsampled")  # fmt: skip
+SHOWN = (
+    "zero_shot",
+    "erm",
+    *RIVALS,
+    "rwy_refit",
+    *OURS,
+    "erase_mean_difference",
+    "rwg",
+    ORACLE,
+    "dfr_subsampled",
+)
 OWN_RULES = {"worst_class", "own", "described_worst_group", "annotated_worst_group"}
 
 PUBLISHED = """\
@@ -117,8 +126,7 @@ def short_table(rows: list[dict[str, Any]], data_set: str) -> str:
         worst, adjusted = row["worst_group_accuracy"], row["adjusted_average_accuracy"]
         uses = {"none": "class labels", "words": "words", "groups": "true groups (oracle)"}
         lines.append(
-            f"| {row['method']} | {uses[row['supervision']]} | {_spread(worst)} | "
-            f"{_spread(adjusted)} |"
+            f"| {row['method']} | {uses[row['supervision']]} | {_spread(worst)} | {_spread(adjusted)} |"
         )
     return "\n".join(lines)
 
@@ -158,10 +166,8 @@ def _findings(rows: list[dict[str, Any]]) -> str:
         for row in rows
         if row["supervision"] == "none"
         and row["worst_group_accuracy"]["mean"]
-        > next(r for r in _own(rows, row["data_set"]) if r["method"] == USUAL)[
-            "worst_group_accuracy"
-        ]["mean"]
-    ]  # fmt: skip
+        > next(r for r in _own(rows, row["data_set"]) if r["method"] == USUAL)["worst_group_accuracy"]["mean"]
+    ]
     told = ", ".join(dict.fromkeys(winners)) or "nowhere"
     lines.append(f"- Where a method without words or groups beats `{USUAL}`: {told}.")
     return "\n".join(lines)
@@ -172,36 +178,44 @@ def _negative(rows: list[dict[str, Any]], folder: Path) -> str:
     hardest = _by_method(rows, rows[-1]["data_set"])
     erm, unlabelled, slope, direction, text = (
         _spread(hardest[name]["worst_group_accuracy"])
-        for name in ("erm", "erase_regression_unlabelled", "erase_regression",
-                     "erase_mean_difference", "erase_text")
-    )  # fmt: skip
-    studied = {name: _read(folder / f"study-{name}.json")["rows"]
-               for name in ("compound", "crowds", "reviewers", "wrong-phrases")}  # fmt: skip
+        for name in (
+            "erm",
+            "erase_regression_unlabelled",
+            "erase_regression",
+            "erase_mean_difference",
+            "erase_text",
+        )
+    )
+    studied = {
+        name: _read(folder / f"study-{name}.json")["rows"]
+        for name in ("compound", "crowds", "reviewers", "wrong-phrases")
+    }
     crowd = {row["put together by"]: row for row in studied["crowds"]}
     near = next(row for row in studied["reviewers"] if row["distance"] == "near")
     single, several = (studied["compound"][number]["worst_group"] for number in (0, 1))
     wrong = studied["wrong-phrases"][0]
     held_out, meaning = (crowd[name] for name in ("best held-out score", "consensus by meaning"))
-    ours, free = (hardest[name]["adjusted_average_accuracy"]["mean"]
-                  for name in (USUAL, "cvar_dro"))  # fmt: skip
-    return "\n".join((
-        f"- Erasure alone stays behind the objectives on {rows[-1]['data_set']}: worst "
-        f"group {direction} by the mean difference, {slope} by the slope, {text} by the text; "
-        f"ERM {erm}.",
-        f"- The slope over images without labels takes the class out with the place: {unlabelled}.",
-        f"- No correction keeps all of the adjusted average, which weighs groups as in training: "
-        f"`{USUAL}` gives {100 * (free - ours):.1f} points more of it away than CVaR-DRO, which "
-        "hardly corrects.",
-        f"- The gate refuses {wrong['refused by the gate']} of {wrong['draws']} phrases that have "
-        f"nothing to do with the errors, and pays for it: of {near['draws']} phrases near the "
-        f"truth it lets {near['let through']} through, and {near['harmed']} did harm.",
-        f"- Of several reviewers' phrases the one with the best held-out score comes to "
-        f"{_spread(held_out['worst group'])}, and {held_out['harmed']} of {held_out['draws']} did "
-        f"harm; the one nearest in meaning to the others comes to "
-        f"{_spread(meaning['worst group'])}, and {meaning['harmed']} did.",
-        f"- Naming several things at once is no better than the one word for all of them: "
-        f"{_spread(several)} against {_spread(single)}.",
-    ))  # fmt: skip
+    ours, free = (hardest[name]["adjusted_average_accuracy"]["mean"] for name in (USUAL, "cvar_dro"))
+    return "\n".join(
+        (
+            f"- Erasure alone stays behind the objectives on {rows[-1]['data_set']}: worst "
+            f"group {direction} by the mean difference, {slope} by the slope, {text} by the text; "
+            f"ERM {erm}.",
+            f"- The slope over images without labels takes the class out with the place: {unlabelled}.",
+            f"- No correction keeps all of the adjusted average, which weighs groups as in training: "
+            f"`{USUAL}` gives {100 * (free - ours):.1f} points more of it away than CVaR-DRO, which "
+            "hardly corrects.",
+            f"- The gate refuses {wrong['refused by the gate']} of {wrong['draws']} phrases that have "
+            f"nothing to do with the errors, and pays for it: of {near['draws']} phrases near the "
+            f"truth it lets {near['let through']} through, and {near['harmed']} did harm.",
+            f"- Of several reviewers' phrases the one with the best held-out score comes to "
+            f"{_spread(held_out['worst group'])}, and {held_out['harmed']} of {held_out['draws']} did "
+            f"harm; the one nearest in meaning to the others comes to "
+            f"{_spread(meaning['worst group'])}, and {meaning['harmed']} did.",
+            f"- Naming several things at once is no better than the one word for all of them: "
+            f"{_spread(several)} against {_spread(single)}.",
+        )
+    )
 
 
 def _by_method(rows: list[dict[str, Any]], data_set: str) -> dict[str, dict[str, Any]]:
@@ -209,19 +223,21 @@ def _by_method(rows: list[dict[str, Any]], data_set: str) -> dict[str, dict[str,
 
 
 def _limits() -> str:
-    return "\n".join((
-        "What it does not show:",
-        "",
-        "- The birds are drawn, the encoder is a CLIP of 3.3 million parameters, trained on such "
-        "drawings. On photographs a phrase parts images less cleanly.",
-        "- Zero-shot does as well as any correction on these birds: the encoder was trained on "
-        "such drawings, these classes among them. It needs no training images; it corrects no "
-        "model.",
-        "- No person took part. What people say, and how long they need, was not studied.",
-        "- Only last layers are compared. Networks trained whole are in the README.",
-        "- Baselines are as in their papers but for a last layer solved to its optimum, with the "
-        "weight decay in the place of early stopping; their docstrings say where they differ.",
-    ))  # fmt: skip
+    return "\n".join(
+        (
+            "What it does not show:",
+            "",
+            "- The birds are drawn, the encoder is a CLIP of 3.3 million parameters, trained on such "
+            "drawings. On photographs a phrase parts images less cleanly.",
+            "- Zero-shot does as well as any correction on these birds: the encoder was trained on "
+            "such drawings, these classes among them. It needs no training images; it corrects no "
+            "model.",
+            "- No person took part. What people say, and how long they need, was not studied.",
+            "- Only last layers are compared. Networks trained whole are in the README.",
+            "- Baselines are as in their papers but for a last layer solved to its optimum, with the "
+            "weight decay in the place of early stopping; their docstrings say where they differ.",
+        )
+    )
 
 
 def _refused(refused: list[dict[str, Any]]) -> str:
@@ -230,9 +246,7 @@ def _refused(refused: list[dict[str, Any]]) -> str:
         found.setdefault(each["reason"], []).append(
             f"{each['method']} ({each['data_set']}, seed {each['seed']})"
         )
-    return "\n".join(
-        f"- Not done: {', '.join(cells)}: {reason}." for reason, cells in found.items()
-    )
+    return "\n".join(f"- Not done: {', '.join(cells)}: {reason}." for reason, cells in found.items())
 
 
 def _study(found: dict[str, Any]) -> list[str]:
@@ -240,17 +254,19 @@ def _study(found: dict[str, Any]) -> list[str]:
 
     name = found["study"]
     drawn = f"![{CURVES[name][2]}](evidence/{name}.svg)" if name in CURVES else ""
-    return [f"### {found['question']}", f"`--study {name}`, {found['seeds']} seeds.",
-            study_markdown(found["rows"]), drawn]  # fmt: skip
+    return [
+        f"### {found['question']}",
+        f"`--study {name}`, {found['seeds']} seeds.",
+        study_markdown(found["rows"]),
+        drawn,
+    ]
 
 
 def curves(folder: Path) -> dict[Path, str]:
     """Return the pictures of the page by their places."""
     studies = {name: _read(folder / f"study-{name}.json")["rows"] for name in CURVES}
     # Beside the distances stand all phrases together, by their score: a curve.
-    studies["reviewers"] = [
-        row for row in studies["reviewers"] if row["distance"].startswith("score")
-    ]
+    studies["reviewers"] = [row for row in studies["reviewers"] if row["distance"].startswith("score")]
     return {folder / f"{name}.svg": curve(name, rows) for name, rows in studies.items()}
 
 

@@ -17,7 +17,7 @@ from benchmarks.measurement import Measurement
 from clarify.evidence.cells import run_method
 from clarify.evidence.methods import METHODS
 from clarify.evidence.situation import Situation, View
-from clarify.method.groups import annotated_groups
+from clarify.method.groups.groups import annotated_groups
 
 CLASSES, PLACES = ("landbird", "waterbird"), ("land", "water")
 TRAIN = ((3498, 184), (56, 1057))
@@ -37,8 +37,9 @@ def measure() -> list[Measurement]:
             run_method(at, method)
             took.append(time.perf_counter() - began)
         seconds = min(took)
-        found.append(Measurement(name=method.name, figure=seconds, unit="s", target=SECONDS,
-                                 holds=seconds < SECONDS))  # fmt: skip
+        found.append(
+            Measurement(name=method.name, figure=seconds, unit="s", target=SECONDS, holds=seconds < SECONDS)
+        )
     return found
 
 
@@ -64,7 +65,13 @@ def waterbirds(seed: int = 0) -> Situation:
         return np.array(told, dtype=np.float32)
 
     return Situation(
-        data_set="Waterbirds' size", encoder="made up", classes=CLASSES, values=PLACES,
-        train=view(TRAIN), validation=view(VALIDATION), test=view(VALIDATION),
-        phrases={"landbird": "water", "waterbird": "land"}, encode=encode,
-    )  # fmt: skip
+        data_set="Waterbirds' size",
+        encoder="made up",
+        classes=CLASSES,
+        values=PLACES,
+        train=view(TRAIN),
+        validation=view(VALIDATION),
+        test=view(VALIDATION),
+        phrases={"landbird": "water", "waterbird": "land"},
+        encode=encode,
+    )

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     import torch
 
     from clarify.finetune.batches import Batches
-    from clarify.workflow.project import Project
-    from clarify.workflow.trained import Trained
+    from clarify.workflow.model.project import Project
+    from clarify.workflow.model.trained import Trained
 
 DATA_SET, MODEL, SIDE = "rendered-waterbirds-medium", "timm:resnet10t", 64
 PHRASES = {"landbird": "water", "waterbird": "land"}
@@ -43,18 +43,23 @@ def measure() -> list[Measurement]:
         minutes = (time.perf_counter() - began) / 60
         return [
             *_shape(rows),
-            Measurement(name="three seeds of training and correcting", figure=minutes,
-                        unit="min", target=25, holds=minutes < 25),
+            Measurement(
+                name="three seeds of training and correcting",
+                figure=minutes,
+                unit="min",
+                target=25,
+                holds=minutes < 25,
+            ),
             *_steps(project),
-        ]  # fmt: skip
+        ]
 
 
 def prepared(home: Path) -> Project:
     """Draw the birds and embed them for the phrases."""
     from clarify.assembly import open_project
     from clarify.config import Settings
-    from clarify.workflow.demo import draw_data_set
-    from clarify.workflow.project import embed
+    from clarify.workflow.model.project import embed
+    from clarify.workflow.shows.demo import draw_data_set
 
     draw_data_set(home, DATA_SET, seed=0, workers=WORKERS)
     project = open_project(Settings(home=home), DATA_SET)
@@ -66,13 +71,13 @@ def corrected(project: Project, seed: int) -> dict[str, Trained]:
     """Train with a seed, describe its failures in one phrase a class, correct it both ways."""
     from clarify.finetune.processes import Processes
     from clarify.finetune.schedule import Schedule
-    from clarify.workflow.failures import failures_of
-    from clarify.workflow.models import retrain
-    from clarify.workflow.networks import Plan, retrain_network, train_network
-    from clarify.workflow.phrases import score_phrase
-    from clarify.workflow.project import split_data
-    from clarify.workflow.recipe import Recipe
-    from clarify.workflow.runs import open_model, standing_on
+    from clarify.workflow.describe.phrases import score_phrase
+    from clarify.workflow.model.failures import failures_of
+    from clarify.workflow.model.models import open_model, standing_on
+    from clarify.workflow.model.project import split_data
+    from clarify.workflow.model.recipe import Recipe
+    from clarify.workflow.retrain.heads import retrain
+    from clarify.workflow.retrain.networks import Plan, retrain_network, train_network
 
     alone: dict[str, Any] = {"processes": Processes(), "workers": WORKERS}
     plan = Plan(model=MODEL, size=SIDE, schedule=Schedule(epochs=8, rate=2e-3, seed=seed))
@@ -80,12 +85,15 @@ def corrected(project: Project, seed: int) -> dict[str, Trained]:
     base = open_model(project, erm.model.run_id)
     own = standing_on(project, base)
     failures = failures_of(base, split_data(own, "validation"))
-    described = [score_phrase(project, failures, *each, keep=True).description
-                 for each in PHRASES.items()]  # fmt: skip
+    described = [score_phrase(project, failures, *each, keep=True).description for each in PHRASES.items()]
     whole = retrain_network(
-        own, base, described, recipe=Recipe(objective="group_dro", part="whole"),
-        schedule=Schedule(epochs=4, rate=3e-4, patience=4, seed=seed), **alone,
-    )  # fmt: skip
+        own,
+        base,
+        described,
+        recipe=Recipe(objective="group_dro", part="whole"),
+        schedule=Schedule(epochs=4, rate=3e-4, patience=4, seed=seed),
+        **alone,
+    )
     return {"erm": erm, "last layer": retrain(own, base, described), "whole network": whole}
 
 
@@ -97,9 +105,10 @@ def _shape(rows: list[dict[str, Trained]]) -> list[Measurement]:
             values = [100 * getattr(row[model].evaluations["test"], figure) for row in rows]
             mean[model, figure] = statistics.mean(values)
             name = f"{model}: {figure.replace('_', ' ')}"
-            found += [Measurement(name=f"{name}, mean", figure=mean[model, figure], unit="%"),
-                      Measurement(name=f"{name}, deviation", figure=statistics.stdev(values),
-                                  unit="%")]  # fmt: skip
+            found += [
+                Measurement(name=f"{name}, mean", figure=mean[model, figure], unit="%"),
+                Measurement(name=f"{name}, deviation", figure=statistics.stdev(values), unit="%"),
+            ]
         seconds = statistics.mean(row[model].cost.seconds for row in rows)
         found.append(Measurement(name=f"{model}: fitting", figure=seconds, unit="s"))
     worst = "worst_group"
@@ -108,19 +117,30 @@ def _shape(rows: list[dict[str, Trained]]) -> list[Measurement]:
     further = mean["whole network", worst] - mean["last layer", worst]
     return [
         *found,
-        Measurement(name="erm: worst group under its adjusted average", figure=below,
-                    unit="points", target=20, holds=below > 20),
-        Measurement(name="last layer over erm, worst group", figure=lift, unit="points",
-                    target=20, holds=lift >= 20),
-        Measurement(name="whole network over last layer, worst group", figure=further,
-                    unit="points", target=0, holds=further >= 0),
-    ]  # fmt: skip
+        Measurement(
+            name="erm: worst group under its adjusted average",
+            figure=below,
+            unit="points",
+            target=20,
+            holds=below > 20,
+        ),
+        Measurement(
+            name="last layer over erm, worst group", figure=lift, unit="points", target=20, holds=lift >= 20
+        ),
+        Measurement(
+            name="whole network over last layer, worst group",
+            figure=further,
+            unit="points",
+            target=0,
+            holds=further >= 0,
+        ),
+    ]
 
 
 def _steps(project: Project) -> list[Measurement]:
     """Time steps of one kind against another, in turns."""
     from clarify.finetune.batches import Balanced, Shuffled
-    from clarify.workflow.project import split_data
+    from clarify.workflow.model.project import split_data
 
     data = split_data(project, "train")
     places = np.unique(data.attributes["place"], return_inverse=True)[1]
@@ -143,15 +163,25 @@ def _steps(project: Project) -> list[Measurement]:
     balanced = step["balanced"] / step["shuffled"] - 1
     return [
         Measurement(name="images a second, fp32", figure=64 / step["shuffled"], unit="1/s"),
-        Measurement(name="share of a step that is pictures", figure=pictures, unit="ratio",
-                    target=0.15, holds=pictures < 0.15),
-        Measurement(name="balanced batches over shuffled ones, less 1", figure=balanced,
-                    unit="ratio", target=0.02, holds=balanced < 0.02),
-        Measurement(name="bf16, times as fast", figure=step["shuffled"] / step["bf16"],
-                    unit="ratio"),
-        Measurement(name="torch.compile, times as fast",
-                    figure=step["shuffled"] / step["compiled"], unit="ratio"),
-    ]  # fmt: skip
+        Measurement(
+            name="share of a step that is pictures",
+            figure=pictures,
+            unit="ratio",
+            target=0.15,
+            holds=pictures < 0.15,
+        ),
+        Measurement(
+            name="balanced batches over shuffled ones, less 1",
+            figure=balanced,
+            unit="ratio",
+            target=0.02,
+            holds=balanced < 0.02,
+        ),
+        Measurement(name="bf16, times as fast", figure=step["shuffled"] / step["bf16"], unit="ratio"),
+        Measurement(
+            name="torch.compile, times as fast", figure=step["shuffled"] / step["compiled"], unit="ratio"
+        ),
+    ]
 
 
 class _Ready:
@@ -182,15 +212,17 @@ def _seconds(data: Any, groups: Any, batches: Batches, *, ready: bool = False, *
     from clarify.finetune.processes import Processes
     from clarify.finetune.schedule import Schedule
     from clarify.finetune.task import Progress, Task
-    from clarify.method.minibatch import batch_objective
+    from clarify.method.fit.minibatch import batch_objective
 
     class Over(Exception):
         pass
 
     network = new_network(MODEL, ("a", "b"), size=SIDE)
-    pictures: Any = _Ready(64) if ready else Pictures(
-        data.path, data.root, network.preprocessing, workers=WORKERS, least_crop=0.5
-    )  # fmt: skip
+    pictures: Any = (
+        _Ready(64)
+        if ready
+        else Pictures(data.path, data.root, network.preprocessing, workers=WORKERS, least_crop=0.5)
+    )
     at: list[float] = []
 
     def told(progress: Progress) -> None:
@@ -202,10 +234,17 @@ def _seconds(data: Any, groups: Any, batches: Batches, *, ready: bool = False, *
         return {"none": 0.0}
 
     task = Task(
-        pictures=pictures, labels=data.labels, groups=groups, group_names=("a", "b", "c", "d"),
-        batches=batches, objective=batch_objective("reweight", np.bincount(groups)),
-        trainable=None, validation=pictures, validation_count=1, score=score,
-    )  # fmt: skip
+        pictures=pictures,
+        labels=data.labels,
+        groups=groups,
+        group_names=("a", "b", "c", "d"),
+        batches=batches,
+        objective=batch_objective("reweight", np.bincount(groups)),
+        trainable=None,
+        validation=pictures,
+        validation_count=1,
+        score=score,
+    )
     import clarify.finetune.loop as loop
 
     loop.REPORT_S = 0.0  # of every step

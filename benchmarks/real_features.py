@@ -46,27 +46,49 @@ def prepare(home: Path, file: Path) -> None:
     for row, name in zip(planted.rows, ids, strict=True):
         Image.fromarray(arrays["images"][row]).save(images / f"{name}.png")
     write_manifest(
-        home / "data_manifests" / NAME, name=NAME, title="CIFAR-10, vehicles and animals",
-        source="the first 500 test images of CIFAR-10", licence="none given; not to be passed on",
-        root=f"../../images/{NAME}", classes=CLASSES, splits=("train", "validation", "test"),
+        home / "data_manifests" / NAME,
+        name=NAME,
+        title="CIFAR-10, vehicles and animals",
+        source="the first 500 test images of CIFAR-10",
+        licence="none given; not to be passed on",
+        root=f"../../images/{NAME}",
+        classes=CLASSES,
+        splits=("train", "validation", "test"),
         attributes={"word": VALUES},
-        table=pl.DataFrame({
-            "id": ids, "path": [f"{name}.png" for name in ids],
-            "label": np.array(CLASSES)[planted.label], "split": planted.split,
-            "word": np.array(VALUES)[planted.value],
-        }),
-    )  # fmt: skip
+        table=pl.DataFrame(
+            {
+                "id": ids,
+                "path": [f"{name}.png" for name in ids],
+                "label": np.array(CLASSES)[planted.label],
+                "split": planted.split,
+                "word": np.array(VALUES)[planted.value],
+            }
+        ),
+    )
     _, first = np.unique(np.char.lower(arrays["words"]), return_index=True)
-    np.savez(home / "clip.npz", image_features=arrays["image_features"][planted.rows],
-             ids=np.array(ids))  # fmt: skip
-    np.savez(home / "bank.npz", phrases=arrays["words"][first],
-             text_features=arrays["text_features"][first])  # fmt: skip
+    np.savez(home / "clip.npz", image_features=arrays["image_features"][planted.rows], ids=np.array(ids))
+    np.savez(home / "bank.npz", phrases=arrays["words"][first], text_features=arrays["text_features"][first])
     subprocess.run(
-        [sys.executable, "-m", "clarify.cli", "features", "import", NAME, str(home / "clip.npz"),
-         "--bank", str(home / "bank.npz"), "--label", "clip-b32", "--template", "a {}",
-         "--home", str(home)],
-        check=True, stdout=sys.stderr,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "clarify.cli",
+            "features",
+            "import",
+            NAME,
+            str(home / "clip.npz"),
+            "--bank",
+            str(home / "bank.npz"),
+            "--label",
+            "clip-b32",
+            "--template",
+            "a {}",
+            "--home",
+            str(home),
+        ],
+        check=True,
+        stdout=sys.stderr,
+    )
 
 
 def _planted(arrays: np.lib.npyio.NpzFile) -> _Planted:
@@ -86,8 +108,7 @@ def _planted(arrays: np.lib.npyio.NpzFile) -> _Planted:
             train = members[2 * HELD :]
             if number != other:
                 train = train[:RARE]
-            parts = {"test": members[:HELD], "validation": members[HELD : 2 * HELD],
-                     "train": train}  # fmt: skip
+            parts = {"test": members[:HELD], "validation": members[HELD : 2 * HELD], "train": train}
             for name, part in parts.items():
                 rows += part.tolist()
                 split += [name] * len(part)

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.measurement import Measurement
-from clarify.method.groups import AnnotatedGroups
-from clarify.method.head import Head, Standardisation
-from clarify.method.objectives import WorstGroup
-from clarify.method.training import WEIGHT_DECAYS, fit_head, sweep
+from clarify.method.fit.head import Head, Standardisation
+from clarify.method.fit.objectives import WorstGroup
+from clarify.method.fit.training import WEIGHT_DECAYS, fit_head, sweep
+from clarify.method.groups.groups import AnnotatedGroups
 
 COUNTS = (3498, 184, 56, 1057)
 NAMES = ("landbird", "waterbird")
@@ -102,22 +102,34 @@ def against_conic(
     return [
         Measurement(
             name="penalised worst-group loss over the conic solver's, less 1",
-            figure=apart, unit="ratio", target=1e-3, holds=abs(apart) <= 1e-3,
+            figure=apart,
+            unit="ratio",
+            target=1e-3,
+            holds=abs(apart) <= 1e-3,
         ),
         Measurement(
             name="worst-group loss alone over the conic solver's, less 1",
-            figure=loss_apart, unit="ratio", target=1e-3, holds=abs(loss_apart) <= 1e-3,
+            figure=loss_apart,
+            unit="ratio",
+            target=1e-3,
+            holds=abs(loss_apart) <= 1e-3,
         ),
         Measurement(
             name="conic solver's value over the certified bound, less 1",
-            figure=value / fit.lower_bound - 1, unit="ratio", target=0.0, holds=below,
+            figure=value / fit.lower_bound - 1,
+            unit="ratio",
+            target=0.0,
+            holds=below,
         ),
         Measurement(
             name="one worst-group fit at weight decay 0.01",
-            figure=ours, unit="s", target=seconds, holds=ours < seconds,
+            figure=ours,
+            unit="s",
+            target=seconds,
+            holds=ours < seconds,
             ratio_to_peer=ours / seconds,
         ),
-    ]  # fmt: skip
+    ]
 
 
 def worst_loss(
@@ -149,10 +161,7 @@ def conic(
 
 
 def recipe_seconds(
-    features: NDArray[np.float32],
-    labels: NDArray[np.int64],
-    groups: AnnotatedGroups,
-    steps: int = STEPS,
+    features: NDArray[np.float32], labels: NDArray[np.int64], groups: AnnotatedGroups, steps: int = STEPS
 ) -> float:
     """Return how long one run of the authors' recipe takes."""
     import torch

@@ -71,19 +71,26 @@ def measure(rounds: int = 60) -> list[Measurement]:
         Measurement(name="served model: bare forward of one image, median", figure=bare, unit="ms"),
         Measurement(
             name="served model: bare forward of one image, p95",  # how quiet the machine was
-            figure=float(np.percentile(times["forward"], 95)), unit="ms",
+            figure=float(np.percentile(times["forward"], 95)),
+            unit="ms",
         ),
-        *(compared(f"served model: one image {how}, p95", times[key], bare)
-          for key, how in (("model", "in Python"), ("http", "over HTTP"))),
-    ]  # fmt: skip
+        *(
+            compared(f"served model: one image {how}, p95", times[key], bare)
+            for key, how in (("model", "in Python"), ("http", "over HTTP"))
+        ),
+    ]
 
 
 def compared(name: str, times: list[float], bare: float) -> Measurement:
     figure, target = float(np.percentile(times, 95)), FACTOR * bare + MORE_MS
     return Measurement(
-        name=name, figure=figure, unit="ms", target=target, holds=figure <= target,
+        name=name,
+        figure=figure,
+        unit="ms",
+        target=target,
+        holds=figure <= target,
         ratio_to_limit=figure / bare,
-    )  # fmt: skip
+    )
 
 
 def in_turns(calls: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
@@ -100,23 +107,29 @@ def in_turns(calls: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list
 def written(folder: Path, encoder: ImageEncoder) -> Path:
     """Write the model as the registry has it."""
     from clarify.embed.packing import pack
-    from clarify.method.head import Head
+    from clarify.method.fit.head import Head
     from clarify.track.model_folder import ModelEncoder, write_model
     from clarify.track.promotion import Verdict
 
     width, identity = encoder.width, encoder.identity.to_dict()
     rng = np.random.default_rng(0)
     head = Head(
-        weight=rng.normal(size=(2, width)), bias=np.zeros(2), mean=np.zeros(width),
-        scale=np.ones(width), class_names=("a", "b"),
-    )  # fmt: skip
+        weight=rng.normal(size=(2, width)),
+        bias=np.zeros(2),
+        mean=np.zeros(width),
+        scale=np.ones(width),
+        class_names=("a", "b"),
+    )
     place = folder / "model"
     place.mkdir()
     return write_model(
-        place, head=head, name="random", identity=identity, verdict=Verdict(reasons=()),
-        encoder=ModelEncoder(spec=encoder.name, identity=identity,
-                             pack=functools.partial(pack, encoder)),
-    )  # fmt: skip
+        place,
+        head=head,
+        name="random",
+        identity=identity,
+        verdict=Verdict(reasons=()),
+        encoder=ModelEncoder(spec=encoder.name, identity=identity, pack=functools.partial(pack, encoder)),
+    )
 
 
 @contextlib.contextmanager
@@ -127,11 +140,24 @@ def serving(model: Path) -> Iterator[int]:
         port = int(free.getsockname()[1])
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # MLflow starts uvicorn by name
     process = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(model), "--env-manager",
-         "local", "--port", str(port)],
+        [
+            sys.executable,
+            "-m",
+            "mlflow",
+            "models",
+            "serve",
+            "-m",
+            str(model),
+            "--env-manager",
+            "local",
+            "--port",
+            str(port),
+        ],
         env=os.environ | {"PATH": path, "MLFLOW_DISABLE_TELEMETRY": "true"},
-        start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         while process.poll() is None:
             with contextlib.suppress(OSError):

@@ -13,8 +13,8 @@ from benchmarks.measurement import Measurement
 from clarify.discover.halves import ImagesOfClass
 from clarify.discover.promise import promise
 from clarify.discover.suggest import suggest
-from clarify.method.error_score import error_score
-from clarify.method.many_scores import error_scores
+from clarify.method.phrases.error_score import error_score
+from clarify.method.phrases.many_scores import error_scores
 
 Singles = NDArray[np.float32]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from clarify.errors import ClarifyError
-    from clarify.method.error_score import ErrorScore, error_score
+    from clarify.method.phrases.error_score import ErrorScore, error_score
 
 __all__ = ["ClarifyError", "ErrorScore", "__version__", "error_score"]
 
@@ -19,8 +19,8 @@ __version__ = "0.1.0"
 
 _HOME_OF = {
     "ClarifyError": "clarify.errors",
-    "ErrorScore": "clarify.method.error_score",
-    "error_score": "clarify.method.error_score",
+    "ErrorScore": "clarify.method.phrases.error_score",
+    "error_score": "clarify.method.phrases.error_score",
 }
 
 

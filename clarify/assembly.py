@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from clarify.config import Settings
-    from clarify.workflow.project import Project
+    from clarify.workflow.model.project import Project
 
 __all__ = ["open_project"]
 
 
-def open_project(
-    settings: Settings, name: str, *, say: Callable[[str], None] | None = None
-) -> Project:
+def open_project(settings: Settings, name: str, *, say: Callable[[str], None] | None = None) -> Project:
     """Build the adapters for one data set of a home; `say` is told what takes long."""
     from clarify.data.manifest import open_manifest
     from clarify.data.thumbnails import Thumbnails
@@ -25,7 +23,7 @@ def open_project(
     from clarify.embed.imported import imported_folder
     from clarify.embed.store import FeatureStore
     from clarify.track.mlflow import TrackingStore
-    from clarify.workflow.project import Project
+    from clarify.workflow.model.project import Project
 
     manifest = open_manifest(settings.home, name)
     imported = imported_folder(settings.home, name)

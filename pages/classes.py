@@ -5,11 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 from clarify.errors import ClarifyError
-from clarify.ui import blocks, classes
-from clarify.ui.confusion import MOST_CLASSES, WRITTEN, confusion_map
-from clarify.ui.page import DATA, NEW_HERE, PAGES, Page, current, stop_with
-from clarify.ui.promises import Promised, promised, wait_for_promises
-from clarify.workflow.failures import Failures
+from clarify.ui.classes import rows as classes
+from clarify.ui.classes.confusion import MOST_CLASSES, WRITTEN, confusion_map
+from clarify.ui.classes.promises import Promised, promised, wait_for_promises
+from clarify.ui.pieces import blocks
+from clarify.ui.pieces.page import DATA, NEW_HERE, PAGES, Page, current, stop_with
+from clarify.workflow.model.failures import Failures
 
 ROWS = 25
 PROMISING = 100  # so many are listed by promise: those that are worth a look
@@ -53,8 +54,7 @@ def offer_tutorial() -> None:
     if not st.session_state.get(NEW_HERE):
         return
     with st.container(horizontal=True, vertical_alignment="center", key="offer-tutorial"):
-        st.html("New here? See in two minutes how a model's mistakes are put into words.",
-                width="content")  # fmt: skip
+        st.html("New here? See in two minutes how a model's mistakes are put into words.", width="content")
         if st.button("Show me"):
             del st.session_state[NEW_HERE]
             st.switch_page(st.Page(PAGES / "tutorial.py"))
@@ -68,15 +68,24 @@ def draw_classes(page: Page, failures: Failures, found: classes.Overview) -> Non
     many = len(found.names)
     with st.container(horizontal=True, vertical_alignment="center"):
         asked = st.text_input(
-            "Search", key="classes-search", type="search", label_visibility="collapsed",
-            placeholder=f"Search {many:,} classes", autocomplete="off", live=True,
+            "Search",
+            key="classes-search",
+            type="search",
+            label_visibility="collapsed",
+            placeholder=f"Search {many:,} classes",
+            autocomplete="off",
+            live=True,
             persist_state="session",
-        )  # fmt: skip
+        )
         order = st.selectbox(
-            "Order", classes.ORDERS, key="classes-order", label_visibility="collapsed", width=200,
+            "Order",
+            classes.ORDERS,
+            key="classes-order",
+            label_visibility="collapsed",
+            width=200,
             format_func=lambda name: f"by {name}" if name in ("promise", "name") else name,
             persist_state="session",
-        )  # fmt: skip
+        )
     known = promised(page, failures)
     chosen = classes.in_order(found, order, known.by_class)
     cut = order == "promise" and not asked.strip() and many > PROMISING
@@ -94,9 +103,11 @@ def draw_promise(known: Promised) -> None:
     """Say what the order is, and wait for it where it is not known yet."""
     if known.by_class is not None:
         some = sum(each > 0 for each in known.by_class.values())
-        said = "First where a description would pay most" if some else (
-            "First where many images are wrong; no phrase of the vocabulary tells them apart"
-        )  # fmt: skip
+        said = (
+            "First where a description would pay most"
+            if some
+            else ("First where many images are wrong; no phrase of the vocabulary tells them apart")
+        )
         st.caption(f"{said}.", help=FORMULA)
     elif known.trouble:
         st.caption(
@@ -108,12 +119,7 @@ def draw_promise(known: Promised) -> None:
 
 
 def draw_rows(
-    page: Page,
-    failures: Failures,
-    found: classes.Overview,
-    known: Promised,
-    chosen: list[int],
-    listed: str,
+    page: Page, failures: Failures, found: classes.Overview, known: Promised, chosen: list[int], listed: str
 ) -> None:
     """Draw the rows of the page that is turned to, and the pager under them."""
     rows, turned = st.container(gap=None), turn(len(chosen), listed)
@@ -141,12 +147,7 @@ def turn(count: int, listed: str) -> int:
 
 
 def draw_row(
-    page: Page,
-    failures: Failures,
-    found: classes.Overview,
-    label: int,
-    told: str,
-    number: int,
+    page: Page, failures: Failures, found: classes.Overview, label: int, told: str, number: int
 ) -> None:
     """Draw one class: its name, a link that can be sent; its wrong images; what is told of it."""
     name = found.names[label]
@@ -154,9 +155,10 @@ def draw_row(
     pictures = classes.pictures_of(found, label, failures, page.picture, most)
     with st.container(key=f"class-row-{number}", gap=None):
         st.page_link(
-            st.Page(PAGES / "describe.py"), label=f"**{blocks.plain(name)}**",
+            st.Page(PAGES / "describe.py"),
+            label=f"**{blocks.plain(name)}**",
             query_params={DATA: page.project.manifest.name, "class": name},
-        )  # fmt: skip
+        )
         st.html(classes.strip_html(pictures, classes.taken(found, label)) + told)
 
 

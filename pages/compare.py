@@ -10,20 +10,13 @@ import streamlit as st
 
 from clarify.errors import ClarifyError
 from clarify.track.run import Run
-from clarify.ui import blocks
-from clarify.ui.compare import (
-    changed,
-    compare_link,
-    models,
-    rows_of,
-    splits_of,
-    verdicts_of,
-)
-from clarify.ui.differences import draw_differences
-from clarify.ui.gallery import Picture, gallery
-from clarify.ui.model_table import distinct, model_table, title_of
-from clarify.ui.page import PAGES, Page, current, stop_with
-from clarify.workflow.compare import Changed, Compared, comparison_table
+from clarify.ui.compare.differences import draw_differences
+from clarify.ui.compare.figures import changed, compare_link, models, rows_of, splits_of, verdicts_of
+from clarify.ui.compare.model_table import distinct, model_table, title_of
+from clarify.ui.pieces import blocks
+from clarify.ui.pieces.gallery import Picture, gallery
+from clarify.ui.pieces.page import PAGES, Page, current, stop_with
+from clarify.workflow.decide.compare import Changed, Compared, comparison_table
 
 SHOWN = 36
 NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten")
@@ -82,8 +75,8 @@ def choose_split(place: st.delta_generator.DeltaGenerator, splits: list[str]) ->
     if len(splits) < 2:
         return splits[0]
     chosen = place.segmented_control(
-        "Images", splits, default=splits[0], key="compare-split", label_visibility="collapsed",
-    )  # fmt: skip
+        "Images", splits, default=splits[0], key="compare-split", label_visibility="collapsed"
+    )
     return str(chosen or splits[0])
 
 
@@ -93,8 +86,13 @@ def choose_other(rows: list[Compared], row: Compared) -> Compared:
     others = {name: each for name, each in zip(names, rows, strict=True) if each is not row}
     with st.container(horizontal=True, vertical_alignment="center", key="against"):
         st.html(blocks.muted(f"What “{title_of(row)}” changed of"), width="content")
-        chosen = st.selectbox("Of which model", list(others), label_visibility="collapsed",
-                              width=360, key=f"against-{row.run_id}")  # fmt: skip
+        chosen = st.selectbox(
+            "Of which model",
+            list(others),
+            label_visibility="collapsed",
+            width=360,
+            key=f"against-{row.run_id}",
+        )
     return others[str(chosen)]
 
 
@@ -108,12 +106,15 @@ def chosen_run(retrained: list[Run], verdicts: dict[str, bool]) -> Run:
     return (passing or retrained)[-1]
 
 
-def draw_table(
-    page: Page, rows: list[Compared], verdicts: dict[str, bool], run: Run, split: str
-) -> None:
+def draw_table(page: Page, rows: list[Compared], verdicts: dict[str, bool], run: Run, split: str) -> None:
     """Draw the table, and what can be done with it."""
-    model_table(rows, verdicts, chosen=run.id, key="models",
-                choose=lambda clicked: st.query_params.__setitem__("model", clicked))  # fmt: skip
+    model_table(
+        rows,
+        verdicts,
+        chosen=run.id,
+        key="models",
+        choose=lambda clicked: st.query_params.__setitem__("model", clicked),
+    )
     st.html(blocks.muted(NOTES[split]))
     name = title_of(next(row for row in rows if row.run_id == run.id))
     table = comparison_table(rows)
@@ -127,18 +128,23 @@ def draw_table(
         link = compare_link(page, [row.run_id for row in rows])
         if link is not None:
             st.link_button("Open in MLflow", link)
-        st.download_button("Table as CSV", table.write_csv(), f"{file}.csv", "text/csv",
-                           on_click="ignore")  # fmt: skip
-        st.download_button("Table as Parquet", parquet.getvalue(), f"{file}.parquet",
-                           "application/vnd.apache.parquet", on_click="ignore")  # fmt: skip
+        st.download_button("Table as CSV", table.write_csv(), f"{file}.csv", "text/csv", on_click="ignore")
+        st.download_button(
+            "Table as Parquet",
+            parquet.getvalue(),
+            f"{file}.parquet",
+            "application/vnd.apache.parquet",
+            on_click="ignore",
+        )
     draw_details(page, rows, link)
 
 
 def draw_details(page: Page, rows: list[Compared], link: str | None) -> None:
     """Draw what only who works with MLflow needs: runs, and how to open it."""
     with st.expander("Details"):
-        cells = [[blocks.cell(title_of(row)), blocks.cell(row.name), f"<code>{row.run_id}</code>"]
-                 for row in rows]  # fmt: skip
+        cells = [
+            [blocks.cell(title_of(row)), blocks.cell(row.name), f"<code>{row.run_id}</code>"] for row in rows
+        ]
         st.html(blocks.table(["Model", "Name in MLflow", "Run"], cells))
         if link is None:
             st.html(blocks.muted("To compare these runs in MLflow, start its own page with"))
@@ -161,10 +167,13 @@ def draw_images(page: Page, found: Changed, what: str, of: str, name: str) -> No
     order = np.random.default_rng(0).permutation(len(rows))[at * SHOWN : (at + 1) * SHOWN]
     shown = [int(row) for row in rows[np.sort(order)]]
     pictures = [
-        Picture(address=page.picture(row), wrong=what == "broken",
-                name=f"{table['id'][row]}, a {table['label'][row]}")
+        Picture(
+            address=page.picture(row),
+            wrong=what == "broken",
+            name=f"{table['id'][row]}, a {table['label'][row]}",
+        )
         for row in shown
-    ]  # fmt: skip
+    ]
     opened = gallery(pictures, key=f"gallery-{what}", none=f"It has {what} no image.", side=74)
     if opened is not None:
         look_at(page, shown[opened], says)
@@ -178,9 +187,13 @@ def draw_pager(key: str, at: int, pages: int) -> None:
         st.html(blocks.muted(f"{at + 1} of {pages:,}"), width="content")
         for text, step in (("‹", -1), ("›", 1)):
             st.button(
-                text, key=f"{text}-{key}", type="tertiary", disabled=not 0 <= at + step < pages,
-                on_click=st.session_state.__setitem__, args=(f"at-{key}", at + step),
-            )  # fmt: skip
+                text,
+                key=f"{text}-{key}",
+                type="tertiary",
+                disabled=not 0 <= at + step < pages,
+                on_click=st.session_state.__setitem__,
+                args=(f"at-{key}", at + step),
+            )
 
 
 @st.dialog("Image", width="large")

@@ -6,11 +6,11 @@ import numpy as np
 import streamlit as st
 
 from clarify.errors import ClarifyError
-from clarify.ui import blocks
-from clarify.ui.halves import draw_halves, draw_spread
-from clarify.ui.page import Page, current, stop_with
-from clarify.ui.task import draw_preview, draw_task
-from clarify.workflow.failures import Failures
+from clarify.ui.describe.halves import draw_halves, draw_spread
+from clarify.ui.describe.task import draw_preview, draw_task
+from clarify.ui.pieces import blocks
+from clarify.ui.pieces.page import Page, current, stop_with
+from clarify.workflow.model.failures import Failures
 
 
 def draw(page: Page) -> None:

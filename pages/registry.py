@@ -6,11 +6,10 @@ import streamlit as st
 
 from clarify.errors import ClarifyError
 from clarify.track.run import Run
-from clarify.ui import blocks
-from clarify.ui.champion import draw_champion
-from clarify.ui.model_table import day
-from clarify.ui.page import Page, current, refuse, stop_with
-from clarify.ui.registry import (
+from clarify.ui.compare.model_table import day
+from clarify.ui.pieces import blocks
+from clarify.ui.pieces.page import Page, current, refuse, stop_with
+from clarify.ui.registry.actions import (
     by_run,
     candidates,
     checks,
@@ -23,7 +22,8 @@ from clarify.ui.registry import (
     standing_of,
     verdict_of,
 )
-from clarify.workflow.registry import Standing
+from clarify.ui.registry.champion import draw_champion
+from clarify.workflow.decide.champions import Standing
 
 EVENTS_SHOWN = 20
 
@@ -39,8 +39,11 @@ def draw(page: Page) -> None:
     if "told" in st.session_state:
         st.toast(st.session_state.pop("told"))
     if found is None:
-        st.html(blocks.empty("There is no model to promote yet.",
-                             "Keep a phrase on Describe, then use it on Retrain."))  # fmt: skip
+        st.html(
+            blocks.empty(
+                "There is no model to promote yet.", "Keep a phrase on Describe, then use it on Retrain."
+            )
+        )
         return
     left, right = st.columns([1.15, 1], gap="medium")
     with left, st.container(border=True, key="panel-champion"):
@@ -69,25 +72,33 @@ def draw_promote(page: Page, found: Standing, models: list[Run]) -> None:
         others = [run.id for run in models if run.id != champion]
         st.session_state["candidate"] = (others or list(runs))[0]
     chosen = st.selectbox(
-        "Model", list(runs), key="candidate", persist_state="session",
-        format_func=labels_of(models).__getitem__, label_visibility="collapsed",
-    )  # fmt: skip
+        "Model",
+        list(runs),
+        key="candidate",
+        persist_state="session",
+        format_func=labels_of(models).__getitem__,
+        label_visibility="collapsed",
+    )
     run = runs[chosen]
     try:
         verdict = verdict_of(page, run)
     except ClarifyError as error:
         st.html(blocks.muted(str(error)))
         return
-    word, kind = ("The gate passes it", "c-passes") if verdict.passed else (
-        "The gate refuses it", "c-fails")  # fmt: skip
+    word, kind = ("The gate passes it", "c-passes") if verdict.passed else ("The gate refuses it", "c-fails")
     st.html(f'<span class="{kind}">{word}</span>{checks(verdict)}')
     reason = hindrance(page, run, champion, passed=verdict.passed)
     if reason:
         st.html(blocks.muted(reason))
         return
-    note = st.text_input("Why", key=f"note-{chosen}", max_chars=2000, autocomplete="off",
-                         placeholder="Why? It stands in the history.",
-                         label_visibility="collapsed")  # fmt: skip
+    note = st.text_input(
+        "Why",
+        key=f"note-{chosen}",
+        max_chars=2000,
+        autocomplete="off",
+        placeholder="Why? It stands in the history.",
+        label_visibility="collapsed",
+    )
     if st.button(blocks.plain(f"Promote “{run_title(run)}”"), type="primary"):
         try:
             with st.spinner("Registering the model with its encoder"):
@@ -114,9 +125,14 @@ def draw_history(page: Page, found: Standing) -> None:
     allowed = not may_change(page)
     note = ""
     if allowed and found.earlier:
-        note = st.text_input("Why roll back", key="rollback-note", max_chars=2000,
-                             placeholder="Why roll back? It stands in the history.",
-                             autocomplete="off", label_visibility="collapsed")  # fmt: skip
+        note = st.text_input(
+            "Why roll back",
+            key="rollback-note",
+            max_chars=2000,
+            placeholder="Why roll back? It stands in the history.",
+            autocomplete="off",
+            label_visibility="collapsed",
+        )
     runs, offered = by_run(page), set() if allowed else set(found.earlier)
     events = found.events if st.session_state.get("all-events") else found.events[:EVENTS_SHOWN]
     for event in events:
@@ -133,10 +149,18 @@ def draw_history(page: Page, found: Standing) -> None:
             text += blocks.muted(f"{version.by} registered it on {day(version.at)}.") + "</div>"
             draw_event(page, text, number, note)
     if len(events) < len(found.events):
-        st.button("Show all", type="tertiary", key="all-events-button",
-                  on_click=st.session_state.__setitem__, args=("all-events", True))  # fmt: skip
-    refused = [f"version {each.version} ({run_title(runs.get(each.run_id))}, asked by {each.by})"
-               for each in found.versions if not each.verdict.passed]  # fmt: skip
+        st.button(
+            "Show all",
+            type="tertiary",
+            key="all-events-button",
+            on_click=st.session_state.__setitem__,
+            args=("all-events", True),
+        )
+    refused = [
+        f"version {each.version} ({run_title(runs.get(each.run_id))}, asked by {each.by})"
+        for each in found.versions
+        if not each.verdict.passed
+    ]
     if refused:
         st.html(blocks.muted(f"Refused by the gate: {', '.join(refused[:EVENTS_SHOWN])}."))
 

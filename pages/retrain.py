@@ -9,10 +9,10 @@ import streamlit as st
 
 from clarify.errors import ClarifyError
 from clarify.finetune.schedule import Schedule
-from clarify.ui import blocks
-from clarify.ui.jobs import draw_jobs
-from clarify.ui.page import Page, current, refuse, stop_with
-from clarify.ui.retrain import (
+from clarify.ui.pieces import blocks
+from clarify.ui.pieces.page import Page, current, refuse, stop_with
+from clarify.ui.retrain.jobs import draw_jobs
+from clarify.ui.retrain.outcomes import (
     ERASURES,
     OBJECTIVES,
     PARTS,
@@ -21,13 +21,13 @@ from clarify.ui.retrain import (
     groups_html,
     offered_of,
 )
-from clarify.workflow.failures import Failures
-from clarify.workflow.grouping import PreviewedGroups, groups_preview
-from clarify.workflow.job_files import Wanted
-from clarify.workflow.jobs import start
-from clarify.workflow.networks import RETRAINING
-from clarify.workflow.phrases import kept_descriptions
-from clarify.workflow.recipe import Recipe
+from clarify.workflow.describe.grouping import PreviewedGroups, groups_preview
+from clarify.workflow.describe.phrases import kept_descriptions
+from clarify.workflow.jobs.files import Wanted
+from clarify.workflow.jobs.queue import start
+from clarify.workflow.model.failures import Failures
+from clarify.workflow.model.recipe import Recipe
+from clarify.workflow.retrain.networks import RETRAINING
 
 SEEDS = {1: "Once", 3: "3 seeds", 5: "5 seeds", 10: "10 seeds"}
 SEEDS_HELP = (
@@ -40,8 +40,7 @@ EPOCHS_HELP = (
     "validation; the best epoch is taken. A control without the phrases is trained beside it."
 )
 ERASE_HELP = (
-    "What the phrases describe is taken out of the features before the fit, so that no weight can "
-    "lean on it."
+    "What the phrases describe is taken out of the features before the fit, so that no weight can lean on it."
 )
 REFIT_HELP = (
     "The images that people looked at are worth more than their share. Figures on validation then "
@@ -64,8 +63,7 @@ def draw(page: Page) -> None:
         base=failures.model.run_id,
         encoder=page.project.encoder.identity.digest,
     )
-    st.html(blocks.title("The next correction", facts(failures, offered),
-                         crumb=page.project.manifest.title))  # fmt: skip
+    st.html(blocks.title("The next correction", facts(failures, offered), crumb=page.project.manifest.title))
     left, right = st.columns([430, 860], gap="medium")
     with left, st.container(border=True, key="panel-choice"):
         draw_choice(page, failures, offered)
@@ -86,8 +84,9 @@ def facts(failures: Failures, offered: list[Offered]) -> str:
 def draw_choice(page: Page, failures: Failures, offered: list[Offered]) -> None:
     """Draw what goes in, the groups that it makes, and the button."""
     if not offered:
-        st.html(blocks.empty("No phrase is kept yet.", "Describe a class, and keep what explains "
-                             "its errors."))  # fmt: skip
+        st.html(
+            blocks.empty("No phrase is kept yet.", "Describe a class, and keep what explains its errors.")
+        )
         return
     what = "the last layer" if failures.model.backbone is None else "the model"
     st.html(f'<div class="c-sentence">Train {what} again so that these count:</div>')
@@ -101,16 +100,13 @@ def draw_choice(page: Page, failures: Failures, offered: list[Offered]) -> None:
         [each for each in OBJECTIVES if each != "erm" or not alone],  # erm alone: the base again
         format_func=OBJECTIVES.__getitem__,
     )
-    seeds = often.selectbox("How often", list(SEEDS), format_func=SEEDS.__getitem__,
-                            help=SEEDS_HELP)  # fmt: skip
+    seeds = often.selectbox("How often", list(SEEDS), format_func=SEEDS.__getitem__, help=SEEDS_HELP)
     part, schedule = draw_part(failures)
     ways = draw_ways() if part == "head" else {}
     recipe = Recipe(objective=objective, seeds=seeds, part=part, **ways)
     with st.container(key="groups"):  # one place, whatever comes of it: nothing below it jumps
         found = draw_groups(page, failures, chosen)
-    if st.button(
-        "Retrain", key="retrain", type="primary", shortcut="Ctrl+Enter", disabled=found is None
-    ):
+    if st.button("Retrain", key="retrain", type="primary", shortcut="Ctrl+Enter", disabled=found is None):
         press(page, failures, chosen, recipe, schedule)
     draw_details(failures)
 
@@ -140,8 +136,11 @@ def draw_phrases(offered: list[Offered]) -> list[Offered]:
             label = f"{blocks.plain(each.phrase)} :gray[{by}]"
             if st.checkbox(label, value=each.best, key=f"use-{each.key}", width="stretch"):
                 chosen.append(each)
-            st.html(f'<div class="c-scored"><span>{blocks.score(each.score)}</span>'
-                    f"{blocks.bar(each.score)}</div>", width=96)  # fmt: skip
+            st.html(
+                f'<div class="c-scored"><span>{blocks.score(each.score)}</span>'
+                f"{blocks.bar(each.score)}</div>",
+                width=96,
+            )
     return chosen
 
 
@@ -175,20 +174,18 @@ def draw_part(failures: Failures) -> tuple[str, Schedule | None]:
 def draw_ways() -> dict[str, Any]:
     """Draw what else may be done with the phrases, folded away."""
     with st.expander("More ways"):
-        erase = st.selectbox("Take out first", list(ERASURES), key="erase", help=ERASE_HELP,
-                             format_func=ERASURES.__getitem__)  # fmt: skip
+        erase = st.selectbox(
+            "Take out first", list(ERASURES), key="erase", help=ERASE_HELP, format_func=ERASURES.__getitem__
+        )
         refit = st.checkbox("Fit the images people looked at, too", key="refit", help=REFIT_HELP)
-        select = st.selectbox("Chosen by", list(SELECTIONS), key="select", help=SELECT_HELP,
-                              format_func=SELECTIONS.__getitem__)  # fmt: skip
+        select = st.selectbox(
+            "Chosen by", list(SELECTIONS), key="select", help=SELECT_HELP, format_func=SELECTIONS.__getitem__
+        )
     return {"erase": erase, "refit": refit, "select": select}
 
 
 def press(
-    page: Page,
-    failures: Failures,
-    chosen: list[Offered],
-    recipe: Recipe,
-    schedule: Schedule | None,
+    page: Page, failures: Failures, chosen: list[Offered], recipe: Recipe, schedule: Schedule | None
 ) -> None:
     """Start what was chosen."""
     wanted = Wanted(
@@ -202,9 +199,7 @@ def press(
         backbone=page.shared.settings.backbone,
     )
     try:
-        if not start(
-            page.project, wanted, tuple((each.class_name, each.phrase) for each in chosen)
-        ):
+        if not start(page.project, wanted, tuple((each.class_name, each.phrase) for each in chosen)):
             st.toast("This was asked for before: it is on the right.")
     except ClarifyError as error:
         refuse(error)
@@ -213,8 +208,12 @@ def press(
 def draw_details(failures: Failures) -> None:
     """Tell what is chosen without being asked for."""
     with st.expander("Details"):
-        st.html(blocks.muted("One retraining runs at a time, in a process of its own: close the "
-                             "page, come back, it goes on."))  # fmt: skip
+        st.html(
+            blocks.muted(
+                "One retraining runs at a time, in a process of its own: close the "
+                "page, come back, it goes on."
+            )
+        )
         st.html(blocks.muted(f"Base model: {failures.model.name}, run {failures.model.run_id}"))
 
 

@@ -7,12 +7,12 @@ from collections.abc import Callable
 import streamlit as st
 
 from clarify.errors import ClarifyError
-from clarify.method.error_score import band
-from clarify.ui import blocks
-from clarify.ui.page import NEW_HERE, PAGES, Page, current, refuse, stop_with
-from clarify.ui.tutorial import draw_grid, forget_lesson, lesson, wait_for_lesson
-from clarify.workflow.phrases import TriedPhrase
-from clarify.workflow.tutorial import CLASS, PHRASE, Lesson, corrected, practise
+from clarify.method.phrases.error_score import band
+from clarify.ui.pieces import blocks
+from clarify.ui.pieces.page import NEW_HERE, PAGES, Page, current, refuse, stop_with
+from clarify.ui.tutorial.lesson import draw_grid, forget_lesson, lesson, wait_for_lesson
+from clarify.workflow.describe.phrases import TriedPhrase
+from clarify.workflow.shows.tutorial import CLASS, PHRASE, Lesson, corrected, practise
 
 STEP, SAID = "tutorial-step", "tutorial-phrase"
 WEAK = 0.4
@@ -68,8 +68,10 @@ def draw_sentence(text: str) -> None:
 
 def draw_failure(ready: Lesson) -> None:
     """Step 1: look at what is missed."""
-    draw_sentence("A model tells squares from ellipses, and misses the squares on the right side: "
-                  "what do they have in common?")  # fmt: skip
+    draw_sentence(
+        "A model tells squares from ellipses, and misses the squares on the right side: "
+        "what do they have in common?"
+    )
     if draw_ways("I have an idea"):
         go_to(2)
     rows = ready.failures.data.of_class(ready.project.manifest.class_index(CLASS))
@@ -83,9 +85,16 @@ def draw_failure(ready: Lesson) -> None:
 def draw_phrase(ready: Lesson) -> None:
     """Step 2: say it, and see how well that explains the mistakes."""
     draw_sentence("Say it in a word or a few: the model is often wrong with squares that are")
-    text = st.text_input("What the squares are", key=SAID, label_visibility="collapsed", width=320,
-                         max_chars=100, placeholder=PHRASE, autocomplete="off",
-                         persist_state="session")  # fmt: skip
+    text = st.text_input(
+        "What the squares are",
+        key=SAID,
+        label_visibility="collapsed",
+        width=320,
+        max_chars=100,
+        placeholder=PHRASE,
+        autocomplete="off",
+        persist_state="session",
+    )
     tried = said(ready, text)
     if tried is None:
         draw_ways("Test it")
@@ -130,8 +139,10 @@ def draw_corrected(ready: Lesson) -> None:
     side = "with" if tried.description.wrong_is_above else "without"
     what = f"squares {side} {tried.description.phrase}"
     before, after = (int((~each.right[worse]).sum()) for each in (ready.failures, now))
-    draw_sentence(f"Retrained so that both sides count alike, the model misses {after} of "
-                  f"{len(worse)} {what}; before it was {before}.")  # fmt: skip
+    draw_sentence(
+        f"Retrained so that both sides count alike, the model misses {after} of "
+        f"{len(worse)} {what}; before it was {before}."
+    )
     if draw_ways("Now your own images", again=True):
         leave()
     draw_two(
@@ -139,8 +150,12 @@ def draw_corrected(ready: Lesson) -> None:
         lambda: draw_grid(ready, now, worse, f"{what}, now", "now"),
     )
     shares = [blocks.percent(float(each.right.mean())) for each in (ready.failures, now)]
-    st.html(blocks.muted(f"All squares and ellipses: {shares[0]} right before, {shares[1]} now. "
-                         "Nothing of this was recorded."))  # fmt: skip
+    st.html(
+        blocks.muted(
+            f"All squares and ellipses: {shares[0]} right before, {shares[1]} now. "
+            "Nothing of this was recorded."
+        )
+    )
 
 
 def draw_two(left: Callable[[], None], right: Callable[[], None]) -> None:

@@ -28,12 +28,8 @@ COUNTS = {
         ("waterbird", "land"): 14,
         ("waterbird", "water"): 110,
     },
-    "validation": {
-        (label, place): 50 for label in ("landbird", "waterbird") for place in ("land", "water")
-    },
-    "test": {
-        (label, place): 50 for label in ("landbird", "waterbird") for place in ("land", "water")
-    },
+    "validation": {(label, place): 50 for label in ("landbird", "waterbird") for place in ("land", "water")},
+    "test": {(label, place): 50 for label in ("landbird", "waterbird") for place in ("land", "water")},
 }
 
 
@@ -99,14 +95,11 @@ def made_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A home with tiny birds, their features, a base model and two kept descriptions."""
     from clarify.demo.dataset import group_table
     from clarify.demo.datasets import DATASETS
-    from clarify.workflow.demo import write_demo_data
+    from clarify.workflow.shows.demo import write_demo_data
 
     home = tmp_path_factory.mktemp("made") / "home"
     birds = dataclasses.replace(
-        DATASETS["rendered-waterbirds"],
-        name=DATA_SET,
-        size_px=64,
-        groups=group_table("place", COUNTS),
+        DATASETS["rendered-waterbirds"], name=DATA_SET, size_px=64, groups=group_table("place", COUNTS)
     )
     write_demo_data(home, birds, seed=0, workers=1)
     for step in (

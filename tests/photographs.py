@@ -12,11 +12,15 @@ from PIL import Image
 CLASSES = ("landbird", "waterbird")
 FOLDERS = {"train": "train", "validation": "val", "test": "test"}
 COUNTS = {
-    "train": {("landbird", "land"): 700, ("landbird", "water"): 36, ("waterbird", "land"): 24,
-              ("waterbird", "water"): 300},
+    "train": {
+        ("landbird", "land"): 700,
+        ("landbird", "water"): 36,
+        ("waterbird", "land"): 24,
+        ("waterbird", "water"): 300,
+    },
     "validation": {(label, place): 90 for label in CLASSES for place in ("land", "water")},
     "test": {(label, place): 90 for label in CLASSES for place in ("land", "water")},
-}  # fmt: skip
+}
 
 
 def write_photographs(folder: Path) -> None:

@@ -8,9 +8,7 @@ from clarify.config import read_settings
 from clarify.errors import InputError
 
 
-def test_a_flag_beats_the_environment_which_beats_the_file_which_beats_the_default(
-    tmp_path: Path,
-) -> None:
+def test_a_flag_beats_the_environment_which_beats_the_file_which_beats_the_default(tmp_path: Path) -> None:
     assert read_settings({}, {}, tmp_path).encoder == "small-clip"
     (tmp_path / "clarify.toml").write_text('encoder = "open_clip:RN50:openai"\nworkers = 3\n')
     assert read_settings({}, {}, tmp_path).encoder == "open_clip:RN50:openai"
@@ -36,9 +34,7 @@ def test_the_home_is_the_current_folder_unless_said_otherwise(tmp_path: Path) ->
         ("encoder = ", "not readable as TOML"),
     ],
 )
-def test_a_wrong_settings_file_is_refused_with_the_place(
-    tmp_path: Path, text: str, expected: str
-) -> None:
+def test_a_wrong_settings_file_is_refused_with_the_place(tmp_path: Path, text: str, expected: str) -> None:
     (tmp_path / "clarify.toml").write_text(text)
     with pytest.raises(InputError, match=expected):
         read_settings({}, {}, tmp_path)
@@ -54,9 +50,7 @@ def test_a_reviewer_needs_a_printable_name(tmp_path: Path) -> None:
         read_settings({"reviewer": "a\nb"}, {}, tmp_path)
 
 
-def test_the_tracking_store_is_one_setting_under_the_name_that_mlflow_gave_it(
-    tmp_path: Path,
-) -> None:
+def test_the_tracking_store_is_one_setting_under_the_name_that_mlflow_gave_it(tmp_path: Path) -> None:
     assert read_settings({}, {}, tmp_path).tracking_uri == ""
     (tmp_path / "clarify.toml").write_text('tracking_uri = "http://in-file:5000"\n')
     assert read_settings({}, {}, tmp_path).tracking_uri == "http://in-file:5000"

@@ -50,9 +50,14 @@ def served(command: str, folder: Path, port: int) -> Iterator[str]:
     """Run the last command until it answers; yields its address."""
     with open(folder / "served.log", "wb") as log:
         process = subprocess.Popen(
-            command.replace("5001", str(port)), shell=True, cwd=folder, env=environment(),
-            stdout=log, stderr=log, start_new_session=True,
-        )  # fmt: skip
+            command.replace("5001", str(port)),
+            shell=True,
+            cwd=folder,
+            env=environment(),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
         try:
             address = f"http://127.0.0.1:{port}"
             for _ in range(240):
@@ -68,9 +73,7 @@ def served(command: str, folder: Path, port: int) -> Iterator[str]:
 
 
 @pytest.mark.slow
-def test_the_walk_leads_from_photographs_and_a_csv_to_a_served_corrected_model(
-    tmp_path: Path,
-) -> None:
+def test_the_walk_leads_from_photographs_and_a_csv_to_a_served_corrected_model(tmp_path: Path) -> None:
     write_photographs(tmp_path)
     _, *commands, serve = walk()
     told = {}
@@ -87,8 +90,12 @@ def test_the_walk_leads_from_photographs_and_a_csv_to_a_served_corrected_model(
     pictures = sorted((tmp_path / "photos" / "test").rglob("*.jpg"))[::30]
     predicted = subprocess.run(
         ["clarify", "predict", "birds", *map(str, pictures), "--json"],
-        cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     with served(serve, tmp_path, port) as address:
         answers = ask(address, pictures)
     rows = json.loads(predicted.stdout)["images"]
@@ -100,9 +107,7 @@ def test_the_walk_leads_from_photographs_and_a_csv_to_a_served_corrected_model(
 def ask(address: str, pictures: list[Path]) -> list[dict[str, object]]:
     images = [[base64.b64encode(path.read_bytes()).decode()] for path in pictures]
     body = json.dumps({"dataframe_split": {"columns": ["image"], "data": images}}).encode()
-    request = urllib.request.Request(
-        f"{address}/invocations", body, {"Content-Type": "application/json"}
-    )
+    request = urllib.request.Request(f"{address}/invocations", body, {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=60) as answer:
         found: list[dict[str, object]] = json.loads(answer.read())["predictions"]
     return found

@@ -24,10 +24,9 @@ def test_the_wheel_holds_the_small_clip_and_runs_outside_the_checkout(tmp_path: 
     place, elsewhere = tmp_path / "installed", tmp_path / "elsewhere"
     elsewhere.mkdir()
     subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(place),
-         str(wheel)],
+        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(place), str(wheel)],
         check=True,
-    )  # fmt: skip
+    )
     code = (
         "import clarify\n"
         "from clarify.cli import main\n"
@@ -54,7 +53,7 @@ def test_the_wheel_holds_the_small_clip_and_runs_outside_the_checkout(tmp_path: 
 
 def dashboard_of(place: Path, home: Path) -> str:
     """Open the installed dashboard on an empty home; returns what its first page says."""
-    from clarify.ui.server import SCRIPT
+    from clarify.ui.server.app import SCRIPT
 
     script = place / "clarify" / "ui" / SCRIPT.name
     code = (
@@ -63,7 +62,7 @@ def dashboard_of(place: Path, home: Path) -> str:
         "page = AppTest.from_file(sys.argv[1], default_timeout=60).run()\n"
         "assert not page.exception, page.exception\n"
         "from clarify.cli.dashboard import INSTALLED\n"
-        "from clarify.ui.page import PAGES\n"
+        "from clarify.ui.pieces.page import PAGES\n"
         "assert (INSTALLED / 'app.py').is_file() and (PAGES / 'describe.py').is_file()\n"
         "assert PAGES.is_relative_to(INSTALLED)\n"
         "assert (INSTALLED / '.streamlit' / 'config.toml').is_file()\n"

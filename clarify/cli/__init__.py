@@ -38,13 +38,21 @@ __all__ = ["main"]
 def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     shared = common.add_argument_group("shared by all commands")
-    shared.add_argument("--home", metavar="DIR", help="folder of data_manifests, features and "
-                        "mlruns (default: the current folder)")  # fmt: skip
-    shared.add_argument("--encoder", metavar="SPEC", help="small-clip, or "
-                        "open_clip:ARCHITECTURE:TAG_OR_FILE, or imported:LABEL "
-                        "(default: small-clip)")  # fmt: skip
-    shared.add_argument("--backbone", metavar="SPEC", help="whose features the models stand on, as "
-                        "timm:MODEL[:PATH] (default: the encoder's)")  # fmt: skip
+    shared.add_argument(
+        "--home",
+        metavar="DIR",
+        help="folder of data_manifests, features and mlruns (default: the current folder)",
+    )
+    shared.add_argument(
+        "--encoder",
+        metavar="SPEC",
+        help="small-clip, or open_clip:ARCHITECTURE:TAG_OR_FILE, or imported:LABEL (default: small-clip)",
+    )
+    shared.add_argument(
+        "--backbone",
+        metavar="SPEC",
+        help="whose features the models stand on, as timm:MODEL[:PATH] (default: the encoder's)",
+    )
     shared.add_argument("--reviewer", metavar="WHO", help="your name, for the records")
     shared.add_argument("--json", action="store_true", help="print one JSON object on stdout")
 
@@ -69,8 +77,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # threads that decode: embedding the demo took 23 s with spinning, 8 s without.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        flags = {"home": args.home, "encoder": args.encoder, "backbone": args.backbone,
-                 "reviewer": args.reviewer}  # fmt: skip
+        flags = {
+            "home": args.home,
+            "encoder": args.encoder,
+            "backbone": args.backbone,
+            "reviewer": args.reviewer,
+        }
         args.handler(Shell(settings=read_settings(flags, os.environ, Path.cwd()), args=args))
         sys.stdout.flush()
     except ClarifyError as error:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from clarify.evidence.suites import Compared
-    from clarify.workflow.project import Project
+    from clarify.workflow.model.project import Project
 
 __all__ = ["add_commands"]
 
@@ -56,9 +56,8 @@ def _benchmark(shell: Shell) -> None:
         projects = [(opened(args.data_set), phrases)]
     with tqdm(desc="cells", unit="cell", file=sys.stderr, dynamic_ncols=True) as bar:
         found = compare_methods(
-            args.suite, projects, seeds=args.seeds, methods=tuple(args.method),
-            told=lambda _: bar.update(),
-        )  # fmt: skip
+            args.suite, projects, seeds=args.seeds, methods=tuple(args.method), told=lambda _: bar.update()
+        )
     place = settings.home / "comparisons" / args.suite
     _write(place, found)
     for each in found.refused:
@@ -66,10 +65,7 @@ def _benchmark(shell: Shell) -> None:
     from clarify.evidence.tables import markdown
 
     result = found.to_dict()
-    shell.answer(
-        {**result, "written": str(place)},
-        f"{markdown(result['rows'])}\ntables and charts: {place}",
-    )
+    shell.answer({**result, "written": str(place)}, f"{markdown(result['rows'])}\ntables and charts: {place}")
 
 
 def _study(shell: Shell, opened: Callable[[str], Project]) -> None:
@@ -105,16 +101,27 @@ def _write(place: Path, found: Compared) -> None:
 def add_commands(commands: Commands) -> None:
     """Add them."""
     command = commands.add(
-        "benchmark", _benchmark, "Compare methods on the same features: what is known without "
-        "words, with words, and with true groups.", "benchmark --suite rendered",
+        "benchmark",
+        _benchmark,
+        "Compare methods on the same features: what is known without "
+        "words, with words, and with true groups.",
+        "benchmark --suite rendered",
         data_set=False,
-    )  # fmt: skip
-    command.add_argument("--suite", choices=["rendered", "features"], default="rendered",
-                         help="the drawn birds in four difficulties, or a data set of your own "
-                         "with an annotated attribute (default: rendered)")  # fmt: skip
-    command.add_argument("--study", metavar="NAME", help="instead of a suite, what one choice "
-                         "does: wrong-images, threshold, scan, objective, template, compound, one-"
-                         "class, classes, outliers, wrong-phrases, reviewers, crowds")  # fmt: skip
+    )
+    command.add_argument(
+        "--suite",
+        choices=["rendered", "features"],
+        default="rendered",
+        help="the drawn birds in four difficulties, or a data set of your own "
+        "with an annotated attribute (default: rendered)",
+    )
+    command.add_argument(
+        "--study",
+        metavar="NAME",
+        help="instead of a suite, what one choice "
+        "does: wrong-images, threshold, scan, objective, template, compound, one-"
+        "class, classes, outliers, wrong-phrases, reviewers, crowds",
+    )
     command.add_argument("--data-set", metavar="NAME", help="for features: the data set")
     command.add_argument(
         "--phrase",
@@ -124,5 +131,10 @@ def add_commands(commands: Commands) -> None:
         help="for features: what a person says of a class",
     )
     command.add_argument("--seeds", type=int, default=5, help="(default: 5)")
-    command.add_argument("--method", metavar="NAME", action="append", default=[],
-                         help="one of them only; may be repeated (default: all)")  # fmt: skip
+    command.add_argument(
+        "--method",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="one of them only; may be repeated (default: all)",
+    )

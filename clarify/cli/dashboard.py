@@ -56,8 +56,16 @@ def _serve(shell: Shell) -> None:
 
 def add_commands(commands: Commands) -> None:
     """Add it."""
-    command = commands.add("serve", _serve, "Open the dashboard for reviewers.",
-                           "serve --home /data/birds --host 0.0.0.0", data_set=False)  # fmt: skip
-    command.add_argument("--host", default="localhost", help="where it listens; 0.0.0.0 is for "
-                         "everybody who can reach this machine (default: localhost)")  # fmt: skip
+    command = commands.add(
+        "serve",
+        _serve,
+        "Open the dashboard for reviewers.",
+        "serve --home /data/birds --host 0.0.0.0",
+        data_set=False,
+    )
+    command.add_argument(
+        "--host",
+        default="localhost",
+        help="where it listens; 0.0.0.0 is for everybody who can reach this machine (default: localhost)",
+    )
     command.add_argument("--port", type=int, default=PORT, help=f"(default: {PORT})")

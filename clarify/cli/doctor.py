@@ -15,7 +15,7 @@ __all__ = ["add_commands"]
 
 def _doctor(shell: Shell) -> None:
     from clarify.report.doctor import findings
-    from clarify.workflow.doctor import examine
+    from clarify.workflow.home.doctor import examine
 
     settings = shell.settings
 
@@ -25,10 +25,7 @@ def _doctor(shell: Shell) -> None:
         return TrackingStore(settings.home, uri=settings.tracking_uri)
 
     found = examine(
-        settings.home,
-        encoder=settings.encoder,
-        backbone=settings.backbone,
-        open_store=open_store,
+        settings.home, encoder=settings.encoder, backbone=settings.backbone, open_store=open_store
     )
     wrong = [each.what for each in found if each.state == "wrong"]
     result = {"ok": not wrong, "findings": [each.to_dict() for each in found]}

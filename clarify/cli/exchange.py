@@ -14,15 +14,13 @@ __all__ = ["add_commands"]
 def _export(shell: Shell) -> None:
     from clarify.errors import InputError
     from clarify.report import exchange as report
-    from clarify.workflow import bundle, export
-    from clarify.workflow.predict import output_file
-    from clarify.workflow.runs import open_model
+    from clarify.workflow.exchange import bundle, export
+    from clarify.workflow.exchange.predict import output_file
+    from clarify.workflow.model.models import open_model
 
     args = shell.args
     if not (args.out or args.links or args.bundle or args.onnx):
-        raise InputError(
-            "export to what? give --out FILE, --links DIR, --bundle FILE or --onnx FILE"
-        )
+        raise InputError("export to what? give --out FILE, --links DIR, --bundle FILE or --onnx FILE")
     if args.out:  # before the encoder is loaded
         output_file(Path(args.out), export.ENDINGS)
     if args.links:
@@ -60,7 +58,7 @@ def _export(shell: Shell) -> None:
 def _import(shell: Shell) -> None:
     from clarify.report import exchange as report
     from clarify.track.mlflow import TrackingStore
-    from clarify.workflow.unbundle import import_bundle
+    from clarify.workflow.exchange.unbundle import import_bundle
 
     settings = shell.settings
     tracking = TrackingStore(settings.home, uri=settings.tracking_uri, say=shell.say)
@@ -78,24 +76,47 @@ def _plain(result: Any) -> dict[str, Any]:
 def add_commands(commands: Commands) -> None:
     """Add them."""
     command = commands.add(
-        "export", _export, "Hand on the described images, or all of a data set, in a bundle.",
+        "export",
+        _export,
+        "Hand on the described images, or all of a data set, in a bundle.",
         "export rendered-waterbirds --out described.csv --bundle birds.tar",
-    )  # fmt: skip
-    command.add_argument("--description", metavar="RUN", action="append", default=[],
-                         help="a kept description's run; may be repeated (default: the best kept "
-                         "one of each class)")  # fmt: skip
+    )
+    command.add_argument(
+        "--description",
+        metavar="RUN",
+        action="append",
+        default=[],
+        help="a kept description's run; may be repeated (default: the best kept one of each class)",
+    )
     command.add_argument("--split", help="the images of one split (default: all)")
-    command.add_argument("--out", metavar="FILE", help="a table of the described classes' images: "
-                         ".csv or .parquet")  # fmt: skip
-    command.add_argument("--links", metavar="DIR", help="a new folder of links to them: "
-                         "CLASS/PHRASE/with/wrong/ID.png")  # fmt: skip
-    command.add_argument("--bundle", metavar="FILE", help="a .tar for another machine: manifest, "
-                         "images, features, imported encoders, runs")  # fmt: skip
-    command.add_argument("--onnx", metavar="FILE", help="a model as one .onnx file: pictures in, "
-                         "logits and probabilities out; needs clarify[onnx]")  # fmt: skip
-    command.add_argument("--model", metavar="RUN", help="a run or its first characters: of the "
-                         "base model that is described (default: newest); for --onnx of any "
-                         "model, or an alias (default: the champion)")  # fmt: skip
-    command = commands.add("import", _import, "Take a bundle into the home.",
-                           "import birds.tar --home /data/birds", data_set=False)  # fmt: skip
+    command.add_argument(
+        "--out", metavar="FILE", help="a table of the described classes' images: .csv or .parquet"
+    )
+    command.add_argument(
+        "--links", metavar="DIR", help="a new folder of links to them: CLASS/PHRASE/with/wrong/ID.png"
+    )
+    command.add_argument(
+        "--bundle",
+        metavar="FILE",
+        help="a .tar for another machine: manifest, images, features, imported encoders, runs",
+    )
+    command.add_argument(
+        "--onnx",
+        metavar="FILE",
+        help="a model as one .onnx file: pictures in, logits and probabilities out; needs clarify[onnx]",
+    )
+    command.add_argument(
+        "--model",
+        metavar="RUN",
+        help="a run or its first characters: of the "
+        "base model that is described (default: newest); for --onnx of any "
+        "model, or an alias (default: the champion)",
+    )
+    command = commands.add(
+        "import",
+        _import,
+        "Take a bundle into the home.",
+        "import birds.tar --home /data/birds",
+        data_set=False,
+    )
     command.add_argument("file", metavar="FILE", help="what export --bundle made")

@@ -14,7 +14,7 @@ def _import_features(shell: Shell) -> None:
     from clarify.data.manifest import open_manifest
     from clarify.embed.store import FeatureStore
     from clarify.report import imports as report
-    from clarify.workflow.imports import import_features
+    from clarify.workflow.exchange.imports import import_features
 
     args, home = shell.args, shell.settings.home
     found = import_features(
@@ -34,15 +34,12 @@ def _import_features(shell: Shell) -> None:
 def _import_predictions(shell: Shell) -> None:
     from clarify.data.predictions import read_predictions
     from clarify.report import imports as report
-    from clarify.workflow.imports import import_predictions
+    from clarify.workflow.exchange.imports import import_predictions
 
     args = shell.args
     project = shell.project()
     found = read_predictions(
-        Path(args.file),
-        project.manifest.classes,
-        id_column=args.id,
-        predicted_column=args.predicted,
+        Path(args.file), project.manifest.classes, id_column=args.id, predicted_column=args.predicted
     )
     shell.say(f"columns: id is {found.columns['id']}, predicted is {found.columns['predicted']}")
     done = import_predictions(project, found, model_name=args.model_name)
@@ -58,18 +55,33 @@ def add_commands(commands: Commands) -> None:
         "Import image features of a data set, and phrases in the same space.",
         "features import birds clip.npz --bank words.npz --label clip-b32",
     )
-    command.add_argument("file", metavar="FILE", help=".npz, .npy, .parquet with ids and vectors, "
-                         "or a folder of clip-retrieval")  # fmt: skip
-    command.add_argument("--label", default="features", help="names the encoder from then on: "
-                         "imported:LABEL (default: features)")  # fmt: skip
-    command.add_argument("--bank", metavar="FILE", help="phrases and their embeddings, in the same "
-                         "kinds of files")  # fmt: skip
-    command.add_argument("--template", default="{}", help="prompt that the bank's phrases were put "
-                         "into (default: {})")  # fmt: skip
-    command.add_argument("--text-encoder", default="", metavar="SPEC", help="embeds phrases that "
-                         "are not in the bank, as open_clip:ViT-B-32:openai")  # fmt: skip
-    command.add_argument("--in-order", action="store_true", help="a file without ids has its rows "
-                         "in the order of the data set's table")  # fmt: skip
+    command.add_argument(
+        "file",
+        metavar="FILE",
+        help=".npz, .npy, .parquet with ids and vectors, or a folder of clip-retrieval",
+    )
+    command.add_argument(
+        "--label",
+        default="features",
+        help="names the encoder from then on: imported:LABEL (default: features)",
+    )
+    command.add_argument(
+        "--bank", metavar="FILE", help="phrases and their embeddings, in the same kinds of files"
+    )
+    command.add_argument(
+        "--template", default="{}", help="prompt that the bank's phrases were put into (default: {})"
+    )
+    command.add_argument(
+        "--text-encoder",
+        default="",
+        metavar="SPEC",
+        help="embeds phrases that are not in the bank, as open_clip:ViT-B-32:openai",
+    )
+    command.add_argument(
+        "--in-order",
+        action="store_true",
+        help="a file without ids has its rows in the order of the data set's table",
+    )
 
     predictions = commands.group("predictions", "Predictions that another model made.")
     command = predictions.add(
@@ -78,8 +90,11 @@ def add_commands(commands: Commands) -> None:
         "Import a model's predictions, to describe the failures of a model trained elsewhere.",
         'predictions import birds predictions.csv --model-name "ResNet of May"',
     )
-    command.add_argument("file", metavar="FILE", help=".csv, .tsv, .parquet or .jsonl with id, "
-                         "predicted, and a probability for each class if known")  # fmt: skip
+    command.add_argument(
+        "file",
+        metavar="FILE",
+        help=".csv, .tsv, .parquet or .jsonl with id, predicted, and a probability for each class if known",
+    )
     command.add_argument("--model-name", default="imported model", help="what to call the model")
     command.add_argument("--id", metavar="COLUMN", help="column of ids or paths")
     command.add_argument("--predicted", metavar="COLUMN", help="column of predicted classes")

@@ -10,15 +10,15 @@ from clarify.cli.shell import Commands, Shell
 from clarify.errors import ClarifyError
 
 if TYPE_CHECKING:
-    from clarify.workflow.job_files import Job
-    from clarify.workflow.project import Project
+    from clarify.workflow.jobs.files import Job
+    from clarify.workflow.model.project import Project
 
 __all__ = ["add_commands"]
 
 
 def _job(shell: Shell) -> None:
-    from clarify.workflow.job_files import JobFolder
-    from clarify.workflow.job_process import run_job
+    from clarify.workflow.jobs.files import JobFolder
+    from clarify.workflow.jobs.process import run_job
 
     def opened(job: Job) -> Project:
         wanted = job.wanted
@@ -37,7 +37,10 @@ def _job(shell: Shell) -> None:
 def add_commands(commands: Commands) -> None:
     """Add it."""
     command = commands.add(
-        "job", _job, "Do a retraining that the dashboard was asked for; the dashboard starts this "
-        "by itself.", "job 9f2c", data_set=False,
-    )  # fmt: skip
+        "job",
+        _job,
+        "Do a retraining that the dashboard was asked for; the dashboard starts this by itself.",
+        "job 9f2c",
+        data_set=False,
+    )
     command.add_argument("digest", metavar="JOB", help="its folder in jobs/")

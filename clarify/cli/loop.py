@@ -10,14 +10,14 @@ from clarify.cli.shell import Commands, Shell, bar
 from clarify.errors import RefusedError
 
 if TYPE_CHECKING:
-    from clarify.workflow.project import Project
+    from clarify.workflow.model.project import Project
 
 __all__ = ["add_commands"]
 
 
 def _demo(shell: Shell) -> None:
     from clarify.report import loop as report
-    from clarify.workflow.demo import run_demo
+    from clarify.workflow.shows.demo import run_demo
 
     def opened(name: str) -> Project:
         return open_project(shell.settings, name, say=shell.say)
@@ -40,8 +40,8 @@ def _demo(shell: Shell) -> None:
 
 def _embed(shell: Shell) -> None:
     from clarify.report import loop as report
-    from clarify.workflow.backbones import bodies_without_features
-    from clarify.workflow.project import embed
+    from clarify.workflow.model.backbones import bodies_without_features
+    from clarify.workflow.model.project import embed
 
     project = shell.project()
     if project.encoder.domain:
@@ -55,13 +55,7 @@ def _embed(shell: Shell) -> None:
     wanted += [(body, "float32") for body in bodies_without_features(project)]
     for encoder, dtype in wanted:
         with bar(f"embed {project.manifest.name} by {encoder.name}") as move:
-            features = embed(
-                project,
-                encoder,
-                workers=shell.settings.workers,
-                dtype=dtype,
-                progress=move,
-            )
+            features = embed(project, encoder, workers=shell.settings.workers, dtype=dtype, progress=move)
         found.append(
             {
                 "encoder": encoder.identity.to_dict(),
@@ -72,19 +66,15 @@ def _embed(shell: Shell) -> None:
                 "left_out": [bad.to_dict() for bad in features.bad],
             }
         )
-    result = {
-        "data_set": project.manifest.name,
-        "manifest": project.manifest.digest,
-        "features": found,
-    }
+    result = {"data_set": project.manifest.name, "manifest": project.manifest.digest, "features": found}
     shell.answer(result, report.embedded(result))
 
 
 def _diagnose(shell: Shell) -> None:
     from clarify.report import loop as report
-    from clarify.workflow.failures import diagnose, failures_of
-    from clarify.workflow.project import split_data
-    from clarify.workflow.runs import open_model, standing_on
+    from clarify.workflow.model.failures import diagnose, failures_of
+    from clarify.workflow.model.models import open_model, standing_on
+    from clarify.workflow.model.project import split_data
 
     project = shell.project()
     model = open_model(project, shell.args.model)
@@ -104,10 +94,10 @@ def _describe(shell: Shell) -> None:
 
 def _try_phrase(shell: Shell, *, keep: bool) -> None:
     from clarify.report import loop as report
-    from clarify.workflow.failures import failures_of
-    from clarify.workflow.phrases import score_phrase
-    from clarify.workflow.project import split_data
-    from clarify.workflow.runs import open_model, standing_on
+    from clarify.workflow.describe.phrases import score_phrase
+    from clarify.workflow.model.failures import failures_of
+    from clarify.workflow.model.models import open_model, standing_on
+    from clarify.workflow.model.project import split_data
 
     args = shell.args
     project = shell.project()
@@ -126,7 +116,7 @@ def _try_phrase(shell: Shell, *, keep: bool) -> None:
 
 def _compare(shell: Shell) -> None:
     from clarify.report import loop as report
-    from clarify.workflow.compare import compare
+    from clarify.workflow.decide.compare import compare
 
     rows = compare(shell.project(), split=shell.args.split)
     shell.answer({"models": [row.to_dict() for row in rows]}, report.comparison(rows))
@@ -134,14 +124,9 @@ def _compare(shell: Shell) -> None:
 
 def _promote(shell: Shell) -> None:
     from clarify.report import loop as report
-    from clarify.workflow.promote import promote
+    from clarify.workflow.decide.promote import promote
 
-    done = promote(
-        shell.project(),
-        shell.args.run,
-        note=shell.args.note,
-        by_hash=shell.args.encoder_by_hash,
-    )
+    done = promote(shell.project(), shell.args.run, note=shell.args.note, by_hash=shell.args.encoder_by_hash)
     shell.answer(done.to_dict(), report.promotion(done))
     if not done.verdict.passed:
         failed = "; ".join(each.text for each in done.verdict.reasons if not each.passed)
@@ -168,45 +153,82 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 def add_commands(commands: Commands) -> None:
     """Add them all."""
     add = commands.add
-    demo = add("demo", _demo, "Run the whole loop on rendered birds.",
-               "demo --headless --home /tmp/birds", data_set=False)  # fmt: skip
+    demo = add(
+        "demo",
+        _demo,
+        "Run the whole loop on rendered birds.",
+        "demo --headless --home /tmp/birds",
+        data_set=False,
+    )
     demo.add_argument("--headless", action="store_true", help="do not open the dashboard after it")
     demo.add_argument("--seed", type=int, default=0, help="which birds are drawn (default: 0)")
 
-    command = add("embed", _embed, "Extract the features of a data set's images.",
-                  "embed rendered-waterbirds")  # fmt: skip
-    command.add_argument("--dtype", choices=["float16", "float32"], default="float16",
-                         help="how features are kept on disk (default: float16)")  # fmt: skip
-    command = add("diagnose", _diagnose, "Show where the model fails, class by class.",
-                  "diagnose rendered-waterbirds")  # fmt: skip
+    command = add(
+        "embed", _embed, "Extract the features of a data set's images.", "embed rendered-waterbirds"
+    )
+    command.add_argument(
+        "--dtype",
+        choices=["float16", "float32"],
+        default="float16",
+        help="how features are kept on disk (default: float16)",
+    )
+    command = add(
+        "diagnose", _diagnose, "Show where the model fails, class by class.", "diagnose rendered-waterbirds"
+    )
     _add_model(command)
     for name, run, what, example in (
-        ("score", _score, "Try a phrase: how well does it explain the errors on a class?",
-         'score rendered-waterbirds landbird "water"'),
-        ("describe", _describe, "Keep a phrase as a description of the errors on a class.",
-         'describe rendered-waterbirds landbird "water" --note "lakes, mostly"'),
-    ):  # fmt: skip
+        (
+            "score",
+            _score,
+            "Try a phrase: how well does it explain the errors on a class?",
+            'score rendered-waterbirds landbird "water"',
+        ),
+        (
+            "describe",
+            _describe,
+            "Keep a phrase as a description of the errors on a class.",
+            'describe rendered-waterbirds landbird "water" --note "lakes, mostly"',
+        ),
+    ):
         command = add(name, run, what, example)
         command.add_argument("class_name", metavar="CLASS", help="the class it fails on")
-        command.add_argument("phrase", metavar="PHRASE", help="completes: the model is often wrong "
-                             "with images that have ___ in them; AND, OR, NOT join")  # fmt: skip
         command.add_argument(
-            "--threshold", type=float, help="a cut of your own (default: the best)"
+            "phrase",
+            metavar="PHRASE",
+            help="completes: the model is often wrong with images that have ___ in them; AND, OR, NOT join",
         )
+        command.add_argument("--threshold", type=float, help="a cut of your own (default: the best)")
         command.add_argument("--note", default="", help="anything worth remembering")
         _add_model(command)
-    command = add("compare", _compare, "Compare the base model with the retrained ones.",
-                  "compare rendered-waterbirds")  # fmt: skip
-    command.add_argument("--split", default="validation", choices=["validation", "test"],
-                         help="the images they are compared on (default: validation)")  # fmt: skip
-    command = add("promote", _promote, "Make a retrained model the champion, if the gate passes.",
-                  'promote rendered-waterbirds 3f2a --note "agreed in review"')  # fmt: skip
-    command.add_argument("run", metavar="RUN", nargs="?", help="the retraining's run, or its first "
-                         "characters (default: newest)")  # fmt: skip
+    command = add(
+        "compare", _compare, "Compare the base model with the retrained ones.", "compare rendered-waterbirds"
+    )
+    command.add_argument(
+        "--split",
+        default="validation",
+        choices=["validation", "test"],
+        help="the images they are compared on (default: validation)",
+    )
+    command = add(
+        "promote",
+        _promote,
+        "Make a retrained model the champion, if the gate passes.",
+        'promote rendered-waterbirds 3f2a --note "agreed in review"',
+    )
+    command.add_argument(
+        "run",
+        metavar="RUN",
+        nargs="?",
+        help="the retraining's run, or its first characters (default: newest)",
+    )
     command.add_argument("--note", default="", help="why, for the record")
-    command.add_argument("--encoder-by-hash", action="store_true", help="leave the backbone out "
-                         "of the registered model; it is found by its name and checked by its "
-                         "hash")  # fmt: skip
+    command.add_argument(
+        "--encoder-by-hash",
+        action="store_true",
+        help="leave the backbone out "
+        "of the registered model; it is found by its name and checked by its "
+        "hash",
+    )
     add(
         "relocate",
         _relocate,

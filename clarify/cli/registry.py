@@ -9,8 +9,8 @@ __all__ = ["add_commands"]
 
 def _rollback(shell: Shell) -> None:
     from clarify.report import registry as report
-    from clarify.workflow.promote import model_name
-    from clarify.workflow.registry import rollback
+    from clarify.workflow.decide.champions import rollback
+    from clarify.workflow.decide.promote import model_name
 
     project = shell.project()
     event = rollback(project, shell.args.to, note=shell.args.note)
@@ -20,7 +20,7 @@ def _rollback(shell: Shell) -> None:
 
 def _history(shell: Shell) -> None:
     from clarify.report import registry as report
-    from clarify.workflow.registry import standing
+    from clarify.workflow.decide.champions import standing
 
     found = standing(shell.project())
     shell.answer(found.to_dict(), report.history(found))
@@ -29,13 +29,20 @@ def _history(shell: Shell) -> None:
 def add_commands(commands: Commands) -> None:
     """Add them."""
     command = commands.add(
-        "rollback", _rollback, "Make an earlier champion the champion again.",
+        "rollback",
+        _rollback,
+        "Make an earlier champion the champion again.",
         'rollback rendered-waterbirds --note "the new one fails on snow"',
-    )  # fmt: skip
-    command.add_argument("--to", metavar="VERSION", help="a version that was champion before "
-                         "(default: the one that the champion followed)")  # fmt: skip
+    )
+    command.add_argument(
+        "--to",
+        metavar="VERSION",
+        help="a version that was champion before (default: the one that the champion followed)",
+    )
     command.add_argument("--note", default="", help="why, for the record")
     commands.add(
-        "history", _history, "Tell who made which model the champion, when and why.",
+        "history",
+        _history,
+        "Tell who made which model the champion, when and why.",
         "history rendered-waterbirds",
-    )  # fmt: skip
+    )

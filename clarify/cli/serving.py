@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from clarify.cli.shell import Commands, Shell, bar
 
 if TYPE_CHECKING:
-    from clarify.workflow.predict import Answered
+    from clarify.workflow.exchange.predict import Answered
 
 __all__ = ["add_commands"]
 
 
 def _predict(shell: Shell) -> None:
     from clarify.report import exchange as report
-    from clarify.workflow import predict as steps
+    from clarify.workflow.exchange import predict as steps
 
     args = shell.args
     if args.out:  # before the encoder is loaded
@@ -29,8 +29,7 @@ def _predict(shell: Shell) -> None:
         if not args.out:
             answered = list(found)
             steps.refuse_all_bad(
-                sum(len(each.paths) for each in answered),
-                [bad for each in answered for bad in each.bad],
+                sum(len(each.paths) for each in answered), [bad for each in answered for bad in each.bad]
             )
         else:
             written = steps.write_predictions(Path(args.out), found)
@@ -47,7 +46,7 @@ def _predict(shell: Shell) -> None:
 
 def _paths(images: list[str], folder: str | None, listed: str | None) -> list[Path]:
     from clarify.errors import InputError
-    from clarify.workflow.predict import images_in, listed_images
+    from clarify.workflow.exchange.predict import images_in, listed_images
 
     if bool(images) + (folder is not None) + (listed is not None) != 1:
         raise InputError("which images? give their paths, or --folder DIR, or --from FILE")
@@ -70,13 +69,22 @@ def _left_out(bad: Any) -> list[dict[str, str]]:
 def add_commands(commands: Commands) -> None:
     """Add it."""
     command = commands.add(
-        "predict", _predict, "Predict any images with the champion, or another model.",
+        "predict",
+        _predict,
+        "Predict any images with the champion, or another model.",
         "predict rendered-waterbirds --folder new-birds --out predictions.csv",
-    )  # fmt: skip
+    )
     command.add_argument("images", metavar="IMAGE", nargs="*", help="image files")
     command.add_argument("--folder", metavar="DIR", help="all images below a folder")
-    command.add_argument("--from", dest="listed", metavar="FILE", help="a text file of paths, one "
-                         "a line, relative ones to its folder")  # fmt: skip
-    command.add_argument("--model", metavar="RUN_OR_ALIAS", help="a run, or its first characters, "
-                         "or an alias in the registry (default: champion)")  # fmt: skip
+    command.add_argument(
+        "--from",
+        dest="listed",
+        metavar="FILE",
+        help="a text file of paths, one a line, relative ones to its folder",
+    )
+    command.add_argument(
+        "--model",
+        metavar="RUN_OR_ALIAS",
+        help="a run, or its first characters, or an alias in the registry (default: champion)",
+    )
     command.add_argument("--out", metavar="FILE", help="write them to a .csv, .jsonl or .parquet")

@@ -15,7 +15,7 @@ from clarify.config import Settings
 from clarify.errors import InputError
 
 if TYPE_CHECKING:
-    from clarify.workflow.project import Project
+    from clarify.workflow.model.project import Project
 
 __all__ = ["Commands", "Progress", "Shell", "bar", "phrases_of"]
 
@@ -72,19 +72,12 @@ class Commands:
         self._common = common
 
     def add(
-        self,
-        name: str,
-        run: Callable[[Shell], None],
-        what: str,
-        example: str,
-        *,
-        data_set: bool = True,
+        self, name: str, run: Callable[[Shell], None], what: str, example: str, *, data_set: bool = True
     ) -> argparse.ArgumentParser:
         """Add a command; with `data_set` its first argument is ``NAME``, a data set."""
         command = self._commands.add_parser(
-            name, help=what, description=what, epilog=f"example: clarify {example}",
-            parents=[self._common],
-        )  # fmt: skip
+            name, help=what, description=what, epilog=f"example: clarify {example}", parents=[self._common]
+        )
         command.set_defaults(handler=run)
         if data_set:
             command.add_argument("name", metavar="NAME", help="the data set, as in data_manifests")

@@ -12,9 +12,9 @@ __all__ = ["add_commands"]
 
 def _suggest(shell: Shell) -> None:
     from clarify.report import suggest as report
-    from clarify.workflow.project import split_data
-    from clarify.workflow.runs import open_model, standing_on
-    from clarify.workflow.suggest import suggest
+    from clarify.workflow.describe.suggest import suggest
+    from clarify.workflow.model.models import open_model, standing_on
+    from clarify.workflow.model.project import split_data
 
     args = shell.args
     project = shell.project()
@@ -34,9 +34,9 @@ def _suggest(shell: Shell) -> None:
 
 def _promise(shell: Shell) -> None:
     from clarify.report import suggest as report
-    from clarify.workflow.project import split_data
-    from clarify.workflow.runs import open_model, standing_on
-    from clarify.workflow.suggest import promises
+    from clarify.workflow.describe.suggest import promises
+    from clarify.workflow.model.models import open_model, standing_on
+    from clarify.workflow.model.project import split_data
 
     project = shell.project()
     model = open_model(project, shell.args.model)
@@ -54,8 +54,12 @@ def _promise(shell: Shell) -> None:
 
 
 def _add_shared(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--vocabulary", metavar="FILE", type=Path, help="phrases of your own, one "
-                         "a line (default: the imported bank, else Clarify's own)")  # fmt: skip
+    command.add_argument(
+        "--vocabulary",
+        metavar="FILE",
+        type=Path,
+        help="phrases of your own, one a line (default: the imported bank, else Clarify's own)",
+    )
     command.add_argument(
         "--model", metavar="RUN", help="base model's run, or its first characters (default: newest)"
     )
@@ -64,15 +68,20 @@ def _add_shared(command: argparse.ArgumentParser) -> None:
 def add_commands(commands: Commands) -> None:
     """Add them both."""
     command = commands.add(
-        "suggest", _suggest, "Let the machine search a vocabulary for what explains the errors on "
-        "a class.", "suggest rendered-waterbirds landbird",
-    )  # fmt: skip
+        "suggest",
+        _suggest,
+        "Let the machine search a vocabulary for what explains the errors on a class.",
+        "suggest rendered-waterbirds landbird",
+    )
     command.add_argument("class_name", metavar="CLASS", help="the class it fails on")
-    command.add_argument("--most", metavar="N", type=int, default=12,
-                         help="suggestions wanted, 1 to 100 (default: 12)")  # fmt: skip
+    command.add_argument(
+        "--most", metavar="N", type=int, default=12, help="suggestions wanted, 1 to 100 (default: 12)"
+    )
     _add_shared(command)
     command = commands.add(
-        "promise", _promise, "Order the classes by how much a description of their errors "
-        "promises.", "promise rendered-waterbirds",
-    )  # fmt: skip
+        "promise",
+        _promise,
+        "Order the classes by how much a description of their errors promises.",
+        "promise rendered-waterbirds",
+    )
     _add_shared(command)

@@ -97,8 +97,11 @@ def write_archive(
     with writing(path.parent, hint="then give the same command again"):
         entries = [_measured(member) for member in members]
         _check_names(path, [entry.path for entry in entries])
-        index = {"schema_version": SCHEMA_VERSION, **head,
-                 "files": [dataclasses.asdict(entry) for entry in entries]}  # fmt: skip
+        index = {
+            "schema_version": SCHEMA_VERSION,
+            **head,
+            "files": [dataclasses.asdict(entry) for entry in entries],
+        }
         content = json.dumps(index, ensure_ascii=False, indent=0).encode()
         write_atomically(path, _parts(content, members, entries, progress))
         return path.stat().st_size
@@ -197,9 +200,7 @@ def _refused(path: Path, what: str) -> InputError:
     return InputError(f"bundle {path} {what}; export it again, and copy it whole")
 
 
-def _read_index(
-    path: Path, tar: tarfile.TarFile, available: int
-) -> tuple[dict[str, Any], list[_Entry]]:
+def _read_index(path: Path, tar: tarfile.TarFile, available: int) -> tuple[dict[str, Any], list[_Entry]]:
     member = tar.next()
     if member is None or member.name != INDEX or not _is_plain(member):
         raise _refused(path, f"does not begin with a file {INDEX}")
@@ -213,9 +214,7 @@ def _read_index(
         raise _refused(path, f"has an {INDEX} that is no JSON object")
     version, found = head.pop("schema_version", None), head.pop("files", [])
     if version != SCHEMA_VERSION:
-        raise InputError(
-            f"bundle {path} is of version {shown(version)}; this Clarify reads {SCHEMA_VERSION}"
-        )
+        raise InputError(f"bundle {path} is of version {shown(version)}; this Clarify reads {SCHEMA_VERSION}")
     entries = [_entry(path, each) for each in found] if isinstance(found, list) else []
     if not entries:
         raise _refused(path, f"has an {INDEX} without files")
@@ -287,13 +286,13 @@ def _unpack(path: Path, tar: tarfile.TarFile, entry: _Entry, folder: Path) -> No
     if member is None:
         raise _refused(path, f"ends before {shown(entry.path)}")
     if member.name != entry.path:
-        raise _refused(path, f"holds {shown(member.name)} where its index lists "
-                       f"{shown(entry.path)}")  # fmt: skip
+        raise _refused(path, f"holds {shown(member.name)} where its index lists {shown(entry.path)}")
     if not _is_plain(member):
         raise _refused(path, f"holds {shown(member.name)}, which is no regular file")
     if member.size != entry.size:
-        raise _refused(path, f"has {member.size:,} bytes for {shown(entry.path)}, its index says "
-                       f"{entry.size:,}")  # fmt: skip
+        raise _refused(
+            path, f"has {member.size:,} bytes for {shown(entry.path)}, its index says {entry.size:,}"
+        )
     place = folder / entry.path
     place.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()

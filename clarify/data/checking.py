@@ -155,11 +155,14 @@ def check_images(
                 wrong.append(findings.of(row, text))
     content = _known_contents(paths, seen, root, workers, hashing)
     return Checked(
-        images=len(paths), deep=deep, wrong=tuple(wrong), notes=tuple(notes),
+        images=len(paths),
+        deep=deep,
+        wrong=tuple(wrong),
+        notes=tuple(notes),
         leaks=findings.leaks(content),
         near=findings.near(content, seen) if deep else (),
         counts=group_counts(manifest),
-    )  # fmt: skip
+    )
 
 
 def _look(path: Path, root: Path) -> _Seen:
@@ -184,8 +187,11 @@ def _known_contents(
     progress: Callable[[Progress], None] | None,
 ) -> dict[int, str]:
     """Return the content of each row whose file may have a twin: of equal size with another."""
-    known = {row: each.content for row, each in enumerate(seen)
-             if isinstance(each, _Seen) and each.content is not None}  # fmt: skip
+    known = {
+        row: each.content
+        for row, each in enumerate(seen)
+        if isinstance(each, _Seen) and each.content is not None
+    }
     if known:
         return known
     of_size: defaultdict[int, list[int]] = defaultdict(list)
@@ -211,9 +217,7 @@ class _Findings:
     def pair(self, first: int, second: int, bits: int) -> Pair:
         first, second = sorted((first, second))
         return Pair(
-            first=self.of(first, self._splits[first]),
-            second=self.of(second, self._splits[second]),
-            bits=bits,
+            first=self.of(first, self._splits[first]), second=self.of(second, self._splits[second]), bits=bits
         )
 
     def leaks(self, content: dict[int, str]) -> tuple[Pair, ...]:
@@ -229,10 +233,8 @@ class _Findings:
 
     def near(self, content: dict[int, str], seen: list[_Seen | BadImage]) -> tuple[Pair, ...]:
         """Return pairs of different splits that look alike and are not equal files."""
-        rows = [row for row, each in enumerate(seen)
-                if isinstance(each, _Seen) and each.picture is not None]  # fmt: skip
-        hashes = [each.picture for each in seen
-                  if isinstance(each, _Seen) and each.picture is not None]  # fmt: skip
+        rows = [row for row, each in enumerate(seen) if isinstance(each, _Seen) and each.picture is not None]
+        hashes = [each.picture for each in seen if isinstance(each, _Seen) and each.picture is not None]
         found = [
             (rows[one], rows[other], bits)
             for one, other, bits in near_pairs(hashes, [self._splits[row] for row in rows])

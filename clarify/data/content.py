@@ -24,11 +24,7 @@ def full_content(file: BufferedReader) -> str:
 
 
 def contents(
-    paths: Sequence[Path],
-    *,
-    inside: Path,
-    workers: int,
-    progress: Callable[[Progress], None] | None = None,
+    paths: Sequence[Path], *, inside: Path, workers: int, progress: Callable[[Progress], None] | None = None
 ) -> list[str | BadImage]:
     """Hash files in parallel.
 

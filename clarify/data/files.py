@@ -36,9 +36,7 @@ def writing(folder: Path, *, hint: str) -> Iterator[None]:
     except OSError as error:
         why = error.strerror or str(error)
         if error.errno in FULL:
-            raise StoreError(
-                f"no room left to write in {folder} ({why}): make room; {hint}"
-            ) from None
+            raise StoreError(f"no room left to write in {folder} ({why}): make room; {hint}") from None
         raise StoreError(
             f"cannot write in {folder} ({why}): make it writable or give another --home"
         ) from None

@@ -17,16 +17,7 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image
 
-__all__ = [
-    "ENDINGS",
-    "MAX_PIXELS",
-    "BadImage",
-    "Header",
-    "decode_image",
-    "grid",
-    "load_image",
-    "read_header",
-]
+__all__ = ["ENDINGS", "MAX_PIXELS", "BadImage", "Header", "decode_image", "grid", "load_image", "read_header"]
 
 # Beyond this Pillow itself warns of a bomb.
 MAX_PIXELS = 89_478_485
@@ -71,11 +62,7 @@ class Header:
 
 
 def load_image(
-    path: Path,
-    *,
-    max_pixels: int = MAX_PIXELS,
-    inside: Path | None = None,
-    side: int | None = None,
+    path: Path, *, max_pixels: int = MAX_PIXELS, inside: Path | None = None, side: int | None = None
 ) -> Image:
     """Read an image as a person would see it.
 
@@ -274,9 +261,7 @@ def grid(
         raise InputError(f"grid of {columns} columns of {size} pixels; legal are >= 1 and >= 16")
     rows = max(1, -(-len(paths) // columns))
     step = size + GAP
-    sheet = images.new(
-        "RGB", (min(columns, max(1, len(paths))) * step + GAP, rows * step + GAP), PAPER
-    )
+    sheet = images.new("RGB", (min(columns, max(1, len(paths))) * step + GAP, rows * step + GAP), PAPER)
     for index, (path, wrong) in enumerate(zip(paths, flags_wrong, strict=True)):
         corner = (GAP + index % columns * step, GAP + index // columns * step)
         sheet.paste(_cell(path, bool(wrong), size, read), corner)

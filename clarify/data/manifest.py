@@ -28,19 +28,21 @@ from clarify.errors import ManifestError, NotFoundError, nearest, shown
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = [
-    "Manifest",
-    "find_manifests",
-    "open_manifest",
-    "read_manifest",
-    "write_manifest",
-]
+__all__ = ["Manifest", "find_manifests", "open_manifest", "read_manifest", "write_manifest"]
 
 SCHEMA_VERSION = 1
 KEYS = {
-    "schema_version": int, "name": str, "title": str, "source": str, "licence": str, "root": str,
-    "table": str, "classes": list, "splits": list, "attributes": dict,
-}  # fmt: skip
+    "schema_version": int,
+    "name": str,
+    "title": str,
+    "source": str,
+    "licence": str,
+    "root": str,
+    "table": str,
+    "classes": list,
+    "splits": list,
+    "attributes": dict,
+}
 OPTIONAL = {"attributes"}
 NEEDED_SPLITS = ("train", "validation")
 
@@ -138,8 +140,7 @@ class Manifest:
         """
         if name not in self.attributes:
             raise NotFoundError(
-                f"data set {self.name} has no attribute {shown(name)}; "
-                f"{nearest(name, self.attributes)}"
+                f"data set {self.name} has no attribute {shown(name)}; {nearest(name, self.attributes)}"
             )
         return np.array(self.rows(split)[name].to_list(), dtype=np.str_)
 
@@ -177,9 +178,7 @@ def _check_header(manifest: Manifest) -> None:
             )
     for split in NEEDED_SPLITS:
         if split not in manifest.splits:
-            raise ManifestError(
-                f"splits is {shown(list(manifest.splits))}; {split!r} must be among them"
-            )
+            raise ManifestError(f"splits is {shown(list(manifest.splits))}; {split!r} must be among them")
     for name, values in manifest.attributes.items():
         check_text("an attribute's name", name, most=100)
         if name in (*BASE_COLUMNS, CONTENT):
@@ -282,9 +281,16 @@ def write_manifest(
     """
     folder = Path(folder)
     checked = Manifest(
-        name=name, title=title, source=source, licence=licence, root=(folder / root).absolute(),
-        classes=tuple(classes), splits=tuple(splits), attributes=attributes, table=table,
-    )  # fmt: skip
+        name=name,
+        title=title,
+        source=source,
+        licence=licence,
+        root=(folder / root).absolute(),
+        classes=tuple(classes),
+        splits=tuple(splits),
+        attributes=attributes,
+        table=table,
+    )
     check_text("root", root, most=4000)
     # A new name for each content, so that the TOML's replacement is the one moment of change.
     table_name = f"images-{checked.digest[:12]}.parquet"
@@ -340,8 +346,7 @@ def find_manifests(home: Path) -> dict[str, Path]:
         name = _name_in(path) or (path.stem if path.parent == folder else path.parent.name)
         if name in found:
             raise ManifestError(
-                f"data set {name} is described twice: {found[name]} and {path}; rename or "
-                "remove one"
+                f"data set {name} is described twice: {found[name]} and {path}; rename or remove one"
             )
         found[name] = path
     return dict(sorted(found.items()))

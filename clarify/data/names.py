@@ -35,6 +35,4 @@ def check_names(what: str, names: tuple[str, ...], *, least: int) -> None:
 def check_text(what: str, text: object, *, most: int) -> None:
     """Raise ManifestError unless a text is one line of 1 to `most` printable characters."""
     if not isinstance(text, str) or not text.strip() or not text.isprintable() or len(text) > most:
-        raise ManifestError(
-            f"{what} is {shown(text)}; legal is one line of 1 to {most} printable characters"
-        )
+        raise ManifestError(f"{what} is {shown(text)}; legal is one line of 1 to {most} printable characters")

@@ -69,10 +69,7 @@ def near_pairs(hashes: Sequence[int], splits: Sequence[str]) -> list[tuple[int, 
     for band in range(BANDS):
         keys = (values >> np.uint64(16 * band)) & np.uint64(0xFFFF)
         for rows in _alike(keys):
-            if rows.size > MOST_IN_A_BAND:
-                groups = [rows[group] for group in _alike(values[rows])]
-            else:
-                groups = [rows]
+            groups = [rows[group] for group in _alike(values[rows])] if rows.size > MOST_IN_A_BAND else [rows]
             for group in groups:
                 _compare(group[:MOST_IN_A_BAND], values, of_split, found)
     return sorted((one, other, bits) for (one, other), bits in found.items())

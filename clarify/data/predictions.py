@@ -48,11 +48,7 @@ class Predictions:
 
 
 def read_predictions(
-    path: Path,
-    classes: Sequence[str],
-    *,
-    id_column: str | None = None,
-    predicted_column: str | None = None,
+    path: Path, classes: Sequence[str], *, id_column: str | None = None, predicted_column: str | None = None
 ) -> Predictions:
     """Read predictions.
 
@@ -84,14 +80,10 @@ def read_predictions(
     )
 
 
-def _column(
-    path: Path, table: pl.DataFrame, asked: str | None, known: Sequence[str], option: str
-) -> str:
+def _column(path: Path, table: pl.DataFrame, asked: str | None, known: Sequence[str], option: str) -> str:
     if asked is not None:
         if asked not in table.columns:
-            raise ManifestError(
-                f"table {path} has no column {shown(asked)}; {nearest(asked, table.columns)}"
-            )
+            raise ManifestError(f"table {path} has no column {shown(asked)}; {nearest(asked, table.columns)}")
         return asked
     found = [name for name in known if name in table.columns]
     if not found:
@@ -112,28 +104,19 @@ def _ids(path: Path, table: pl.DataFrame, name: str) -> tuple[str, ...]:
     return tuple(column)
 
 
-def _predicted(
-    path: Path, table: pl.DataFrame, name: str, classes: tuple[str, ...]
-) -> NDArray[np.int64]:
+def _predicted(path: Path, table: pl.DataFrame, name: str, classes: tuple[str, ...]) -> NDArray[np.int64]:
     column = as_text(table, name, path)
     by_name = {each: number for number, each in enumerate(classes)}
     by_number = {str(number): number for number in range(len(classes))}
     legal = by_name if set(column) & set(by_name) else by_number
     unknown = ~column.is_in(list(legal)).fill_null(False)
     value = column[unknown.arg_max() or 0]
-    _refuse_rows(
-        path, unknown, f"{name} {shown(value)} is no class; {nearest(str(value), classes)}"
-    )
+    _refuse_rows(path, unknown, f"{name} {shown(value)} is no class; {nearest(str(value), classes)}")
     return np.array([legal[each] for each in column], dtype=np.int64)
 
 
-def _probabilities(
-    path: Path, table: pl.DataFrame, classes: tuple[str, ...]
-) -> NDArray[np.float64] | None:
-    names = {
-        each: next((p + each for p in PREFIXES if p + each in table.columns), None)
-        for each in classes
-    }
+def _probabilities(path: Path, table: pl.DataFrame, classes: tuple[str, ...]) -> NDArray[np.float64] | None:
+    names = {each: next((p + each for p in PREFIXES if p + each in table.columns), None) for each in classes}
     there = [name for name in names.values() if name is not None]
     if not there:
         return None

@@ -150,9 +150,7 @@ def as_text(table: pl.DataFrame, name: str, path: Path) -> pl.Series:
         If there is no such column, or its type has no one text.
     """
     if name not in table.columns:
-        raise ManifestError(
-            f"table {path} has no column {shown(name)}; {nearest(name, table.columns)}"
-        )
+        raise ManifestError(f"table {path} has no column {shown(name)}; {nearest(name, table.columns)}")
     column, kind = table[name], table.schema[name]
     if kind.is_float():  # whole numbers with gaps, as pandas writes them
         whole = column.cast(pl.Int64, strict=False)

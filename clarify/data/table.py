@@ -136,9 +136,7 @@ def _repeated(table: pl.DataFrame, name: str) -> _Problem | None:
         return None
     value = _first(table, mask, name)
     earlier = (column == value).arg_max()
-    return _problem(
-        table, mask, f"{name} {shown(value)} was already given in row {(earlier or 0) + 1}"
-    )
+    return _problem(table, mask, f"{name} {shown(value)} was already given in row {(earlier or 0) + 1}")
 
 
 def _unknown(table: pl.DataFrame, name: str, legal: tuple[str, ...]) -> _Problem | None:
@@ -163,21 +161,20 @@ def _no_content(table: pl.DataFrame) -> _Problem | None:
     mask = ~table[CONTENT].str.contains(CONTENT_FORM).fill_null(True)
     value = shown(_first(table, mask, CONTENT))
     return _problem(
-        table, mask, f"content {value} is no hash; legal are the first 32 hexadecimal digits, in "
+        table,
+        mask,
+        f"content {value} is no hash; legal are the first 32 hexadecimal digits, in "
         "small letters, of the file's SHA-256, or no such column",
-    )  # fmt: skip
+    )
 
 
-def _check_classes_of_splits(
-    table: pl.DataFrame, classes: tuple[str, ...], splits: tuple[str, ...]
-) -> None:
+def _check_classes_of_splits(table: pl.DataFrame, classes: tuple[str, ...], splits: tuple[str, ...]) -> None:
     present = set(table.select("split", "label").unique().iter_rows())
     for split in NEEDS_EVERY_CLASS:
         for label in classes:
             if split in splits and (split, label) not in present:
                 raise ManifestError(
-                    f"class {label!r} has no image in split {split!r}; every class needs at "
-                    "least one there"
+                    f"class {label!r} has no image in split {split!r}; every class needs at least one there"
                 )
 
 

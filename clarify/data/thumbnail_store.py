@@ -90,11 +90,15 @@ class ThumbnailStore:
             found: list[bytes | None] = []
             used: list[tuple[int, str]] = []
             for stamp in stamps:
-                row = None if stamp is None else store.execute(
-                    "SELECT content, picture, used FROM files JOIN pictures USING (content) "
-                    "WHERE path = ? AND size = ? AND mtime_ns = ?",
-                    (stamp.path, stamp.size, stamp.mtime_ns),
-                ).fetchone()  # fmt: skip
+                row = (
+                    None
+                    if stamp is None
+                    else store.execute(
+                        "SELECT content, picture, used FROM files JOIN pictures USING (content) "
+                        "WHERE path = ? AND size = ? AND mtime_ns = ?",
+                        (stamp.path, stamp.size, stamp.mtime_ns),
+                    ).fetchone()
+                )
                 found.append(None if row is None else row[1])
                 now = time.time_ns()
                 if row is not None and now - row[2] > MINUTE_NS:
@@ -138,16 +142,12 @@ class ThumbnailStore:
     def contents(self) -> frozenset[str]:
         """Return the contents that have a picture."""
         with self._open() as store:
-            return frozenset(
-                content for (content,) in store.execute("SELECT content FROM pictures")
-            )
+            return frozenset(content for (content,) in store.execute("SELECT content FROM pictures"))
 
     def by_content(self, content: str) -> bytes | None:
         """Return the picture of a content."""
         with self._open() as store:
-            row = store.execute(
-                "SELECT picture FROM pictures WHERE content = ?", (content,)
-            ).fetchone()
+            row = store.execute("SELECT picture FROM pictures WHERE content = ?", (content,)).fetchone()
             return None if row is None else bytes(row[0])
 
     @property
@@ -159,9 +159,7 @@ class ThumbnailStore:
     def _make_room(self, store: sqlite3.Connection) -> None:
         too_many = store.execute("SELECT bytes FROM total").fetchone()[0] - self._max_bytes
         gone: list[tuple[str]] = []
-        for content, size in store.execute(
-            "SELECT content, length(picture) FROM pictures ORDER BY used"
-        ):
+        for content, size in store.execute("SELECT content, length(picture) FROM pictures ORDER BY used"):
             if too_many <= 0:
                 break
             gone.append((content,))

@@ -191,9 +191,7 @@ class Thumbnails:
         self._store.add([made])
         return made.picture
 
-    def _made(
-        self, path: Path, inside: Path | None, contents: frozenset[str] | None
-    ) -> Kept | BadImage:
+    def _made(self, path: Path, inside: Path | None, contents: frozenset[str] | None) -> Kept | BadImage:
         """Make a thumbnail, or find one of the same content: among `contents` if they are known."""
         try:
             with open_image_file(path, inside=inside) as file:

@@ -8,17 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from clarify.demo.shapes import (
-    Points,
-    Rgb,
-    Shape,
-    ellipse,
-    mix,
-    points,
-    polygon,
-    smooth,
-    stroke,
-)
+from clarify.demo.shapes import Points, Rgb, Shape, ellipse, mix, points, polygon, smooth, stroke
 
 WHITE: Rgb = (255, 255, 255)
 BLACK: Rgb = (0, 0, 0)
@@ -76,10 +66,7 @@ _DUCK = points(
     0.82,
     0.38,
 )
-_BEAK = (
-    points(0.82, 0.21, 0.97, 0.30, 0.82, 0.35),
-    points(0.88, 0.19, 1.12, 0.27, 1.15, 0.34, 0.86, 0.35),
-)
+_BEAK = (points(0.82, 0.21, 0.97, 0.30, 0.82, 0.35), points(0.88, 0.19, 1.12, 0.27, 1.15, 0.34, 0.86, 0.35))
 _WING = (
     points(0.60, 0.42, 0.40, 0.40, 0.06, 0.64, 0.34, 0.66, 0.54, 0.62),
     points(0.66, 0.56, 0.44, 0.50, 0.04, 0.50, 0.22, 0.74, 0.52, 0.76),
@@ -108,9 +95,7 @@ def bird(colour: Rgb, dial: float, rng: np.random.Generator) -> list[Shape]:
         hip = 0.74 + 0.12 * d
         shapes.append(stroke(points(x, hip, x + 0.01, foot), leg, 0.035 + 0.01 * d))
         web = 0.07 + 0.03 * d
-        shapes.append(
-            polygon(points(x - 0.03, foot - 0.03, x + web, foot - 0.025, x + web, foot), leg)
-        )
+        shapes.append(polygon(points(x - 0.03, foot - 0.03, x + web, foot - 0.025, x + web, foot), leg))
     shapes.append(polygon(smooth(_between(_SONGBIRD, _DUCK, d)), colour))
     shapes.append(polygon(smooth(_between(_BREAST[0], _BREAST[1], d), 4), light, inked=False))
     shapes.append(polygon(_between(beak_songbird, _BEAK[1], d), bill))
@@ -130,12 +115,8 @@ def bird(colour: Rgb, dial: float, rng: np.random.Generator) -> list[Shape]:
 def cat(colour: Rgb, dial: float, rng: np.random.Generator) -> list[Shape]:
     """Return a sitting cat, seen from the front."""
     dark, light = mix(colour, BLACK, 0.22), mix(colour, WHITE, 0.4)
-    tail = smooth(
-        points(0.30, 0.90, 0.02, 0.92, 0.0, 0.60, 0.10, 0.50, 0.09, 0.62, 0.10, 0.82, 0.30, 0.84)
-    )
-    body = smooth(
-        points(0.36, 0.42, 0.26, 0.70, 0.24, 0.98, 0.50, 1.0, 0.76, 0.98, 0.74, 0.70, 0.64, 0.42)
-    )
+    tail = smooth(points(0.30, 0.90, 0.02, 0.92, 0.0, 0.60, 0.10, 0.50, 0.09, 0.62, 0.10, 0.82, 0.30, 0.84))
+    body = smooth(points(0.36, 0.42, 0.26, 0.70, 0.24, 0.98, 0.50, 1.0, 0.76, 0.98, 0.74, 0.70, 0.64, 0.42))
     return [
         polygon(tail, dark),
         polygon(body, colour),
@@ -162,24 +143,7 @@ def dog(colour: Rgb, dial: float, rng: np.random.Generator) -> list[Shape]:
     """Return a standing dog with a hanging ear and its tail up, seen from the side."""
     dark, light = mix(colour, BLACK, 0.3), mix(colour, WHITE, 0.35)
     body = smooth(
-        points(
-            0.10,
-            0.46,
-            0.45,
-            0.45,
-            0.74,
-            0.42,
-            0.80,
-            0.62,
-            0.66,
-            0.73,
-            0.40,
-            0.69,
-            0.14,
-            0.72,
-            0.04,
-            0.58,
-        )
+        points(0.10, 0.46, 0.45, 0.45, 0.74, 0.42, 0.80, 0.62, 0.66, 0.73, 0.40, 0.69, 0.14, 0.72, 0.04, 0.58)
     )
     muzzle = smooth(points(0.86, 0.28, 1.10, 0.32, 1.14, 0.40, 1.06, 0.46, 0.84, 0.46))
     legs = [
@@ -188,8 +152,7 @@ def dog(colour: Rgb, dial: float, rng: np.random.Generator) -> list[Shape]:
     ]
     return [
         polygon(
-            smooth(points(0.12, 0.50, -0.06, 0.34, -0.10, 0.12, 0.0, 0.16, 0.06, 0.34, 0.18, 0.46)),
-            colour,
+            smooth(points(0.12, 0.50, -0.06, 0.34, -0.10, 0.12, 0.0, 0.16, 0.06, 0.34, 0.18, 0.46)), colour
         ),
         *legs,
         polygon(points(0.62, 0.45, 0.74, 0.25, 0.94, 0.40, 0.80, 0.66), colour),
@@ -207,28 +170,9 @@ def horse(colour: Rgb, dial: float, rng: np.random.Generator) -> list[Shape]:
     """Return a horse: long legs, long neck, mane and a hanging tail, seen from the side."""
     dark, mane = mix(colour, BLACK, 0.25), mix(colour, BLACK, 0.55)
     body = smooth(
-        points(
-            0.08,
-            0.40,
-            0.36,
-            0.42,
-            0.62,
-            0.36,
-            0.72,
-            0.52,
-            0.58,
-            0.66,
-            0.34,
-            0.66,
-            0.12,
-            0.64,
-            0.02,
-            0.52,
-        )
+        points(0.08, 0.40, 0.36, 0.42, 0.62, 0.36, 0.72, 0.52, 0.58, 0.66, 0.34, 0.66, 0.12, 0.64, 0.02, 0.52)
     )
-    neck = smooth(
-        points(0.50, 0.44, 0.66, 0.22, 0.80, 0.06, 0.92, 0.12, 0.86, 0.26, 0.74, 0.56, 0.60, 0.60)
-    )
+    neck = smooth(points(0.50, 0.44, 0.66, 0.22, 0.80, 0.06, 0.92, 0.12, 0.86, 0.26, 0.74, 0.56, 0.60, 0.60))
     head = smooth(points(0.78, 0.04, 0.92, 0.06, 1.14, 0.26, 1.14, 0.35, 1.04, 0.36, 0.86, 0.26))
     legs = [
         polygon(points(x, 0.55, x + 0.11, 0.55, x + 0.07, 1.0, x, 1.0), c)
@@ -236,10 +180,7 @@ def horse(colour: Rgb, dial: float, rng: np.random.Generator) -> list[Shape]:
     ]
     return [
         polygon(
-            smooth(
-                points(0.10, 0.40, -0.06, 0.44, -0.12, 0.66, -0.06, 0.82, 0.0, 0.62, 0.06, 0.52)
-            ),
-            mane,
+            smooth(points(0.10, 0.40, -0.06, 0.44, -0.12, 0.66, -0.06, 0.82, 0.0, 0.62, 0.06, 0.52)), mane
         ),
         *legs,
         polygon(body, colour),
@@ -264,9 +205,7 @@ def fish(colour: Rgb, dial: float, rng: np.random.Generator) -> list[Shape]:
         polygon(smooth(points(0.40, 0.30, 0.62, 0.10, 0.78, 0.28, 0.60, 0.36), 4), dark),
         polygon(smooth(points(0.50, 0.74, 0.56, 0.92, 0.68, 0.90, 0.66, 0.74), 4), dark),
         ellipse(0.60, 0.52, 0.46, 0.28, colour, volume=True),
-        polygon(
-            smooth(points(0.30, 0.60, 0.62, 0.62, 0.98, 0.60, 0.62, 0.78), 4), light, inked=False
-        ),
+        polygon(smooth(points(0.30, 0.60, 0.62, 0.62, 0.98, 0.60, 0.62, 0.78), 4), light, inked=False),
         stroke(points(0.80, 0.34, 0.74, 0.52, 0.80, 0.70), dark, 0.025, inked=False),
         polygon(points(0.64, 0.50, 0.46, 0.42, 0.46, 0.62), dark, inked=False),
         ellipse(0.90, 0.45, 0.06, 0.06, WHITE, inked=False),

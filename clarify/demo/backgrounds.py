@@ -16,9 +16,7 @@ def _fir(canvas: Canvas, x: float, foot: float, tall: float, leaf: Rgb, bark: Rg
         base = foot - tall * (0.14 + 0.25 * k)
         half = tall * (0.27 - 0.06 * k)
         shade = mix(leaf, (255, 255, 255), 0.05 * k)
-        canvas.polygon(
-            np.array([x - half, x, x + half]), np.array([base, base - 0.40 * tall, base]), shade
-        )
+        canvas.polygon(np.array([x - half, x, x + half]), np.array([base, base - 0.40 * tall, base]), shade)
 
 
 def _crown(canvas: Canvas, x: float, foot: float, tall: float, leaf: Rgb, bark: Rgb) -> None:
@@ -84,9 +82,7 @@ def field(light: Light) -> Canvas:
     for k in range(-9, 10):
         x = vanish + k * 0.17
         canvas.polygon(
-            np.array([vanish + k * 0.02, x - 0.035, x + 0.035]),
-            np.array([0.48, 1.02, 1.02]),
-            lit(row),
+            np.array([vanish + k * 0.02, x - 0.035, x + 0.035]), np.array([0.48, 1.02, 1.02]), lit(row)
         )
     wood = lit((120, 92, 66))
     for x in np.arange(0.04, 1.0, 0.155).tolist():
@@ -132,9 +128,7 @@ def mountain(light: Light) -> Canvas:
         half = 0.46
         canvas.polygon(np.array([x - half, x, x + half]), np.array([0.72, top, 0.72]), rock)
         canvas.polygon(
-            np.array([x, x + half, x + 0.06]),
-            np.array([top, 0.72, 0.72]),
-            mix(rock, (20, 24, 40), 0.25),
+            np.array([x, x + half, x + 0.06]), np.array([top, 0.72, 0.72]), mix(rock, (20, 24, 40), 0.25)
         )
         slope = half / (0.72 - top)
         d = 0.15
@@ -168,9 +162,7 @@ def beach(light: Light) -> Canvas:
         for a in (0.2, 0.9, 1.6, 2.4, 3.0):
             px, py = side + 0.05 + 0.19 * np.cos(a), 0.30 - 0.10 * np.sin(a) + 0.05
             canvas.polygon(
-                np.array([side + 0.05, (side + 0.05 + px) / 2, px]),
-                np.array([0.31, py - 0.08, py]),
-                leaf,
+                np.array([side + 0.05, (side + 0.05 + px) / 2, px]), np.array([0.31, py - 0.08, py]), leaf
             )
     else:
         canvas.line(side, foot, side, 0.38, lit((240, 240, 236)), 0.018)
@@ -308,9 +300,7 @@ def river(light: Light) -> Canvas:
     for grow, colour in ((0.03, bank), (0.0, water), (-0.45, mix(water, lit(WHITE), 0.14))):
         wide = half + grow * (0.4 + t) if grow > 0 else half * (1 + grow)
         canvas.polygon(
-            np.concatenate([middle - wide, (middle + wide)[::-1]]),
-            np.concatenate([y, y[::-1]]),
-            colour,
+            np.concatenate([middle - wide, (middle + wide)[::-1]]), np.concatenate([y, y[::-1]]), colour
         )
     flow = mix(water, lit(WHITE), 0.5)
     for x, v in rng.uniform(0, 1, (8, 2)).tolist():

@@ -63,9 +63,9 @@ class Canvas:
         self.light, self.side = light, light.side
         rows = (np.arange(self.side) + 0.5) / self.side
         at = [y for y, _ in stops]
-        column = np.column_stack(
-            [np.interp(rows, at, [c[k] for _, c in stops]) for k in range(3)]
-        ).astype(np.uint8)
+        column = np.column_stack([np.interp(rows, at, [c[k] for _, c in stops]) for k in range(3)]).astype(
+            np.uint8
+        )
         pixels = np.repeat(column[:, None, :], self.side, axis=1)
         self.image = Image.fromarray(pixels)
         self.draw = ImageDraw.Draw(self.image)
@@ -93,9 +93,7 @@ class Canvas:
     def line(self, x0: float, y0: float, x1: float, y1: float, colour: Rgb, width: float) -> None:
         """Draw a straight line of ``width``."""
         s = self.side
-        self.draw.line(
-            (x0 * s, y0 * s, x1 * s, y1 * s), fill=colour, width=max(1, round(width * s))
-        )
+        self.draw.line((x0 * s, y0 * s, x1 * s, y1 * s), fill=colour, width=max(1, round(width * s)))
 
     def ground(self, stops: list[tuple[float, Rgb]]) -> None:
         """Paint bands of the lit colours from each height to the next, softly graded."""

@@ -126,10 +126,7 @@ class Captioner:
     def caption(self, code: NDArray[np.uint8]) -> tuple[str, list[int]]:
         """Return a caption true of the scene with this code, and its claims (A masks)."""
         claims = [EVERYTHING] * len(ATTRIBUTES)
-        if self._random.random() < 0.5:
-            text = self._single(code, claims)
-        else:
-            text = self._sentence(code, claims)
+        text = self._single(code, claims) if self._random.random() < 0.5 else self._sentence(code, claims)
         if text.startswith(EVALUATION_TEMPLATE.replace("{}", "")):
             text = text.replace("an image of", "a view of", 1)
         return text, claims

@@ -98,14 +98,10 @@ class DemoDataset:
         return render(row.scene, self.size_px)
 
 
-def group_table(
-    attribute: str, counts: Mapping[str, Mapping[tuple[str, str], int]]
-) -> tuple[DemoGroup, ...]:
+def group_table(attribute: str, counts: Mapping[str, Mapping[tuple[str, str], int]]) -> tuple[DemoGroup, ...]:
     """Return the groups of a table split -> (class, attribute value) -> count."""
     return tuple(
-        DemoGroup(
-            split=split, label=label, attributes=MappingProxyType({attribute: value}), count=count
-        )
+        DemoGroup(split=split, label=label, attributes=MappingProxyType({attribute: value}), count=count)
         for split, table in counts.items()
         for (label, value), count in table.items()
     )
@@ -166,9 +162,7 @@ def write_images(
         When the folder cannot be written; files written before stay and are whole.
     """
     if workers < 1:
-        raise InputError(
-            f"images of {dataset.name!r}: workers is {workers}; legal: 1 or more; use 1 or 2"
-        )
+        raise InputError(f"images of {dataset.name!r}: workers is {workers}; legal: 1 or more; use 1 or 2")
     report = progress or _silent
     try:
         for parent in sorted({(folder / row.path).parent for row in rows}):

@@ -148,9 +148,7 @@ class Measurement:
 
     def similarity(self, phrases: Sequence[str]) -> NDArray[np.float32]:
         """Return similarities (N, P) of all scenes and some phrases."""
-        result: NDArray[np.float32] = (
-            self._images @ embed_phrases(self._model, self._tokenize, phrases).T
-        )
+        result: NDArray[np.float32] = self._images @ embed_phrases(self._model, self._tokenize, phrases).T
         return result
 
     def accuracy(self, attribute: str, among: NDArray[np.bool_] | None = None) -> float:

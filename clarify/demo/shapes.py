@@ -93,19 +93,10 @@ def polygon(data: Points, colour: Rgb, *, inked: bool = True) -> Shape:
 
 
 def ellipse(
-    cx: float,
-    cy: float,
-    rx: float,
-    ry: float,
-    colour: Rgb,
-    *,
-    volume: bool = False,
-    inked: bool = True,
+    cx: float, cy: float, rx: float, ry: float, colour: Rgb, *, volume: bool = False, inked: bool = True
 ) -> Shape:
     """Return a filled ellipse; ``volume`` asks for shading in the photo style."""
-    return Shape(
-        kind="ellipse", data=points(cx, cy, rx, ry), colour=colour, round=volume, inked=inked
-    )
+    return Shape(kind="ellipse", data=points(cx, cy, rx, ry), colour=colour, round=volume, inked=inked)
 
 
 def stroke(data: Points, colour: Rgb, width: float, *, inked: bool = True) -> Shape:
@@ -156,12 +147,7 @@ class Pen:
 
 
 def paint(
-    draw: ImageDraw.ImageDraw,
-    shapes: Sequence[Shape],
-    pen: Pen,
-    *,
-    ink: Rgb | None,
-    line: float,
+    draw: ImageDraw.ImageDraw, shapes: Sequence[Shape], pen: Pen, *, ink: Rgb | None, line: float
 ) -> None:
     """Paint a figure: with ``ink`` an outline of ``line`` pixels, without it shaded."""
     if ink is not None:

@@ -24,9 +24,7 @@ COUNTS = {
         ("ellipse", "red"): 238,
         ("ellipse", "blue"): 12,
     },
-    "validation": {
-        (label, colour): 100 for label in ("square", "ellipse") for colour in ("red", "blue")
-    },
+    "validation": {(label, colour): 100 for label in ("square", "ellipse") for colour in ("red", "blue")},
     "test": {(label, colour): 100 for label in ("square", "ellipse") for colour in ("red", "blue")},
 }
 

@@ -10,29 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from clarify.demo.animals import (
-    BLACK,
-    INK,
-    WHITE,
-    bird,
-    butterfly,
-    cat,
-    dog,
-    fish,
-    horse,
-)
-from clarify.demo.shapes import (
-    Points,
-    Rgb,
-    Shape,
-    ellipse,
-    mix,
-    points,
-    polygon,
-    smooth,
-    stroke,
-    turned,
-)
+from clarify.demo.animals import BLACK, INK, WHITE, bird, butterfly, cat, dog, fish, horse
+from clarify.demo.shapes import Points, Rgb, Shape, ellipse, mix, points, polygon, smooth, stroke, turned
 
 
 def house(colour: Rgb, dial: float, rng: np.random.Generator) -> list[Shape]:
@@ -58,22 +37,7 @@ def car(colour: Rgb, dial: float, rng: np.random.Generator) -> list[Shape]:
     cabin = points(0.16, 0.50, 0.30, 0.24, 0.72, 0.24, 0.92, 0.50)
     body = smooth(
         points(
-            -0.12,
-            0.56,
-            0.02,
-            0.47,
-            0.50,
-            0.47,
-            0.96,
-            0.48,
-            1.16,
-            0.60,
-            1.18,
-            0.82,
-            0.5,
-            0.86,
-            -0.12,
-            0.82,
+            -0.12, 0.56, 0.02, 0.47, 0.50, 0.47, 0.96, 0.48, 1.16, 0.60, 1.18, 0.82, 0.5, 0.86, -0.12, 0.82
         )
     )
     shapes = [
@@ -112,9 +76,7 @@ def flower(colour: Rgb, dial: float, rng: np.random.Generator) -> list[Shape]:
         polygon(smooth(points(0.51, 0.78, 0.78, 0.58, 0.82, 0.62, 0.68, 0.78), 4), green),
     ]
     n = 5 + int(rng.integers(0, 4))
-    petal = smooth(
-        points(0.50, 0.34, 0.38, 0.16, 0.42, 0.01, 0.50, -0.03, 0.58, 0.01, 0.62, 0.16), 4
-    )
+    petal = smooth(points(0.50, 0.34, 0.38, 0.16, 0.42, 0.01, 0.50, -0.03, 0.58, 0.01, 0.62, 0.16), 4)
     for k in range(n):
         shade = mix(colour, BLACK, 0.12) if k % 2 else colour
         shapes.append(polygon(turned(petal, 2 * np.pi * k / n, (0.50, 0.34)), shade))

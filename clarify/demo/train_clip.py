@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clarify.demo.captions import ATTRIBUTES, Captioner, code_of, truth
-from clarify.demo.scenes import RENDERER_VERSION, render, renderer_digest, sample_scene
+from clarify.demo.scenes import RENDERER_VERSION, render, renderer_means, sample_scene
 from clarify.demo.shapes import seeded
 from clarify.demo.vocabulary import VALUES, WORDS
 
@@ -97,9 +97,7 @@ def draw_pictures(folder: Path, recipe: Recipe, workers: int) -> tuple[Path, NDA
 class Batches:
     """Endless batches of pictures, tokens and exact targets."""
 
-    def __init__(
-        self, path: Path, codes: NDArray[np.uint8], recipe: Recipe, tokenizer: Any
-    ) -> None:
+    def __init__(self, path: Path, codes: NDArray[np.uint8], recipe: Recipe, tokenizer: Any) -> None:
         self._codes, self._recipe = codes, recipe
         shape = (recipe.samples, _SIDE, _SIDE, 3)
         self._pictures = np.memmap(path, dtype=np.uint8, mode="r", shape=shape)
@@ -186,19 +184,10 @@ class Trainer:
         self.model.train()
         self.model.visual.to(memory_format=torch.channels_last)
         self.norm = torch.nn.LayerNorm(width)
-        self.heads = torch.nn.ModuleList(
-            torch.nn.Linear(width, len(VALUES[name])) for name in ATTRIBUTES
-        )
-        self.parameters = [
-            *self.model.parameters(),
-            *self.norm.parameters(),
-            *self.heads.parameters(),
-        ]
+        self.heads = torch.nn.ModuleList(torch.nn.Linear(width, len(VALUES[name])) for name in ATTRIBUTES)
+        self.parameters = [*self.model.parameters(), *self.norm.parameters(), *self.heads.parameters()]
         groups = [
-            {
-                "params": [p for p in self.parameters if p.ndim >= 2],
-                "weight_decay": recipe.weight_decay,
-            },
+            {"params": [p for p in self.parameters if p.ndim >= 2], "weight_decay": recipe.weight_decay},
             {"params": [p for p in self.parameters if p.ndim < 2], "weight_decay": 0.0},
         ]
         self.optimiser = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98))
@@ -287,7 +276,7 @@ def write_record(folder: Path, recipe: Recipe, seconds: float, date: str) -> Non
         "data": {
             "source": "clarify.demo.scenes, rendered by this project; no other data",
             "renderer_version": RENDERER_VERSION,
-            "renderer_digest": renderer_digest(),
+            "renderer_means": renderer_means(),
         },
         "recipe": asdict(recipe),
         "command": "python -m clarify.demo.train_clip --out OUT "

@@ -13,16 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from clarify.demo.scenes import (
-    BACKGROUNDS,
-    COLOURS,
-    POSITIONS,
-    SIZES,
-    STYLES,
-    TIMES,
-    WEATHERS,
-    Scene,
-)
+from clarify.demo.scenes import BACKGROUNDS, COLOURS, POSITIONS, SIZES, STYLES, TIMES, WEATHERS, Scene
 from clarify.demo.subjects import SUBJECTS
 from clarify.demo.wordlist import WORD_LISTS
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from clarify.errors import FeatureError
 from clarify.method.arrays import bool_vector, generator
-from clarify.method.error_score import ErrorScore, error_score
-from clarify.method.many_scores import error_scores
+from clarify.method.phrases.error_score import ErrorScore, error_score
+from clarify.method.phrases.many_scores import error_scores
 
 __all__ = ["LEAST_OF_A_KIND", "Found", "Half", "ImagesOfClass", "halvings", "scores_in_parts"]
 
@@ -116,10 +116,7 @@ def halvings(right: NDArray[np.bool_], *, count: int, seed: int) -> tuple[Half, 
             rows = rng.permutation(np.flatnonzero(kind))
             # Of an odd number the odd one goes to either half in turn.
             first[rows[: (len(rows) + number % 2) // 2]] = True
-        found += [
-            Half(chosen_on=first, checked_on=~first),
-            Half(chosen_on=~first, checked_on=first),
-        ]
+        found += [Half(chosen_on=first, checked_on=~first), Half(chosen_on=~first, checked_on=first)]
     return tuple(found)
 
 

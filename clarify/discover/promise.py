@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from clarify.discover.halves import Found, Half, ImagesOfClass, halvings, scores_in_parts
 from clarify.method.arrays import generator
-from clarify.method.error_score import FEW_WRONG
+from clarify.method.phrases.error_score import FEW_WRONG
 
 __all__ = ["BEST_PHRASES", "HALVINGS", "MOST_IMAGES", "Promise", "promise"]
 
@@ -121,10 +121,7 @@ def _of_class(embeddings: NDArray[np.float32], images: ImagesOfClass, seed: int)
 
 
 def _checked(
-    embeddings: NDArray[np.float32],
-    images: ImagesOfClass,
-    half: Half,
-    scores: NDArray[np.float64],
+    embeddings: NDArray[np.float32], images: ImagesOfClass, half: Half, scores: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return held-out score and room (M, 2) of the half's best phrases on the other half."""
     best = np.argsort(-scores, kind="stable")[:BEST_PHRASES]

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from clarify.discover.halves import Found, Half, ImagesOfClass, halvings, scores_in_parts
 from clarify.errors import InputError
-from clarify.method.error_score import BANDS, ErrorScore, error_score
-from clarify.method.similarity import similarities
+from clarify.method.phrases.error_score import BANDS, ErrorScore, error_score
+from clarify.method.phrases.similarity import similarities
 
 __all__ = ["HALVINGS", "SAME_SPLIT", "Suggestion", "Suggestions", "suggest"]
 
@@ -207,17 +207,11 @@ class _Confirmation:
             for cluster in found
             for number, each in cluster.members.items()
         }
-        return cls(
-            by_place=tuple(by_phrase[cluster.leader] for cluster in found), by_phrase=by_phrase
-        )
+        return cls(by_place=tuple(by_phrase[cluster.leader] for cluster in found), by_phrase=by_phrase)
 
 
 def _search(
-    embeddings: NDArray[np.float32],
-    images: ImagesOfClass,
-    half: Half,
-    scores: NDArray[np.float64],
-    most: int,
+    embeddings: NDArray[np.float32], images: ImagesOfClass, half: Half, scores: NDArray[np.float64], most: int
 ) -> list[_Cluster]:
     """Return the best phrases on a half's images, those that split them alike together."""
     best = np.argsort(-scores, kind="stable")[:MOST_LOOKED_AT]
@@ -263,15 +257,11 @@ def _suggestion(
         p_corrected=min(1.0, score.p_value * len(phrases)),
         held_out=held_out,
         also=tuple(phrases[n] for n, each in others.items() if each.score.wrong_is_above == above),
-        opposite=tuple(
-            phrases[n] for n, each in others.items() if each.score.wrong_is_above != above
-        ),
+        opposite=tuple(phrases[n] for n, each in others.items() if each.score.wrong_is_above != above),
     )
 
 
-def _held_out(
-    cluster: _Cluster, place: int, confirmations: Sequence[_Confirmation]
-) -> float | None:
+def _held_out(cluster: _Cluster, place: int, confirmations: Sequence[_Confirmation]) -> float | None:
     if not confirmations:
         return None
     there = [each.by_place[place] if place < len(each.by_place) else 0.0 for each in confirmations]

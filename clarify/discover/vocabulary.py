@@ -12,7 +12,7 @@ from importlib import resources
 from pathlib import Path
 
 from clarify.errors import InputError, NotFoundError, PhraseError, shown
-from clarify.method.grammar import parse_phrase
+from clarify.method.phrases.grammar import parse_phrase
 
 __all__ = ["MOST_PHRASES", "plain_phrases", "read_vocabulary", "vocabulary", "without_name"]
 
@@ -27,10 +27,13 @@ ARTICLES = {"a", "an", "the"}
 def vocabulary() -> tuple[str, ...]:
     """Return Clarify's own phrases: lower case, each once, topic by topic."""
     topics = sorted(
-        (each for each in resources.files("clarify.discover").joinpath("words").iterdir()
-         if each.name.endswith(".txt")),
+        (
+            each
+            for each in resources.files("clarify.discover").joinpath("words").iterdir()
+            if each.name.endswith(".txt")
+        ),
         key=lambda each: each.name,
-    )  # fmt: skip
+    )
     return tuple(line for topic in topics for line in topic.read_text("utf-8").splitlines())
 
 
@@ -66,8 +69,7 @@ def read_vocabulary(path: Path) -> tuple[str, ...]:
             found.setdefault(phrase.casefold(), phrase)
     if not 0 < len(found) <= MOST_PHRASES:
         raise InputError(
-            f"vocabulary {path}: has {len(found):,} phrases; 1 to {MOST_PHRASES:,} are legal, one "
-            "a line"
+            f"vocabulary {path}: has {len(found):,} phrases; 1 to {MOST_PHRASES:,} are legal, one a line"
         )
     return tuple(found.values())
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clarify.errors import FeatureError
-from clarify.method.head import Head
+from clarify.method.fit.head import Head
 
 if TYPE_CHECKING:
     import torch
@@ -22,9 +22,7 @@ AT_ONCE = 64
 """Pictures that go through the encoder together."""
 
 
-def probabilities(
-    encoder: ImageEncoder, head: Head, inputs: Sequence[torch.Tensor]
-) -> NDArray[np.float64]:
+def probabilities(encoder: ImageEncoder, head: Head, inputs: Sequence[torch.Tensor]) -> NDArray[np.float64]:
     """Return each class's probability for prepared pictures, shape (N, K), rows adding up to 1.
 
     Parameters
@@ -44,7 +42,5 @@ def probabilities(
 
     features = encoder.encode_images(torch.stack(list(inputs)))
     if not np.isfinite(features).all():
-        raise FeatureError(
-            f"encoder {encoder.name} gives values that are not finite; check its weights"
-        )
+        raise FeatureError(f"encoder {encoder.name} gives values that are not finite; check its weights")
     return head.probabilities(features)

@@ -12,13 +12,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from clarify.embed.identity import (
-    DEFAULT_TEMPLATE,
-    Encoder,
-    EncoderIdentity,
-    ImageEncoder,
-    check_template,
-)
+from clarify.embed.identity import DEFAULT_TEMPLATE, Encoder, EncoderIdentity, ImageEncoder, check_template
 from clarify.errors import InputError, shown
 
 __all__ = ["Encoder", "EncoderIdentity", "ImageEncoder", "load_backbone", "load_encoder"]
@@ -80,17 +74,11 @@ def load_encoder(
             f"encoder {shown(spec)} embeds images only, and phrases need embedding as well: give "
             f"it as --backbone, and one of these as --encoder: {LEGAL}"
         )
-    raise InputError(
-        f"encoder {shown(spec)} is not known; legal are {LEGAL}, as in open_clip:RN50:openai"
-    )
+    raise InputError(f"encoder {shown(spec)} is not known; legal are {LEGAL}, as in open_clip:RN50:openai")
 
 
 def load_backbone(
-    spec: str,
-    *,
-    imported: Path | None = None,
-    cache_dir: Path | None = None,
-    device: str = "cpu",
+    spec: str, *, imported: Path | None = None, cache_dir: Path | None = None, device: str = "cpu"
 ) -> ImageEncoder:
     """Load what embeds images for the base model: ``timm:...``, or any name of `load_encoder`.
 

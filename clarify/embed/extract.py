@@ -109,9 +109,12 @@ def extract(
     if workers < 1:
         raise InputError(f"extraction: workers is {workers}; legal is 1 or more")
     plan = Plan(
-        rows=manifest.table.height, width=encoder.width, dtype=dtype, batch_size=batch_size,
+        rows=manifest.table.height,
+        width=encoder.width,
+        dtype=dtype,
+        batch_size=batch_size,
         shard_rows=shard_rows,
-    )  # fmt: skip
+    )
     found = store.open(manifest, encoder.identity)
     if found is not None and not _readable_now(manifest, found):
         return found
@@ -126,9 +129,7 @@ def extract(
         _fill(folder, plan, run, store)
     opened = store.open(manifest, encoder.identity)
     if opened is None:
-        raise StoreError(
-            f"{folder} vanished while it was written; run: clarify embed {manifest.name}"
-        )
+        raise StoreError(f"{folder} vanished while it was written; run: clarify embed {manifest.name}")
     return opened
 
 
@@ -256,9 +257,7 @@ def _embedded(batch: _Batch, width: int, run: _Run) -> NDArray[np.float32]:
     if not good:
         return np.zeros((len(batch.rows), width), dtype=np.float32)
     blank = torch.zeros_like(good[0])
-    stacked = torch.stack(
-        [blank if isinstance(entry, BadImage) else entry for entry in batch.inputs]
-    )
+    stacked = torch.stack([blank if isinstance(entry, BadImage) else entry for entry in batch.inputs])
     embeddings = run.encoder.encode_images(stacked)
     if embeddings.shape != (len(batch.rows), width):
         raise FeatureError(

@@ -23,8 +23,15 @@ __all__ = ["Named", "read_bank_file", "read_feature_file", "unit_rows"]
 
 IMAGES = ("image_features", "image_embeddings", "img_emb", "features", "embeddings", "embedding")
 IDS = ("ids", "id", "image_ids", "image_id", "image_path", "path", "paths")
-TEXTS = ("text_features", "text_embeddings", "text_emb", "phrase_features", "embeddings",
-         "embedding", "features")  # fmt: skip
+TEXTS = (
+    "text_features",
+    "text_embeddings",
+    "text_emb",
+    "phrase_features",
+    "embeddings",
+    "embedding",
+    "features",
+)
 PHRASES = ("phrases", "phrase", "words", "word", "texts", "text", "captions", "caption")
 CLIP_RETRIEVAL = {"images": "img_emb", "texts": "text_emb"}
 ROWS_AT_ONCE = 16_384
@@ -75,8 +82,7 @@ def read_bank_file(path: Path) -> Named:
     found = _read(path, TEXTS, PHRASES, kind="texts")
     if found.names is None:
         raise FeatureError(
-            f"{path}: the phrases are not named; an array or column of them is needed: "
-            f"{', '.join(PHRASES)}"
+            f"{path}: the phrases are not named; an array or column of them is needed: {', '.join(PHRASES)}"
         )
     return found
 
@@ -195,8 +201,7 @@ def _npy(path: Path) -> Named:
     beside = path.with_suffix(".ids.txt")
     names = beside.read_text(encoding="utf-8").splitlines() if beside.is_file() else None
     return Named(
-        names=None if names is None else tuple(names),
-        array=np.load(path, mmap_mode="r", allow_pickle=False),
+        names=None if names is None else tuple(names), array=np.load(path, mmap_mode="r", allow_pickle=False)
     )
 
 
@@ -209,17 +214,13 @@ def _parquet(path: Path, values: Sequence[str], names: Sequence[str]) -> Named:
             f"needed, named one of {', '.join(values)}"
         )
     name = _one_of(path, names, table.columns, "the names")
-    return Named(
-        names=None if name is None else _texts(path, table, name), array=_matrix(path, table[value])
-    )
+    return Named(names=None if name is None else _texts(path, table, name), array=_matrix(path, table[value]))
 
 
 def _matrix(path: Path, column: pl.Series) -> NDArray[Any]:
     kind = column.dtype
     if not isinstance(kind, pl.List | pl.Array):
-        raise FeatureError(
-            f"{path}: column {column.name!r} holds {kind}; lists of numbers are legal"
-        )
+        raise FeatureError(f"{path}: column {column.name!r} holds {kind}; lists of numbers are legal")
     lengths = column.list.len() if isinstance(kind, pl.List) else column.arr.len()
     if column.null_count() or lengths.n_unique() != 1:
         raise FeatureError(

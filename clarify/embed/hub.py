@@ -14,9 +14,7 @@ __all__ = ["cached_weights", "hub_cache", "probe_hub"]
 PROBE_SECONDS = 8
 
 
-def cached_weights(
-    hub_name: str, cache_dir: str | None, default_files: Sequence[str]
-) -> Path | None:
+def cached_weights(hub_name: str, cache_dir: str | None, default_files: Sequence[str]) -> Path | None:
     """Find weights in the hub's cache without asking the hub whether there are newer ones."""
     from huggingface_hub import try_to_load_from_cache
 
@@ -45,9 +43,7 @@ def probe_hub() -> None:
     if HF_HUB_OFFLINE:
         raise OSError("offline by HF_HUB_OFFLINE")
     with contextlib.suppress(urllib.error.HTTPError):  # an answer, whatever it says
-        urllib.request.urlopen(
-            urllib.request.Request(ENDPOINT, method="HEAD"), timeout=PROBE_SECONDS
-        ).close()
+        urllib.request.urlopen(urllib.request.Request(ENDPOINT, method="HEAD"), timeout=PROBE_SECONDS).close()
 
 
 def hub_cache() -> Path:

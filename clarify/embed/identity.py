@@ -100,12 +100,7 @@ class EncoderIdentity:
                 f"encoder identity has {', '.join(sorted(values))}; legal are {', '.join(FIELDS)}"
             )
         architecture, weights, preprocessing, template = (str(values[name]) for name in FIELDS)
-        return cls(
-            architecture=architecture,
-            weights=weights,
-            preprocessing=preprocessing,
-            template=template,
-        )
+        return cls(architecture=architecture, weights=weights, preprocessing=preprocessing, template=template)
 
 
 class ImageEncoder(Protocol):

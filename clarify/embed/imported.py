@@ -139,13 +139,7 @@ def imported_folder(home: Path, data_set: str) -> Path:
 
 
 def write_imported(
-    folder: Path,
-    label: str,
-    *,
-    identity: EncoderIdentity,
-    bank: Bank,
-    width: int,
-    text_encoder: str,
+    folder: Path, label: str, *, identity: EncoderIdentity, bank: Bank, width: int, text_encoder: str
 ) -> None:
     """Write an imported encoder; what an import of the same label left is replaced.
 
@@ -200,8 +194,7 @@ def open_imported(folder: Path | None, label: str) -> ImportedEncoder:
         identity = EncoderIdentity.from_dict(described["identity"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FeatureError(
-            f"the imported encoder in {place} is damaged ({error}); import it again: clarify "
-            "features import"
+            f"the imported encoder in {place} is damaged ({error}); import it again: clarify features import"
         ) from None
     return ImportedEncoder(
         name=f"imported:{label}",

@@ -18,15 +18,9 @@ import numpy as np
 from clarify.embed.identity import EncoderIdentity
 from clarify.embed.image_model import ImageModel, Recipe, output_width, quiet
 from clarify.embed.preprocessing import Preprocessing
-from clarify.embed.timm_models import (
-    build_timm,
-    check_model,
-    evaluation_config,
-    given_weights,
-    hub_weights,
-)
+from clarify.embed.timm_models import build_timm, check_model, evaluation_config, given_weights, hub_weights
 from clarify.errors import InputError, nearest, shown
-from clarify.method.head import Head
+from clarify.method.fit.head import Head
 
 if TYPE_CHECKING:
     import torch
@@ -169,13 +163,14 @@ def new_network(
     module = _build(model, config, len(names), seed)
     notes: tuple[str, ...] = ()
     if weights:
-        path = hub_weights(f"model {model}", name, cache_dir) if weights == HUB else (
-            given_weights(f"model {model}", weights))  # fmt: skip
+        path = (
+            hub_weights(f"model {model}", name, cache_dir)
+            if weights == HUB
+            else (given_weights(f"model {model}", weights))
+        )
         notes = _fill(model, module, path, names, weight_classes, as_it_is=as_it_is)
     elif as_it_is:
-        raise InputError(
-            f"model {model} without weights knows nothing: give --weights, or let it be trained"
-        )
+        raise InputError(f"model {model} without weights knows nothing: give --weights, or let it be trained")
     return Network(
         config=config,
         class_names=names,
@@ -208,10 +203,7 @@ def network_of(body: ImageModel, head: Head) -> Network:
         layer.weight.copy_(torch.from_numpy(np.array(head.weight)))
         layer.bias.copy_(torch.from_numpy(np.array(head.bias)))
     return Network(
-        config=config,
-        class_names=head.class_names,
-        preprocessing=body.preprocessing,
-        module=module,
+        config=config, class_names=head.class_names, preprocessing=body.preprocessing, module=module
     )
 
 

@@ -19,7 +19,7 @@ from clarify.errors import FeatureError, InputError
 
 if TYPE_CHECKING:
     from clarify.embed.identity import ImageEncoder
-    from clarify.method.head import Head
+    from clarify.method.fit.head import Head
 
 __all__ = ["AGREE", "write_onnx"]
 
@@ -56,9 +56,7 @@ def write_onnx(encoder: ImageEncoder, head: Head, path: Path) -> float:
         import onnxruntime  # noqa: F401
         import onnxscript  # noqa: F401
     except ImportError as error:
-        raise InputError(
-            f"{error.name} is not installed; install it: pip install 'clarify[onnx]'"
-        ) from None
+        raise InputError(f"{error.name} is not installed; install it: pip install 'clarify[onnx]'") from None
     content = _exported(encoder, head)
     apart = _apart(content, encoder, head)
     if not apart <= AGREE:
@@ -84,10 +82,14 @@ def _exported(encoder: ImageModel, head: Head) -> bytes:
     try:
         with quiet():
             program = torch.onnx.export(
-                module, (torch.zeros(2, 3, side, side),), dynamo=True, verbose=False,
-                input_names=["images"], output_names=["logits", "probabilities"],
+                module,
+                (torch.zeros(2, 3, side, side),),
+                dynamo=True,
+                verbose=False,
+                input_names=["images"],
+                output_names=["logits", "probabilities"],
                 dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
-            )  # fmt: skip
+            )
         assert program is not None
         model = program.model_proto
     except Exception as error:  # whatever an architecture provokes
@@ -111,8 +113,7 @@ def _module(encoder: ImageModel, head: Head) -> Any:
         return torch.tensor(np.array(values), dtype=torch.float32)
 
     pictures = encoder.preprocessing
-    picture_mean, picture_std = (constant(each)[:, None, None]
-                                 for each in (pictures.mean, pictures.std))  # fmt: skip
+    picture_mean, picture_std = (constant(each)[:, None, None] for each in (pictures.mean, pictures.std))
     weight, bias = constant(head.weight), constant(head.bias)
     mean, scale = constant(head.mean), constant(head.scale)
 
@@ -142,7 +143,8 @@ def _apart(content: bytes, encoder: ImageModel, head: Head) -> float:
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     found = session.run(["logits"], {"images": images})[0]
-    mean, std = (np.array(getattr(encoder.preprocessing, name), np.float32)[:, None, None]
-                 for name in ("mean", "std"))  # fmt: skip
+    mean, std = (
+        np.array(getattr(encoder.preprocessing, name), np.float32)[:, None, None] for name in ("mean", "std")
+    )
     features = encoder.encode_images(torch.from_numpy((images - mean) / std))
     return float(np.abs(found - head.logits(features)).max())

@@ -33,8 +33,15 @@ FEW_PHRASES, MOST_KNOWN = 8, 1_000
 CONFIG_FILE = "open_clip_config.json"
 DEFAULT_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 WEIGHT_ENDINGS = (".safetensors", ".bin", ".pt", ".pth")
-TEXT_HALF = ("text", "text_decoder", "transformer", "token_embedding", "positional_embedding",
-             "ln_final", "text_projection")  # fmt: skip
+TEXT_HALF = (
+    "text",
+    "text_decoder",
+    "transformer",
+    "token_embedding",
+    "positional_embedding",
+    "ln_final",
+    "text_projection",
+)
 """What open_clip's models call the parts that only phrases need."""
 
 
@@ -118,14 +125,17 @@ def load_small_clip(*, template: str, device: str) -> Encoder:
         model_config=json.loads((small_clip.ASSETS / CONFIG_FILE).read_text())["model_cfg"],
     )
     return _wrapped(
-        SMALL_CLIP, SMALL_CLIP, loaded, template, device,
-        vocabulary=vocabulary.unknown_words, domain="drawn scenes only",
-    )  # fmt: skip
+        SMALL_CLIP,
+        SMALL_CLIP,
+        loaded,
+        template,
+        device,
+        vocabulary=vocabulary.unknown_words,
+        domain="drawn scenes only",
+    )
 
 
-def load_open_clip(
-    spec: str, rest: str, *, template: str, cache_dir: Path | None, device: str
-) -> Encoder:
+def load_open_clip(spec: str, rest: str, *, template: str, cache_dir: Path | None, device: str) -> Encoder:
     """Load ``open_clip:ARCHITECTURE:TAG_OR_PATH``; `rest` is what follows ``open_clip:``.
 
     Raises
@@ -139,8 +149,7 @@ def load_open_clip(
     architecture, _, weights = rest.partition(":")
     if not architecture or not weights:
         raise InputError(
-            f"encoder {shown(spec)}; legal is open_clip:ARCHITECTURE:TAG_OR_PATH, as in "
-            "open_clip:RN50:openai"
+            f"encoder {shown(spec)}; legal is open_clip:ARCHITECTURE:TAG_OR_PATH, as in open_clip:RN50:openai"
         )
     source = _find_weights(spec, architecture, weights, cache_dir)
     try:
@@ -199,9 +208,7 @@ def _find_weights(spec: str, architecture: str, weights: str, cache_dir: Path | 
         architecture=architecture,
         weights=_downloaded(spec, architecture, config, cache_dir),
         preprocess={
-            key: config[key]
-            for key in ("mean", "std", "interpolation", "resize_mode")
-            if key in config
+            key: config[key] for key in ("mean", "std", "interpolation", "resize_mode") if key in config
         },
         quick_gelu=bool(config.get("quick_gelu", False)),
     )
@@ -237,9 +244,7 @@ def _config_beside(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _downloaded(
-    spec: str, architecture: str, config: dict[str, Any], cache_dir: Path | None
-) -> Path:
+def _downloaded(spec: str, architecture: str, config: dict[str, Any], cache_dir: Path | None) -> Path:
     import open_clip
 
     cache_name = None if cache_dir is None else str(cache_dir)
@@ -253,9 +258,7 @@ def _downloaded(
     except Exception as error:  # no network, no room, a proxy ...: the way out is the same
         cache = cache_dir or hub_cache()
         gelu = f"{architecture}-quickgelu"
-        exact = (
-            gelu if config.get("quick_gelu") and gelu in open_clip.list_models() else architecture
-        )
+        exact = gelu if config.get("quick_gelu") and gelu in open_clip.list_models() else architecture
         what = str(config.get("hf_hub") or config.get("url", "")).rsplit("//", 1)[-1].strip("/")
         raise NotFoundError(
             f"encoder {spec}: its weights ({what}) are not in the cache {cache} and the hub "
@@ -301,9 +304,7 @@ def _build(source: _Source, device: str) -> _Loaded:
         if source.quick_gelu:
             config["quick_gelu"] = True
         tokenize = open_clip.get_tokenizer(source.architecture)
-    return _Loaded(
-        model=model.eval(), tokenize=tokenize, weights=source.weights, model_config=config
-    )
+    return _Loaded(model=model.eval(), tokenize=tokenize, weights=source.weights, model_config=config)
 
 
 def _wrapped(

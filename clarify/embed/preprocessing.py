@@ -69,9 +69,7 @@ class Preprocessing:
                 f"{' or '.join(MODES)} with {' or '.join(FILTERS)}"
             )
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
-            raise InputError(
-                f"preprocessing mean {self.mean}, std {self.std}: 3 values each, std > 0"
-            )
+            raise InputError(f"preprocessing mean {self.mean}, std {self.std}: 3 values each, std > 0")
 
     @classmethod
     def from_open_clip(cls, config: Mapping[str, Any]) -> Preprocessing:

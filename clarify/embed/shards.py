@@ -128,8 +128,7 @@ class Shards:
         plan = _recorded_plan(folder)
         same = (
             plan is not None
-            and dataclasses.replace(wanted, batch_size=plan.batch_size, shard_rows=plan.shard_rows)
-            == plan
+            and dataclasses.replace(wanted, batch_size=plan.batch_size, shard_rows=plan.shard_rows) == plan
         )
         if plan is not None and same:
             return cls(folder, plan)
@@ -186,9 +185,7 @@ class Shards:
         header = io.BytesIO()
         kind = np.lib.format.dtype_to_descr(np.dtype(self.plan.dtype))
         shape = (self.plan.rows, self.plan.width)
-        np.lib.format.write_array_header_1_0(
-            header, {"descr": kind, "fortran_order": False, "shape": shape}
-        )
+        np.lib.format.write_array_header_1_0(header, {"descr": kind, "fortran_order": False, "shape": shape})
         yield header.getvalue()
         for shard in self.plan.shards:
             yield self._read(shard).tobytes()

@@ -127,16 +127,10 @@ class FeatureStore:
             )
         _check_finite(array, manifest, way_out)
         return Features(
-            array=array,
-            bad=bad,
-            manifest_digest=manifest.digest,
-            identity=identity,
-            folder=folder,
+            array=array, bad=bad, manifest_digest=manifest.digest, identity=identity, folder=folder
         )
 
-    def save(
-        self, manifest: Manifest, identity: EncoderIdentity, array: NDArray[np.float32]
-    ) -> Features:
+    def save(self, manifest: Manifest, identity: EncoderIdentity, array: NDArray[np.float32]) -> Features:
         """Keep features that were made elsewhere, all or none of them.
 
         Parameters
@@ -177,9 +171,7 @@ def npy_parts(array: NDArray[Any]) -> Iterator[bytes | memoryview]:
         yield np.ascontiguousarray(array[start : start + CHECKED_AT_ONCE]).tobytes()
 
 
-def index_of(
-    manifest: Manifest, identity: EncoderIdentity, plan: dict[str, Any], bad: list[BadRow]
-) -> bytes:
+def index_of(manifest: Manifest, identity: EncoderIdentity, plan: dict[str, Any], bad: list[BadRow]) -> bytes:
     """Write down what features are of: the content of ``index.json``."""
     values = {
         "schema_version": SCHEMA_VERSION,
@@ -211,18 +203,14 @@ def _read_index(folder: Path, name: str) -> dict[str, Any] | None:
     return index
 
 
-def _check_owner(
-    index: dict[str, Any], manifest: Manifest, identity: EncoderIdentity, way_out: str
-) -> None:
+def _check_owner(index: dict[str, Any], manifest: Manifest, identity: EncoderIdentity, way_out: str) -> None:
     if index.get("manifest") != manifest.digest:
         raise FeatureError(
             f"the features are of another manifest ({str(index.get('manifest'))[:12]}, wanted "
             f"{manifest.digest[:12]}); {way_out}"
         )
     if index.get("encoder") != _image_part(identity):
-        raise FeatureError(
-            f"the features are by another encoder than {identity.describe()}; {way_out}"
-        )
+        raise FeatureError(f"the features are by another encoder than {identity.describe()}; {way_out}")
 
 
 def _mapped(path: Path, index: dict[str, Any], way_out: str) -> NDArray[Any]:

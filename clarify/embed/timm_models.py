@@ -22,14 +22,7 @@ from clarify.errors import InputError, NotFoundError, nearest, shown
 if TYPE_CHECKING:
     import torch
 
-__all__ = [
-    "build_timm",
-    "check_model",
-    "evaluation_config",
-    "given_weights",
-    "hub_weights",
-    "load_timm",
-]
+__all__ = ["build_timm", "check_model", "evaluation_config", "given_weights", "hub_weights", "load_timm"]
 
 HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 WEIGHT_ENDINGS = (".safetensors", ".bin", ".pth", ".pt")
@@ -158,9 +151,7 @@ def given_weights(what: str, path: str) -> Path:
             )
         return found[0]
     if not place.is_file():
-        raise NotFoundError(
-            f"{what}: there is no file {place}; give the path of a .safetensors file"
-        )
+        raise NotFoundError(f"{what}: there is no file {place}; give the path of a .safetensors file")
     return place
 
 
@@ -205,9 +196,7 @@ def _fill(network: torch.nn.Module, weights: Path) -> None:
     classifier = network.pretrained_cfg.get("classifier") or ()  # type: ignore[union-attr,operator]
     heads = (classifier,) if isinstance(classifier, str) else tuple(classifier)
     kept = {
-        key: value
-        for key, value in state.items()
-        if not any(key.startswith(f"{head}.") for head in heads)
+        key: value for key, value in state.items() if not any(key.startswith(f"{head}.") for head in heads)
     }
     missing, unexpected = network.load_state_dict(kept, strict=False)
     wrong = [f"{key} is missing" for key in missing] + [f"{key} is unknown" for key in unexpected]

@@ -18,7 +18,7 @@ import polars as pl
 
 from clarify.errors import ClarifyError
 from clarify.evidence.methods import METHODS, RULES
-from clarify.method.metrics import evaluate
+from clarify.method.groups.metrics import evaluate
 from clarify.track.artifacts import parquet_artifact
 from clarify.track.records import RunRecord, metric_keys
 from clarify.track.run import now
@@ -128,8 +128,9 @@ def run_method(at: Situation, method: Method) -> dict[str, Figures]:
 
 def figures_of(at: Situation, predicted: NDArray[np.int64], *, seconds: float) -> Figures:
     """Return what predictions of the test images come to."""
-    found = evaluate(predicted, at.test.labels, at.classes, groups=at.test.truth,
-                     train_counts=at.train.truth.counts)  # fmt: skip
+    found = evaluate(
+        predicted, at.test.labels, at.classes, groups=at.test.truth, train_counts=at.train.truth.counts
+    )
     assert found.adjusted_average is not None
     assert found.worst_group is not None
     right = predicted == at.test.labels
@@ -153,9 +154,10 @@ def _minority_half(at: Situation, right: NDArray[np.bool_]) -> float | None:
     base = at.base.predict(at.validation.features) == at.validation.labels
     on_validation = at.described.groups["validation"].index
     described = [
-        group for group, name in enumerate(at.described.groups["train"].names)
+        group
+        for group, name in enumerate(at.described.groups["train"].names)
         if name not in at.classes and (on_validation == group).any()
-    ]  # fmt: skip
+    ]
     if not described:  # its halves were too small and joined
         return None
     worst = min(described, key=lambda group: float(base[on_validation == group].mean()))
@@ -175,9 +177,7 @@ class Ledger:
 
     def __init__(self, tracking: TrackingStore, context: RunContext, data_set: str) -> None:
         self._tracking, self._context = tracking, context
-        self._runs = {
-            run.params["cell"]: run for run in tracking.runs(data_set, kind="cell")
-        }  # fmt: skip
+        self._runs = {run.params["cell"]: run for run in tracking.runs(data_set, kind="cell")}
 
     def known(self, cell: Cell) -> Figures | None:
         """Return what a cell came to, if it is done."""
@@ -213,18 +213,24 @@ class Ledger:
             kind="cell",
             name=f"{cell.method}, {cell.selection}, seed {cell.seed}",
             params={
-                "cell": cell.delivery, "method": cell.method, "source": method.source,
-                "supervision": supervision, "selection": cell.selection, "seed": cell.seed,
+                "cell": cell.delivery,
+                "method": cell.method,
+                "source": method.source,
+                "supervision": supervision,
+                "selection": cell.selection,
+                "seed": cell.seed,
                 "encoder": cell.encoder,
             },
             metrics={**metric_keys("test", accuracies), **metric_keys("cost", cost)},
             tags=self._context.tags(
-                "cell", oracle=str(supervision == "groups").lower(),
-                **{"class": ", ".join(phrases)}, phrase=", ".join(phrases.values()),
+                "cell",
+                oracle=str(supervision == "groups").lower(),
+                **{"class": ", ".join(phrases)},
+                phrase=", ".join(phrases.values()),
             ),
             artifacts=(parquet_artifact(RIGHT, pl.DataFrame({"right": found.right})),),
             dataset=self._context.dataset,
-        )  # fmt: skip
+        )
         self._tracking.adopt(record, delivery=cell.delivery, at=now())
 
 
@@ -234,10 +240,16 @@ def cells_of(
     """Yield every cell of a situation, those that are done from the ledger, the others run."""
     for method in methods.values():
         cells = {
-            name: Cell(data_set=at.data_set, encoder=at.encoder, method=method.name,
-                       selection=name, seed=at.seed, given=given)
+            name: Cell(
+                data_set=at.data_set,
+                encoder=at.encoder,
+                method=method.name,
+                selection=name,
+                seed=at.seed,
+                given=given,
+            )
             for name in method.rules or (CHOSEN_BY_ITSELF,)
-        }  # fmt: skip
+        }
         known = {name: ledger.known(cell) for name, cell in cells.items()}
         found: Mapping[str, Figures | None] = known
         if None in known.values():

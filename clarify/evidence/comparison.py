@@ -10,7 +10,7 @@ import numpy as np
 
 from clarify.evidence.methods import METHODS
 from clarify.method.arrays import generator
-from clarify.method.metrics import Interval
+from clarify.method.groups.metrics import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from clarify.evidence.cells import Cell, Figures
-    from clarify.method.groups import AnnotatedGroups
+    from clarify.method.groups.groups import AnnotatedGroups
 
 __all__ = ["ORACLE", "Row", "Spread", "rows_of"]
 
@@ -85,9 +85,7 @@ class Row:
         return dataclasses.asdict(self)
 
 
-def rows_of(
-    cells: Sequence[tuple[Cell, Figures]], truth: Mapping[str, AnnotatedGroups]
-) -> list[Row]:
+def rows_of(cells: Sequence[tuple[Cell, Figures]], truth: Mapping[str, AnnotatedGroups]) -> list[Row]:
     """Return one row a data set, method and selection, in the order in which they came.
 
     Parameters
@@ -151,9 +149,7 @@ def _over(
     differences = np.mean([worst[key][seed] - worst[against][seed] for seed in seeds], axis=0)
     low, high = np.quantile(differences[1:], (0.025, 0.975))
     estimate = float(differences[0])
-    return Interval(
-        estimate=estimate, low=min(float(low), estimate), high=max(float(high), estimate)
-    )
+    return Interval(estimate=estimate, low=min(float(low), estimate), high=max(float(high), estimate))
 
 
 class _Resampled:
@@ -164,18 +160,19 @@ class _Resampled:
         self._rows = [np.flatnonzero(groups.index == g) for g in range(len(groups.names))]
         self._rows = [rows for rows in self._rows if len(rows)]
         self._weights = [
-            np.vstack((
-                np.ones(len(rows)),
-                rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=RESAMPLES),
-            ))
+            np.vstack(
+                (
+                    np.ones(len(rows)),
+                    rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=RESAMPLES),
+                )
+            )
             for rows in self._rows
-        ]  # fmt: skip
+        ]
 
     def worst(self, right: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Return the worst group's accuracies (1 + RESAMPLES,), those as they are first."""
         accuracies = [
-            weights @ right[rows] / len(rows)
-            for rows, weights in zip(self._rows, self._weights, strict=True)
+            weights @ right[rows] / len(rows) for rows, weights in zip(self._rows, self._weights, strict=True)
         ]
         lowest: NDArray[np.float64] = np.min(accuracies, axis=0)
         return lowest

@@ -18,11 +18,11 @@ from clarify.evidence.comparison import Spread
 from clarify.evidence.methods import RULES
 from clarify.evidence.situation import DECAYS, GAP, Situation, seen_by
 from clarify.method.arrays import generator
-from clarify.method.correction import correct
-from clarify.method.error_score import evidence
-from clarify.method.groups import described_groups
-from clarify.method.metrics import evaluate
-from clarify.method.objectives import WorstGroup
+from clarify.method.fit.correction import correct
+from clarify.method.fit.objectives import WorstGroup
+from clarify.method.groups.groups import described_groups
+from clarify.method.groups.metrics import evaluate
+from clarify.method.phrases.error_score import evidence
 from clarify.track.promotion import Gate, GateHalf
 
 if TYPE_CHECKING:
@@ -38,8 +38,7 @@ CROWD = 5
 UNRELATED = 0.10
 """An AUC this near to one half tells nothing of the place."""
 
-BANDS: Mapping[str, tuple[float, float]] = {"near": (0.0, 0.03), "beside": (0.03, 0.25),
-                                            "far": (0.5, 1.0)}  # fmt: skip
+BANDS: Mapping[str, tuple[float, float]] = {"near": (0.0, 0.03), "beside": (0.03, 0.25), "far": (0.5, 1.0)}
 """Shares of the vocabulary, ordered by distance from the truth."""
 
 
@@ -75,13 +74,14 @@ def tried(at: Situation, phrases: Mapping[str, str]) -> Tried | None:
             return None
         train, validation = at.images("train"), at.images("validation")
         heads = [
-            correct(train, validation, at.classes, objective, rule, weight_decays=DECAYS,
-                    tolerance=GAP).fit.head
+            correct(
+                train, validation, at.classes, objective, rule, weight_decays=DECAYS, tolerance=GAP
+            ).fit.head
             for objective in (
                 lambda images: WorstGroup(groups=images.groups),
                 lambda images: WorstGroup(groups=described_groups(images.labels, at.classes, {})),
             )
-        ]  # fmt: skip
+        ]
     except ClarifyError:
         return None
     now, control = heads
@@ -110,16 +110,16 @@ def _passes(at: Situation, now: NDArray[np.int64], control: NDArray[np.int64]) -
     }
     halves = [
         GateHalf(
-            name=name, count=int(rows.sum()), label=int(labels[rows][0]) if rows.any() else -1,
+            name=name,
+            count=int(rows.sum()),
+            label=int(labels[rows][0]) if rows.any() else -1,
             **{f"{of}_correct": int(found[rows].sum()) for of, found in right.items()},
         )
         for name, rows in ((name, groups.index == k) for k, name in enumerate(groups.names))
-    ]  # fmt: skip
+    ]
     return (
         Gate()
-        .judge(
-            halves, base_average=float(right["base"].mean()), now_average=float(right["now"].mean())
-        )
+        .judge(halves, base_average=float(right["base"].mean()), now_average=float(right["now"].mean()))
         .passed
     )
 
@@ -159,8 +159,7 @@ def _unrelated(at: Situation, vocabulary: Sequence[str]) -> list[str]:
     ranks = rankdata(at.validation.embeddings @ texts.T, axis=0)
     inside, outside = int(place.sum()), int((~place).sum())
     auc = (ranks[place].sum(axis=0) - inside * (inside + 1) / 2) / (inside * outside)
-    return [each for each, value in zip(vocabulary, auc, strict=True)
-            if abs(value - 0.5) < UNRELATED]  # fmt: skip
+    return [each for each, value in zip(vocabulary, auc, strict=True) if abs(value - 0.5) < UNRELATED]
 
 
 def distances(at: Situation, seeds: int, vocabulary: Sequence[str]) -> Rows:
@@ -192,9 +191,7 @@ def _told(of: dict[str, Any], members: Sequence[Tried]) -> dict[str, Any]:
         "error score": _spread([each.score for each in members]),
         "worst group": _spread([each.worst_group for each in members]),
         "over ERM": _spread([each.worst_group - each.base_worst_group for each in members]),
-        "over balancing": _spread(
-            [each.worst_group - each.control_worst_group for each in members]
-        ),
+        "over balancing": _spread([each.worst_group - each.control_worst_group for each in members]),
         "harmed": sum(each.worst_group < each.base_worst_group for each in members),
         "let through": sum(each.passed for each in members),
     }
@@ -203,9 +200,12 @@ def _told(of: dict[str, Any], members: Sequence[Tried]) -> dict[str, Any]:
 def crowds(at: Situation, seeds: int, vocabulary: Sequence[str]) -> Rows:
     """Let several reviewers of different quality speak, and put what they say together."""
     ordered = _by_distance(at, vocabulary)
-    ways: dict[str, list[Tried]] = {"best held-out score": [], "consensus by meaning": [],
-                                    "best single one, in hindsight": [],
-                                    "any one": []}  # fmt: skip
+    ways: dict[str, list[Tried]] = {
+        "best held-out score": [],
+        "consensus by meaning": [],
+        "best single one, in hindsight": [],
+        "any one": [],
+    }
     for draw in range(PER_BAND):
         seen = seen_by(at, draw % seeds)
         rng = generator(draw, "crowd")
@@ -236,8 +236,9 @@ def _best_held_out(at: Situation, said: Sequence[Mapping[str, str]]) -> dict[str
 
         def held_out(phrase: str, rows: NDArray[np.bool_] = rows) -> float:
             similarity = at.similarity(phrase, at.validation)
-            found = evidence(similarity[rows & right], similarity[rows & ~right], n_tried=CROWD,
-                             seed=0, resamples=100)  # fmt: skip
+            found = evidence(
+                similarity[rows & right], similarity[rows & ~right], n_tried=CROWD, seed=0, resamples=100
+            )
             return found.held_out if found.held_out is not None else 0.0
 
         best[name] = max((each[name] for each in said), key=held_out)

@@ -11,20 +11,20 @@ import numpy as np
 
 from clarify.errors import InputError, NoScoreError
 from clarify.method.arrays import generator
-from clarify.method.correction import Images
-from clarify.method.erasure import Concept
-from clarify.method.error_score import error_score
-from clarify.method.groups import fit_partition
-from clarify.method.objectives import Erm
-from clarify.method.phrases import calibrate, parse_phrase, phrase_scores
-from clarify.method.similarity import similarities
-from clarify.method.training import ByAverage, fit_head, hold_out, select, sweep
+from clarify.method.fit.correction import Images
+from clarify.method.fit.erasure import Concept
+from clarify.method.fit.objectives import Erm
+from clarify.method.fit.training import ByAverage, fit_head, hold_out, select, sweep
+from clarify.method.groups.groups import fit_partition
+from clarify.method.phrases.error_score import error_score
+from clarify.method.phrases.phrases import calibrate, parse_phrase, phrase_scores
+from clarify.method.phrases.similarity import similarities
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from clarify.method.groups import AnnotatedGroups, DescribedGroups
-    from clarify.method.head import Head
+    from clarify.method.fit.head import Head
+    from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups
 
 __all__ = ["DECAYS", "GAP", "SHARE", "Described", "Situation", "View", "seen_by"]
 
@@ -124,11 +124,11 @@ class Situation:
         """The model that is corrected: ERM, its weight decay chosen on held-out training images."""
         data = self.train
         fitted, held = hold_out(data.labels, seed=self.seed)
-        fits = sweep(data.features[fitted], data.labels[fitted], self.classes, Erm(), DECAYS,
-                     tolerance=GAP)  # fmt: skip
+        fits = sweep(data.features[fitted], data.labels[fitted], self.classes, Erm(), DECAYS, tolerance=GAP)
         chosen = select(fits, data.features[held], data.labels[held], ByAverage())
-        return fit_head(data.features, data.labels, self.classes, Erm(), chosen.fit.weight_decay,
-                        tolerance=GAP).head  # fmt: skip
+        return fit_head(
+            data.features, data.labels, self.classes, Erm(), chosen.fit.weight_decay, tolerance=GAP
+        ).head
 
     def similarity(self, phrase: str, view: View) -> NDArray[np.float64]:
         """Return how like a phrase, which may be compound, each image is (N,)."""
@@ -184,20 +184,21 @@ class Situation:
                 halves[split][name] = [(phrase, having)]
         partition = fit_partition(self.train.labels, self.classes, halves["train"])
         return Described(
-            groups={name: partition.groups(view.labels, halves[name])
-                    for name, view in views.items()},
+            groups={name: partition.groups(view.labels, halves[name]) for name, view in views.items()},
             concepts={name: tuple(found) for name, found in concepts.items()},
             scores=scores,
-        )  # fmt: skip
+        )
 
     def images(self, split: str) -> Images:
         """Return a split with the groups and concepts that the phrases make."""
         view: View = getattr(self, split)
         described = self.described
         return Images(
-            features=view.features, labels=view.labels, groups=described.groups[split],
+            features=view.features,
+            labels=view.labels,
+            groups=described.groups[split],
             concepts=described.concepts[split],
-        )  # fmt: skip
+        )
 
 
 def seen_by(situation: Situation, seed: int) -> Situation:

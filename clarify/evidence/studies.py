@@ -19,8 +19,8 @@ from clarify.evidence.methods import METHODS, RULES
 from clarify.evidence.reviewers import crowds, distances, wrong_phrases
 from clarify.evidence.situation import Situation, View, seen_by
 from clarify.method.arrays import generator
-from clarify.method.error_score import error_score, evidence
-from clarify.method.groups import annotated_groups
+from clarify.method.groups.groups import annotated_groups
+from clarify.method.phrases.error_score import error_score, evidence
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,10 +53,7 @@ def _corrected(at: Situation, method: str = CLARIFY) -> tuple[float, float]:
 
 
 def _over_seeds(
-    at: Situation,
-    seeds: int,
-    ways: Mapping[str, Callable[[Situation], Situation]],
-    method: str = CLARIFY,
+    at: Situation, seeds: int, ways: Mapping[str, Callable[[Situation], Situation]], method: str = CLARIFY
 ) -> Rows:
     """Correct in several ways as each seed sees it; a way that cannot be is counted."""
     rows = []
@@ -166,9 +163,14 @@ def scan(at: Situation, seeds: int, _: Sequence[str]) -> Rows:
 def objectives(at: Situation, seeds: int, _: Sequence[str]) -> Rows:
     """Let another objective follow the same phrases."""
     found: Rows = []
-    for name in ("clarify_worst_group", "clarify_reweight", "clarify_group_dro",
-                 "erase_mean_difference", "clarify_worst_group_refit",
-                 "clarify_reweight_refit"):  # fmt: skip
+    for name in (
+        "clarify_worst_group",
+        "clarify_reweight",
+        "clarify_group_dro",
+        "erase_mean_difference",
+        "clarify_worst_group_refit",
+        "clarify_reweight_refit",
+    ):
         (row,) = _over_seeds(at, seeds, {name: lambda seen: seen}, name)
         found.append(row)
     return found
@@ -192,17 +194,18 @@ def compound(at: Situation, seeds: int, _: Sequence[str]) -> Rows:
     """Say the same in one word, in several, and by its opposite."""
     said = {
         "water / land": {"landbird": "water", "waterbird": "land"},
-        "lake OR ocean / forest OR field": {
-            "landbird": "lake OR ocean", "waterbird": "forest OR field"
-        },
+        "lake OR ocean / forest OR field": {"landbird": "lake OR ocean", "waterbird": "forest OR field"},
         "NOT land / NOT water": {"landbird": "NOT land", "waterbird": "NOT water"},
         "lake / forest": {"landbird": "lake", "waterbird": "forest"},
-    }  # fmt: skip
+    }
     return _over_seeds(
-        at, seeds,
-        {name: lambda seen, of=of: dataclasses.replace(seen, phrases=of)  # type: ignore[misc]
-         for name, of in said.items()},
-    )  # fmt: skip
+        at,
+        seeds,
+        {
+            name: lambda seen, of=of: dataclasses.replace(seen, phrases=of)  # type: ignore[misc]
+            for name, of in said.items()
+        },
+    )
 
 
 def one_class(at: Situation, seeds: int, _: Sequence[str]) -> Rows:
@@ -270,21 +273,24 @@ def many_classes(count: int, *, seed: int = 0) -> Situation:
         place = np.where(usual, labels % 2, 1 - labels % 2)
         features = centres[labels] + 2.0 * rng.normal(size=(len(labels), width))
         features += np.outer(6.0 * (2 * place - 1), direction)
-        truth = annotated_groups(labels, names, np.array(["a", "b"])[place], "place",
-                                 values=("a", "b"))  # fmt: skip
+        truth = annotated_groups(labels, names, np.array(["a", "b"])[place], "place", values=("a", "b"))
         rows = features.astype(np.float32)
         return View(features=rows, embeddings=rows, labels=labels, truth=truth)
 
     each = 800 if count < 100 else 200
     return Situation(
-        data_set=f"{count} classes", encoder="made up", classes=names, values=("a", "b"),
-        train=view(each, 0.95), validation=view(max(100, each // 4), 0.5),
+        data_set=f"{count} classes",
+        encoder="made up",
+        classes=names,
+        values=("a", "b"),
+        train=view(each, 0.95),
+        validation=view(max(100, each // 4), 0.5),
         test=view(max(100, each // 4), 0.5),
         phrases={name: ("b" if k % 2 == 0 else "a") for k, name in enumerate(names)},
         encode=lambda phrases: np.array(
             [direction if each == "b" else -direction for each in phrases], dtype=np.float32
         ),
-    )  # fmt: skip
+    )
 
 
 def outliers(at: Situation, _: int, vocabulary: Sequence[str]) -> Rows:
@@ -308,26 +314,31 @@ def outliers(at: Situation, _: int, vocabulary: Sequence[str]) -> Rows:
             # Odd images: drawn among those that are right, so that nothing explains them.
             odd = rng.permutation(np.setdiff1d(np.flatnonzero(right), rows_right))[:count]
             best = max(
-                range(len(names)),
-                key=lambda k: error_score(scores[rows_right, k], scores[odd, k]).value,
+                range(len(names)), key=lambda k: error_score(scores[rows_right, k], scores[odd, k]).value
             )
-            found = evidence(scores[rows_right, best], scores[odd, best], n_tried=len(names),
-                             seed=draw, resamples=100)  # fmt: skip
+            found = evidence(
+                scores[rows_right, best], scores[odd, best], n_tried=len(names), seed=draw, resamples=100
+            )
             held_out = found.held_out if found.held_out is not None else 0.0
             believed["score over .3"] += found.score.value > 0.3
             believed["p"] += found.score.p_value < 0.05
             believed["p corrected"] += found.p_corrected < 0.05
             believed["and held-out"] += found.p_corrected < 0.05 and held_out > 0.1
-        rows.append({"odd images": count, "phrases searched": len(names), "searches": DRAWS,
-                     **{name: int(value) for name, value in believed.items()}})  # fmt: skip
+        rows.append(
+            {
+                "odd images": count,
+                "phrases searched": len(names),
+                "searches": DRAWS,
+                **{name: int(value) for name, value in believed.items()},
+            }
+        )
     return rows
 
 
 STUDIES = {
     study.name: study
     for study in (
-        Study(name="wrong-images", run=wrong_images,
-              question="How many wrong images must a person see?"),
+        Study(name="wrong-images", run=wrong_images, question="How many wrong images must a person see?"),
         Study(name="threshold", run=thresholds, question="How much hangs on the threshold?"),
         Study(name="scan", run=scan, question="Exact score, or a scan of 1,000 thresholds?"),
         Study(name="objective", run=objectives, question="Which objective after the phrases?"),
@@ -335,14 +346,22 @@ STUDIES = {
         Study(name="compound", run=compound, question="Compound phrases, or single ones?"),
         Study(name="one-class", run=one_class, question="One described class, or all?"),
         Study(name="classes", run=classes, question="What with 2, 10, 100 classes?"),
-        Study(name="outliers", run=outliers,
-              question="A phrase that fits a few odd images: who believes it?"),
-        Study(name="wrong-phrases", run=wrong_phrases,
-              question="Does the gate refuse phrases that have nothing to do with the errors?"),
-        Study(name="reviewers", run=distances,
-              question="What do phrases near, beside and far from the truth do?"),
-        Study(name="crowds", run=crowds,
-              question="Several reviewers put together, against the best of them?"),
+        Study(
+            name="outliers", run=outliers, question="A phrase that fits a few odd images: who believes it?"
+        ),
+        Study(
+            name="wrong-phrases",
+            run=wrong_phrases,
+            question="Does the gate refuse phrases that have nothing to do with the errors?",
+        ),
+        Study(
+            name="reviewers",
+            run=distances,
+            question="What do phrases near, beside and far from the truth do?",
+        ),
+        Study(
+            name="crowds", run=crowds, question="Several reviewers put together, against the best of them?"
+        ),
     )
-}  # fmt: skip
+}
 """Every study by name."""

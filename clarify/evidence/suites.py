@@ -15,14 +15,14 @@ from clarify.evidence.comparison import Row, rows_of
 from clarify.evidence.methods import METHODS
 from clarify.evidence.situation import Situation, View, seen_by
 from clarify.evidence.studies import STUDIES
-from clarify.workflow.demo import draw_data_set
-from clarify.workflow.project import annotated_groups_of, embed, run_context, split_data
+from clarify.workflow.model.project import annotated_groups_of, embed, run_context, split_data
+from clarify.workflow.shows.demo import draw_data_set
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from clarify.evidence.cells import Cell, Figures
-    from clarify.workflow.project import Project
+    from clarify.workflow.model.project import Project
 
 __all__ = [
     "HARDEST",
@@ -69,9 +69,7 @@ class Compared:
         return {
             "suite": self.suite,
             "rows": [row.to_dict() for row in self.rows],
-            "refused": [
-                {**dataclasses.asdict(each.cell), "reason": each.reason} for each in self.refused
-            ],
+            "refused": [{**dataclasses.asdict(each.cell), "reason": each.reason} for each in self.refused],
         }
 
 
@@ -177,9 +175,7 @@ def compare_methods(
     return Compared(suite=suite, rows=tuple(rows_of(done, truth)), refused=tuple(refused))
 
 
-def study(
-    project: Project, name: str, phrases: Mapping[str, str], *, seeds: int = SEEDS
-) -> dict[str, Any]:
+def study(project: Project, name: str, phrases: Mapping[str, str], *, seeds: int = SEEDS) -> dict[str, Any]:
     """Return what a study comes to on a data set.
 
     Raises
@@ -189,16 +185,23 @@ def study(
     """
     if name not in STUDIES:
         raise NotFoundError(f"no study is called {name!r}; {nearest(name, STUDIES)}")
-    known = [
-        each for each in plain_phrases(vocabulary()) if not project.encoder.unknown_words(each)
-    ]
+    known = [each for each in plain_phrases(vocabulary()) if not project.encoder.unknown_words(each)]
     found = STUDIES[name]
     rows = found.run(situation_of(project, phrases), seeds, known)
-    return {"study": name, "question": found.question, "data_set": project.manifest.name,
-            "seeds": seeds, "rows": rows}  # fmt: skip
+    return {
+        "study": name,
+        "question": found.question,
+        "data_set": project.manifest.name,
+        "seeds": seeds,
+        "rows": rows,
+    }
 
 
 def _digest(project: Project, phrases: Mapping[str, str]) -> str:
-    values = [project.manifest.digest, project.encoder.identity.digest,
-              project.backbone.identity.image_digest, dict(phrases)]  # fmt: skip
+    values = [
+        project.manifest.digest,
+        project.encoder.identity.digest,
+        project.backbone.identity.image_digest,
+        dict(phrases),
+    ]
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]

@@ -30,8 +30,7 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
         own = [row for row in rows if row["data_set"] == name]
         first = own[0]
         parts += [
-            f"**{name}**, {first['encoder']}, {first['images']:,} test images, "
-            f"{first['seeds']} seeds",
+            f"**{name}**, {first['encoder']}, {first['images']:,} test images, {first['seeds']} seeds",
             "",
             "| method | uses | chosen by | worst group | adjusted average | gap | minority half "
             "| over ERM | over the oracle | s |",
@@ -95,9 +94,7 @@ def csv_table(rows: Sequence[Mapping[str, Any]]) -> str:
         for name, value in row.items():
             if isinstance(value, dict):
                 values |= {f"{name}_{part}": each for part, each in value.items()}
-            elif value is not None or name not in {
-                "minority_half_accuracy", "over_erm", "over_oracle"
-            }:  # fmt: skip
+            elif value is not None or name not in {"minority_half_accuracy", "over_erm", "over_oracle"}:
                 values[name] = value
         flat.append(values)
     return pl.from_dicts(flat, infer_schema_length=None).write_csv()
@@ -112,29 +109,35 @@ def figure(rows: Sequence[Mapping[str, Any]], *, title: str) -> Figure:
     panels = make_subplots(rows=len(names), cols=1, subplot_titles=names, vertical_spacing=0.06)
     for number, name in enumerate(names, start=1):
         for supervision, colour in COLOURS.items():
-            own = [row for row in rows
-                   if (row["data_set"], row["supervision"]) == (name, supervision)]  # fmt: skip
+            own = [row for row in rows if (row["data_set"], row["supervision"]) == (name, supervision)]
             panels.add_trace(
                 go.Scatter(
                     x=[100 * row["adjusted_average_accuracy"]["mean"] for row in own],
                     y=[100 * row["worst_group_accuracy"]["mean"] for row in own],
-                    error_x={"array": [100 * row["adjusted_average_accuracy"]["sd"] for row in own],
-                             "thickness": 1},
-                    error_y={"array": [100 * row["worst_group_accuracy"]["sd"] for row in own],
-                             "thickness": 1},
+                    error_x={
+                        "array": [100 * row["adjusted_average_accuracy"]["sd"] for row in own],
+                        "thickness": 1,
+                    },
+                    error_y={
+                        "array": [100 * row["worst_group_accuracy"]["sd"] for row in own],
+                        "thickness": 1,
+                    },
                     mode="markers",
                     name=USES[supervision].strip("*"),
                     legendgroup=supervision,
                     showlegend=number == 1,
-                    marker={"color": colour, "size": 9,
-                            "symbol": {"none": "circle", "words": "diamond",
-                                       "groups": "square"}[supervision]},
+                    marker={
+                        "color": colour,
+                        "size": 9,
+                        "symbol": {"none": "circle", "words": "diamond", "groups": "square"}[supervision],
+                    },
                     text=[f"{row['method']}, {row['selection']}" for row in own],
                     hovertemplate="%{text}<br>worst group %{y:.1f} %<br>"
                     "adjusted average %{x:.1f} %<extra></extra>",
                 ),
-                row=number, col=1,
-            )  # fmt: skip
+                row=number,
+                col=1,
+            )
         panels.update_xaxes(title_text="adjusted average, %", row=number, col=1)
         panels.update_yaxes(title_text="worst group, %", row=number, col=1)
     panels.update_layout(title=title, height=160 + 380 * len(names), template="simple_white")

@@ -90,9 +90,7 @@ class Balanced:
         self._each = size // many
         self.size = self._each * many
         self.steps_an_epoch = max(1, len(groups) // self.size)
-        self._orders = [
-            _Orders(rows, f"group {number}", seed) for number, rows in enumerate(members)
-        ]
+        self._orders = [_Orders(rows, f"group {number}", seed) for number, rows in enumerate(members)]
 
     def rows(self, step: int) -> Rows:
         """Return the rows of a step, group after group."""

@@ -98,9 +98,7 @@ class _Run:
         self.task, self.schedule, self.processes = task, schedule, processes
         self.checkpoints, self.progress = checkpoints, progress
         self.device, self.size = processes.device, network.preprocessing.size
-        self.bf16 = schedule.precision == "bf16" or (
-            schedule.precision == "auto" and self.device != "cpu"
-        )
+        self.bf16 = schedule.precision == "bf16" or (schedule.precision == "auto" and self.device != "cpu")
         self.module = network.module.to(self.device)
         self.module.to(memory_format=torch.channels_last)
         self.state = State(self.module, task, schedule)
@@ -140,9 +138,13 @@ class _Run:
         # Weights, slopes, two values of the optimiser; and what is kept beside them.
         copies = 4 + self.schedule.averaged + bool(self.schedule.patience)
         refuse_too_large(
-            self.module, self.size, self.task.batches.size // self.processes.count, copies=copies,
-            available=available_bytes(self.device), device=self.device,
-        )  # fmt: skip
+            self.module,
+            self.size,
+            self.task.batches.size // self.processes.count,
+            copies=copies,
+            available=available_bytes(self.device),
+            device=self.device,
+        )
 
     def _ready(self) -> torch.nn.Module:
         import torch
@@ -223,9 +225,12 @@ class _Run:
         if self.processes.is_first:
             with state.evaluated() as module:
                 found = predictions(
-                    module, self.task.validation, self.task.validation_count, device=self.device,
+                    module,
+                    self.task.validation,
+                    self.task.validation_count,
+                    device=self.device,
                     precision=self._precision(),
-                )  # fmt: skip
+                )
             figures = dict(self.task.score(found))
             if self.schedule.patience:
                 state.offer(next(iter(figures.values())))
@@ -261,12 +266,15 @@ class _Run:
                 steps=self.steps,
                 epoch=state.epoch,
                 losses=state.losses(),
-                figures={name: value for name, value in last.items()
-                         if name not in ("epoch", "step") and not name.startswith("loss/")},
+                figures={
+                    name: value
+                    for name, value in last.items()
+                    if name not in ("epoch", "step") and not name.startswith("loss/")
+                },
                 images_a_second=self.task.batches.size / each,
                 seconds_left=each * (self.steps - state.step),
             )
-        )  # fmt: skip
+        )
 
     def fitted(self) -> Fitted:
         """Return what it came to."""

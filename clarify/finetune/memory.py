@@ -36,13 +36,7 @@ def available_bytes(device: str) -> int:
 
 
 def refuse_too_large(
-    module: torch.nn.Module,
-    size: int,
-    batch: int,
-    *,
-    copies: int,
-    available: int,
-    device: str = "cpu",
+    module: torch.nn.Module, size: int, batch: int, *, copies: int, available: int, device: str = "cpu"
 ) -> None:
     """Refuse a batch that memory will not do for.
 
@@ -71,8 +65,11 @@ def refuse_too_large(
     if fixed + batch * an_image <= free:
         return
     fits = int((free - fixed) // an_image)
-    advice = f"a batch size of {fits} would do" if fits >= 1 else (
-        "not even one image fits: choose a smaller --image-size or model")  # fmt: skip
+    advice = (
+        f"a batch size of {fits} would do"
+        if fits >= 1
+        else ("not even one image fits: choose a smaller --image-size or model")
+    )
     raise TrainingError(
         f"memory will not do for {batch} images of {size} x {size} in a step: about "
         f"{_gib(fixed + batch * an_image)} are needed, {_gib(available)} are free; {advice}"

@@ -81,9 +81,7 @@ class Pictures:
         return self._batch([(row, 0, 0) for row in rows], self._plain)
 
     def _batch(
-        self,
-        asked: list[tuple[int, int, int]],
-        prepare: Callable[[int, int, int], NDArray[np.float32]],
+        self, asked: list[tuple[int, int, int]], prepare: Callable[[int, int, int], NDArray[np.float32]]
     ) -> Future[torch.Tensor]:
         import torch
 

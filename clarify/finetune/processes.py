@@ -114,9 +114,7 @@ def joined() -> Iterator[Processes]:
         distributed.init_process_group("nccl" if has_gpu else "gloo")
     except Exception as error:  # a port that is taken, a variable that is missing ...
         why = " ".join(str(error).split())[:160]
-        raise InputError(
-            f"the {count} processes cannot be joined ({why}); start them by torchrun"
-        ) from None
+        raise InputError(f"the {count} processes cannot be joined ({why}); start them by torchrun") from None
     try:
         device = f"cuda:{place}" if has_gpu else "cpu"
         yield Processes(distributed.get_rank(), distributed.get_world_size(), device)

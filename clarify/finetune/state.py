@@ -173,11 +173,11 @@ class State:
 
         thick = [each for each in self.parameters if each.ndim > 1]
         thin = [each for each in self.parameters if each.ndim <= 1]
-        groups = [{"params": thick, "weight_decay": self.schedule.weight_decay},
-                  {"params": thin, "weight_decay": 0.0}]  # fmt: skip
-        return torch.optim.AdamW(
-            [group for group in groups if group["params"]], lr=self.schedule.rate
-        )
+        groups = [
+            {"params": thick, "weight_decay": self.schedule.weight_decay},
+            {"params": thin, "weight_decay": 0.0},
+        ]
+        return torch.optim.AdamW([group for group in groups if group["params"]], lr=self.schedule.rate)
 
     def _copy(self) -> dict[str, torch.Tensor]:
         return {name: each.detach().clone() for name, each in self.module.state_dict().items()}
@@ -185,7 +185,5 @@ class State:
 
 def _part(tensors: Mapping[str, torch.Tensor], beginning: str) -> dict[str, torch.Tensor]:
     return {
-        name.removeprefix(beginning): each
-        for name, each in tensors.items()
-        if name.startswith(beginning)
+        name.removeprefix(beginning): each for name, each in tensors.items() if name.startswith(beginning)
     }

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from clarify.finetune.batches import Batches
     from clarify.finetune.pictures import Pictures
-    from clarify.method.minibatch import BatchObjective
+    from clarify.method.fit.minibatch import BatchObjective
 
 __all__ = ["Fitted", "Progress", "Task"]
 

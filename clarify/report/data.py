@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from clarify.data.checking import Checked, Finding, Pair
     from clarify.data.manifest import Manifest
     from clarify.data.thumbnails import Made
-    from clarify.workflow.correlate import Correlated
-    from clarify.workflow.data import Imported
-    from clarify.workflow.where import Counted, Whereabouts
+    from clarify.workflow.home.correlate import Correlated
+    from clarify.workflow.home.data import Imported
+    from clarify.workflow.home.where import Counted, Whereabouts
 
 __all__ = ["checked", "correlated", "drawn", "imported", "thumbnails", "verdict", "where"]
 
@@ -57,8 +57,9 @@ def checked(name: str, result: Checked) -> str:
     lines.append(_counts(result.counts))
     lines += [f"wrong: {_told(each)}" for each in result.wrong]
     lines += [f"leak: {_pair(each)} are the same file" for each in result.leaks]
-    lines += _first("near", (f"{_pair(each)} look alike ({each.bits} of 64 bits differ)"
-                             for each in result.near))  # fmt: skip
+    lines += _first(
+        "near", (f"{_pair(each)} look alike ({each.bits} of 64 bits differ)" for each in result.near)
+    )
     lines += _first("note", (_told(each) for each in result.notes))
     lines.append(verdict(name, result))
     return "\n".join(lines)
@@ -94,10 +95,7 @@ def _told(finding: Finding) -> str:
 
 def _pair(pair: Pair) -> str:
     one, other = pair.first, pair.second
-    return (
-        f"row {one.row:,} ({one.what}, {one.path}) and row {other.row:,} "
-        f"({other.what}, {other.path})"
-    )
+    return f"row {one.row:,} ({one.what}, {one.path}) and row {other.row:,} ({other.what}, {other.path})"
 
 
 def _first(kind: str, texts: Iterable[str]) -> list[str]:
@@ -158,10 +156,15 @@ def where(result: Whereabouts) -> str:
 
 def _published(counts: Sequence[Counted]) -> str:
     rows = [
-        [each.split or "any", each.group, "–" if each.seen is None else f"{each.seen:,}",
-         f"{each.published:,}", "" if each.seen in (None, each.published) else "differs"]
+        [
+            each.split or "any",
+            each.group,
+            "–" if each.seen is None else f"{each.seen:,}",
+            f"{each.published:,}",
+            "" if each.seen in (None, each.published) else "differs",
+        ]
         for each in counts
-    ]  # fmt: skip
+    ]
     return table(["split", "group", "seen", "published", ""], rows)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from clarify.workflow.doctor import Finding
+    from clarify.workflow.home.doctor import Finding
 
 __all__ = ["findings"]
 
@@ -31,8 +31,12 @@ def findings(found: Sequence[Finding]) -> str:
         )
         if each.remedy:
             lines += textwrap.wrap(
-                each.remedy, WIDTH, initial_indent=f"{indent}> ", subsequent_indent=f"{indent}  ",
-                break_on_hyphens=False, break_long_words=False,
-            )  # fmt: skip
+                each.remedy,
+                WIDTH,
+                initial_indent=f"{indent}> ",
+                subsequent_indent=f"{indent}  ",
+                break_on_hyphens=False,
+                break_long_words=False,
+            )
     wrong = sum(each.state == "wrong" for each in found)
     return "\n".join([*lines, f"{wrong} wrong" if wrong else "nothing is wrong"])

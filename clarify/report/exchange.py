@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from clarify.report.words import percent
 
 if TYPE_CHECKING:
-    from clarify.workflow.bundle import Bundled
-    from clarify.workflow.export import Linked, Onnx, Tabled
-    from clarify.workflow.predict import Answered, Written
-    from clarify.workflow.unbundle import Imported
+    from clarify.workflow.exchange.bundle import Bundled
+    from clarify.workflow.exchange.export import Linked, Onnx, Tabled
+    from clarify.workflow.exchange.predict import Answered, Written
+    from clarify.workflow.exchange.unbundle import Imported
 
 __all__ = ["as_onnx", "bundled", "imported", "linked", "predictions", "tabled", "written"]
 
@@ -37,10 +37,7 @@ def written(found: Written) -> str:
 
 def tabled(found: Tabled) -> str:
     """Tell what a table of described images holds."""
-    return (
-        f"{found.rows:,} rows of {found.descriptions} described halves with and without, in "
-        f"{found.path}"
-    )
+    return f"{found.rows:,} rows of {found.descriptions} described halves with and without, in {found.path}"
 
 
 def linked(found: Linked) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from clarify.report.words import SHORT_RUN, percent, table
 
 if TYPE_CHECKING:
-    from clarify.workflow.imports import ImportedFeatures, ImportedPredictions
+    from clarify.workflow.exchange.imports import ImportedFeatures, ImportedPredictions
 
 __all__ = ["imported_features", "imported_predictions"]
 
@@ -17,7 +17,7 @@ def imported_features(found: ImportedFeatures) -> str:
     low, high = found.norms
     lines = [
         f"{found.images:,} images of {found.data_set}, {found.width} numbers each, as encoder "
-        f"{found.encoder}, in {found.folder}",
+        f"{found.encoder}, in {found.folder}"
     ]
     if low < 0.999 or high > 1.001:
         lines.append(f"their lengths ran from {low:.4g} to {high:.4g}; they are kept with length 1")

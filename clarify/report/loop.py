@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from clarify.method.error_score import band
+from clarify.method.phrases.error_score import band
 from clarify.report.words import SHORT_RUN, percent, score_text, table
 from clarify.workflow.outbox import waits
 
 if TYPE_CHECKING:
-    from clarify.method.metrics import Accuracy
-    from clarify.workflow.compare import Compared
-    from clarify.workflow.demo import Story
-    from clarify.workflow.failures import ClassDiagnosis
-    from clarify.workflow.phrases import ScoredPhrase
-    from clarify.workflow.promote import Promotion
-    from clarify.workflow.trained import Trained
+    from clarify.method.groups.metrics import Accuracy
+    from clarify.workflow.decide.compare import Compared
+    from clarify.workflow.decide.promote import Promotion
+    from clarify.workflow.describe.phrases import ScoredPhrase
+    from clarify.workflow.model.failures import ClassDiagnosis
+    from clarify.workflow.model.trained import Trained
+    from clarify.workflow.shows.demo import Story
 
 __all__ = ["comparison", "diagnosis", "embedded", "promotion", "scored", "story", "trained"]
 
@@ -56,8 +56,7 @@ def trained(result: Trained) -> str:
     )
     lines = [
         f"{result.model.name}: run {result.model.run_id[:SHORT_RUN]}, {how} chosen by "
-        f"{result.rule}"
-        + (" (oracle: uses annotated groups)" if result.oracle else ""),
+        f"{result.rule}" + (" (oracle: uses annotated groups)" if result.oracle else ""),
         "groups in training: "
         + ", ".join(f"{name} {count:,}" for name, count in result.group_counts.items()),
         *(f"merged: {note}" for note in result.merged),
@@ -65,9 +64,12 @@ def trained(result: Trained) -> str:
         *([ANOTHER_MODEL] if result.another_model else []),
         _cost(result),
         _evaluations(result),
-        *([f"and {len(result.repeats)} more seeds, recorded beside it; see: clarify compare"]
-          if result.repeats else []),
-    ]  # fmt: skip
+        *(
+            [f"and {len(result.repeats)} more seeds, recorded beside it; see: clarify compare"]
+            if result.repeats
+            else []
+        ),
+    ]
     return "\n".join(lines)
 
 
@@ -108,8 +110,7 @@ def diagnosis(classes: Sequence[ClassDiagnosis]) -> str:
 def scored(result: ScoredPhrase) -> str:
     """Tell how well a phrase explains the errors, and how far to trust that."""
     found, score = result.evidence, result.evidence.score
-    held_out = "no held-out score" if found.held_out is None else (
-        f"held-out {score_text(found.held_out)}")  # fmt: skip
+    held_out = "no held-out score" if found.held_out is None else (f"held-out {score_text(found.held_out)}")
     lines = [
         f"{result.description.class_name}: {result.description.phrase!r} "
         f"{score_text(score.value)}, {band(score.value)}. It puts "

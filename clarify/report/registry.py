@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from clarify.workflow.registry import Event, Standing
+    from clarify.workflow.decide.champions import Event, Standing
 
 __all__ = ["event_text", "history", "rolled_back"]
 
@@ -19,9 +19,7 @@ def rolled_back(name: str, event: Event) -> str:
 def history(found: Standing) -> str:
     """Tell every change of the champion, newest first."""
     now = found.champion
-    first = f"{found.model_name}: " + (
-        f"version {now.version} is champion" if now else "no champion"
-    )
+    first = f"{found.model_name}: " + (f"version {now.version} is champion" if now else "no champion")
     lines = [f"  {_when(each)}  {event_text(each)}" for each in found.events]
     return "\n".join([first, *lines])
 

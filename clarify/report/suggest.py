@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from clarify.method.error_score import FEW_WRONG, band
+from clarify.method.phrases.error_score import FEW_WRONG, band
 from clarify.report.words import score_text, table
 
 if TYPE_CHECKING:
     from clarify.discover.suggest import Suggestion
-    from clarify.workflow.suggest import ClassPromise, ClassSuggestions
+    from clarify.workflow.describe.suggest import ClassPromise, ClassSuggestions
 
 __all__ = ["promised", "suggested"]
 
@@ -23,11 +23,9 @@ def suggested(result: ClassSuggestions) -> str:
     found = result.found
     lines = [
         f"Suggested by the machine for {result.class_name}: {found.searched:,} phrases of "
-        f"{result.vocabulary} searched"
-        + (f", {result.left_out:,} left out." if result.left_out else "."),
+        f"{result.vocabulary} searched" + (f", {result.left_out:,} left out." if result.left_out else "."),
         table(
-            ["phrase", "errors", "score", "held-out", "p corrected", ""],
-            [_row(each) for each in found.items],
+            ["phrase", "errors", "score", "held-out", "p corrected", ""], [_row(each) for each in found.items]
         ),
         *_alike(found.items),
         _worth(result),

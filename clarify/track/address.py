@@ -112,8 +112,7 @@ def _shown(uri: str) -> str:
     user, query, (start, rest) = _parts(uri)
     name, colon, _ = user.partition(":")
     hidden = f"{name}{':***' if colon else ''}@" if user else ""
-    pairs = [f"{key}=***" if "password" in key.lower() else f"{key}={value}"
-             for key, value in _pairs(query)]  # fmt: skip
+    pairs = [f"{key}=***" if "password" in key.lower() else f"{key}={value}" for key, value in _pairs(query)]
     return f"{start}{hidden}{rest}" + (f"?{'&'.join(pairs)}" if query else "")
 
 

@@ -67,9 +67,7 @@ def arrays_artifact(path: str, arrays: Mapping[str, NDArray[Any]]) -> Artifact:
     """Return named arrays as safetensors."""
     from safetensors.numpy import save
 
-    return Artifact(
-        path=path, content=save({k: np.ascontiguousarray(v) for k, v in arrays.items()})
-    )
+    return Artifact(path=path, content=save({k: np.ascontiguousarray(v) for k, v in arrays.items()}))
 
 
 def read_arrays(content: bytes) -> dict[str, NDArray[Any]]:

@@ -86,17 +86,11 @@ def events_of(store: TrackingStore, data_set: str, model_name: str, now: str) ->
     AwayError
         If the store is away and was never asked for it.
     """
-    runs = [
-        run
-        for run in store.runs(data_set, kind=KIND)
-        if run.params["model"] == model_name
-    ]  # fmt: skip
+    runs = [run for run in store.runs(data_set, kind=KIND) if run.params["model"] == model_name]
     return _settled([_event(run) for run in runs], now)
 
 
-def event_record(
-    context: RunContext, event: Event, *, model_name: str, verdict: Verdict
-) -> RunRecord:
+def event_record(context: RunContext, event: Event, *, model_name: str, verdict: Verdict) -> RunRecord:
     """Return the record of an event; `context` says who, and on which data set."""
     what = "rolled back to" if event.action == "rollback" else "promoted"
     return RunRecord(
@@ -112,11 +106,9 @@ def event_record(
         },
         metrics={},
         tags=context.tags(KIND, parent=event.run_id),
-        artifacts=(
-            json_artifact("verdict.json", verdict.to_dict()),
-        ),
+        artifacts=(json_artifact("verdict.json", verdict.to_dict()),),
         dataset=context.dataset,
-    )  # fmt: skip
+    )
 
 
 def _event(run: Run) -> Event:

@@ -68,12 +68,7 @@ class TrackingStore:
     """
 
     def __init__(
-        self,
-        home: Path,
-        *,
-        uri: str = "",
-        patience: float = 60.0,
-        say: Callable[[str], None] | None = None,
+        self, home: Path, *, uri: str = "", patience: float = 60.0, say: Callable[[str], None] | None = None
     ) -> None:
         home = Path(home).absolute()
         self.address = read_address(uri, home)

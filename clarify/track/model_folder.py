@@ -20,7 +20,7 @@ from clarify.track.artifacts import arrays_artifact, json_artifact
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
-    from clarify.method.head import Head
+    from clarify.method.fit.head import Head
     from clarify.track.promotion import Verdict
 
 __all__ = ["LABEL", "ModelEncoder", "write_model"]

@@ -150,9 +150,7 @@ class Outbox:
             return sorted(
                 place.name
                 for place in self.folder.iterdir()
-                if place.is_dir()
-                and place != self.damaged_folder
-                and not place.name.startswith(HIDDEN)
+                if place.is_dir() and place != self.damaged_folder and not place.name.startswith(HIDDEN)
             )
         return []
 
@@ -233,11 +231,14 @@ def _files(entry: Entry) -> Iterator[tuple[str, bytes]]:
         "params": dict(record.params),
         "metrics": dict(record.metrics),
         "tags": dict(record.tags),
-        "data_set": {"name": record.dataset.name, "digest": record.dataset.digest,
-                     "source": record.dataset.source},
+        "data_set": {
+            "name": record.dataset.name,
+            "digest": record.dataset.digest,
+            "source": record.dataset.source,
+        },
         "artifacts": [each.path for each in record.artifacts],
         "hashes": {name: _hash(content) for name, content in contents.items()},
-    }  # fmt: skip
+    }
     whole = {"schema_version": SCHEMA_VERSION, "hash": _hash(_canonical(body)), "record": body}
     yield RECORD, json.dumps(whole, ensure_ascii=False, indent=1).encode()
 
@@ -266,8 +267,7 @@ def _entry(place: Path) -> Entry:
             metrics=body["metrics"],
             tags=dict.fromkeys(TAGS, "") | body["tags"],  # one kept before a tag was thought of
             artifacts=tuple(
-                Artifact(path=path, content=contents[f"{n}"])
-                for n, path in enumerate(body["artifacts"])
+                Artifact(path=path, content=contents[f"{n}"]) for n, path in enumerate(body["artifacts"])
             ),
             dataset=DatasetRef(table=table, **body["data_set"]),
         ),

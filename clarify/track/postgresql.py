@@ -15,13 +15,7 @@ from typing import TYPE_CHECKING
 
 from clarify.errors import AwayError, StoreError
 from clarify.track.address import Address
-from clarify.track.backend import (
-    MAKING,
-    LocalFiles,
-    quieten,
-    schema_revisions,
-    version_trouble,
-)
+from clarify.track.backend import MAKING, LocalFiles, quieten, schema_revisions, version_trouble
 from clarify.track.database import LOCATIONS
 
 if TYPE_CHECKING:
@@ -33,8 +27,14 @@ __all__ = ["PostgresqlBackend"]
 CONNECT_SECONDS = 5
 LOCK_SECONDS = 120
 LOCK_KEY = 0x436C61726966  # "Clarif"
-REFUSED = ("authentication failed", "does not exist", "no pg_hba.conf", "permission denied",
-           "no password supplied", "must be superuser")  # fmt: skip
+REFUSED = (
+    "authentication failed",
+    "does not exist",
+    "no pg_hba.conf",
+    "permission denied",
+    "no password supplied",
+    "must be superuser",
+)
 """What PostgreSQL says when it is there, and waiting will not help."""
 
 
@@ -125,9 +125,14 @@ class PostgresqlBackend(LocalFiles):
                         f"UPDATE {table} SET {column} = :new || substr({column}, :rest) "
                         f"WHERE {column} = :old OR substr({column}, 1, :length) = :below"
                     ),
-                    {"new": str(self.artifacts), "old": str(old), "below": f"{old}/",
-                     "rest": len(str(old)) + 1, "length": len(str(old)) + 1},
-                ).rowcount  # fmt: skip
+                    {
+                        "new": str(self.artifacts),
+                        "old": str(old),
+                        "below": f"{old}/",
+                        "rest": len(str(old)) + 1,
+                        "length": len(str(old)) + 1,
+                    },
+                ).rowcount
         return changed
 
     def look(self) -> str:

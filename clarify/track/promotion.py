@@ -63,10 +63,7 @@ class Verdict:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
-        return {
-            "passed": self.passed,
-            "reasons": [dataclasses.asdict(reason) for reason in self.reasons],
-        }
+        return {"passed": self.passed, "reasons": [dataclasses.asdict(reason) for reason in self.reasons]}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Verdict:
@@ -118,9 +115,7 @@ class Gate:
         if not (all(0 <= share <= 1 for share in shares) and self.min_images >= 1):
             raise InputError(f"gate {self}: shares in 0 to 1, at least 1 image are legal")
 
-    def judge(
-        self, halves: Sequence[GateHalf], *, base_average: float, now_average: float
-    ) -> Verdict:
+    def judge(self, halves: Sequence[GateHalf], *, base_average: float, now_average: float) -> Verdict:
         """Compare a retrained model with its base on validation.
 
         Parameters
@@ -175,8 +170,7 @@ class Gate:
                 Reason(
                     name="images",
                     passed=images >= self.min_images,
-                    text=f"{images} images in the smaller of these groups, at least "
-                    f"{self.min_images} asked",
+                    text=f"{images} images in the smaller of these groups, at least {self.min_images} asked",
                     seen=float(images),
                     limit=float(self.min_images),
                 ),
@@ -204,8 +198,7 @@ def _scores(halves: Sequence[GateHalf]) -> list[tuple[float, str]]:
         wrong = sum(half.count for half in cells) - right
         if len(cells) > 1 and right and wrong:
             parted = sum(
-                abs(half.base_correct / right - (half.count - half.base_correct) / wrong)
-                for half in cells
+                abs(half.base_correct / right - (half.count - half.base_correct) / wrong) for half in cells
             )
             found.append((parted / 2, cells[0].name.partition(" · ")[0]))
     return found

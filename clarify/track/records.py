@@ -27,10 +27,10 @@ from clarify.track.artifacts import (
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from clarify.method.descriptions import Description
-    from clarify.method.error_score import Evidence
-    from clarify.method.head import Head
-    from clarify.method.metrics import Accuracy, Evaluation
+    from clarify.method.fit.head import Head
+    from clarify.method.groups.metrics import Accuracy, Evaluation
+    from clarify.method.phrases.descriptions import Description
+    from clarify.method.phrases.error_score import Evidence
 
 __all__ = [
     "TAGS",
@@ -51,9 +51,20 @@ AnyKind = Kind | Literal["promotion", "cell"]
 """Every kind; promotions are about the registry of their own store, cells can be run again."""
 
 TAGS = (
-    "backbone", "class", "code_version", "data_set", "encoder", "kept", "kind", "manifest",
-    "oracle", "original", "parent", "phrase", "reviewer",
-)  # fmt: skip
+    "backbone",
+    "class",
+    "code_version",
+    "data_set",
+    "encoder",
+    "kept",
+    "kind",
+    "manifest",
+    "oracle",
+    "original",
+    "parent",
+    "phrase",
+    "reviewer",
+)
 """Tags of every run, each logged as ``clarify.<name>``; empty where a kind has no such thing."""
 
 LONGEST_PARAM, LONGEST_TAG = 6000, 8000
@@ -298,17 +309,20 @@ def _worst_described(found: Evaluation, described: Evaluation | None) -> float |
     return min(values, default=None)
 
 
-def _group_table(
-    evaluations: Mapping[str, Evaluation], described: Mapping[str, Evaluation]
-) -> pl.DataFrame:
+def _group_table(evaluations: Mapping[str, Evaluation], described: Mapping[str, Evaluation]) -> pl.DataFrame:
     rows: list[tuple[str, str, str, int, int]] = []
     for split, found in evaluations.items():
         rows += [(split, "class", *_row(name, of)) for name, of in found.per_class.items()]
     for by, every in (("annotated", evaluations), ("described", described)):
         for split, found in every.items():
             rows += [(split, by, *_row(name, of)) for name, of in (found.groups or {}).items()]
-    columns = {"split": pl.String, "by": pl.String, "group": pl.String, "count": pl.Int64,
-               "correct": pl.Int64}  # fmt: skip
+    columns = {
+        "split": pl.String,
+        "by": pl.String,
+        "group": pl.String,
+        "count": pl.Int64,
+        "correct": pl.Int64,
+    }
     table = pl.DataFrame(rows, schema=columns, orient="row")
     accuracy = pl.when(pl.col("count") > 0).then(pl.col("correct") / pl.col("count"))
     return table.with_columns(accuracy.alias("accuracy"))
@@ -375,9 +389,7 @@ def description_record(
         ),
         artifacts=(
             json_artifact("description.json", description.to_dict()),
-            json_artifact(
-                "evidence.json", {**evidence.to_dict(), "unknown_words": list(unknown_words)}
-            ),
+            json_artifact("evidence.json", {**evidence.to_dict(), "unknown_words": list(unknown_words)}),
             json_artifact("encoder.json", dict(context.encoder)),
             parquet_artifact("similarities.parquet", similarities),
             *(_charts(description, similarities) if kept else ()),

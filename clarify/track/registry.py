@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-    from clarify.method.head import Head
+    from clarify.method.fit.head import Head
     from clarify.track.history import Action
     from clarify.track.mlflow import TrackingStore
     from clarify.track.records import RunContext
@@ -106,15 +106,12 @@ def register(
         raise InputError(f"model name {model_name!r}; a name without / : . % \" ' is legal")
     check_note(note)
     if LABEL in head.class_names:
-        raise InputError(
-            f"a class is named {LABEL!r}, as a column of the model's answer; rename it"
-        )
+        raise InputError(f"a class is named {LABEL!r}, as a column of the model's answer; rename it")
     try:
         with tempfile.TemporaryDirectory(prefix="clarify-") as folder:
             model = write_model(
-                Path(folder), head=head, name=model_name, identity=encoder, encoder=images_by,
-                verdict=verdict,
-            )  # fmt: skip
+                Path(folder), head=head, name=model_name, identity=encoder, encoder=images_by, verdict=verdict
+            )
             source = store.add_folder(run_id, model)
     except OSError as error:
         raise StoreError(
@@ -129,9 +126,7 @@ def register(
         "clarify.verdict": "passed" if verdict.passed else "refused",
         "clarify.reasons": json.dumps(verdict.to_dict()["reasons"], ensure_ascii=False),
     }
-    made = store.ask(
-        lambda client: client.create_model_version(model_name, source, run_id, tags=tags)
-    )
+    made = store.ask(lambda client: client.create_model_version(model_name, source, run_id, tags=tags))
     return _version(made)
 
 
@@ -166,9 +161,7 @@ def crown(
     check_note(note)
     if not version.verdict.passed:
         failed = "; ".join(each.text for each in version.verdict.reasons if not each.passed)
-        raise InputError(
-            f"{version.model_name} version {version.version} is refused by the gate: {failed}"
-        )
+        raise InputError(f"{version.model_name} version {version.version} is refused by the gate: {failed}")
     name, number = version.model_name, version.version
     before = version_of(store, name)
     now = before.version if before else ""

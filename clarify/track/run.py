@@ -16,16 +16,7 @@ if TYPE_CHECKING:
 
     from clarify.track.backend import Backend
 
-__all__ = [
-    "DELIVERY",
-    "PREFIX",
-    "Run",
-    "begin",
-    "completed",
-    "log_step",
-    "search",
-    "write_once",
-]
+__all__ = ["DELIVERY", "PREFIX", "Run", "begin", "completed", "log_step", "search", "write_once"]
 
 PREFIX = "clarify."
 STATUS = "clarify.status"
@@ -63,13 +54,7 @@ class Run:
 
 
 def write_once(
-    client: MlflowClient,
-    backend: Backend,
-    record: RunRecord,
-    delivery: str,
-    *,
-    at: int,
-    first: bool,
+    client: MlflowClient, backend: Backend, record: RunRecord, delivery: str, *, at: int, first: bool
 ) -> str:
     """Write a run whole unless it is there already, and return its id.
 
@@ -99,9 +84,7 @@ def write_once(
     return _write(client, backend, record, experiment, delivery, at)
 
 
-def search(
-    client: MlflowClient, data_set: str, kind: str | None = None, *, since: int = 0
-) -> Iterator[Run]:
+def search(client: MlflowClient, data_set: str, kind: str | None = None, *, since: int = 0) -> Iterator[Run]:
     """Yield completed runs, newest first: of a kind or of all, since then (ms since 1970)."""
     known = client.get_experiment_by_name(_name(data_set))
     if known is None:
@@ -138,9 +121,8 @@ def _runs(client: MlflowClient, experiment: str, asked: str) -> Iterator[mlflow.
     token: str | None = None
     while True:
         page = client.search_runs(
-            [experiment], asked, max_results=PAGE, page_token=token,
-            order_by=["attributes.start_time DESC"],
-        )  # fmt: skip
+            [experiment], asked, max_results=PAGE, page_token=token, order_by=["attributes.start_time DESC"]
+        )
         yield from page
         token = page.token
         if not token:
@@ -168,9 +150,7 @@ def _experiment(client: MlflowClient, backend: Backend, data_set: str) -> str:
         return str(known.experiment_id)
 
 
-def begin(
-    client: MlflowClient, backend: Backend, tags: Mapping[str, str], name: str, delivery: str
-) -> str:
+def begin(client: MlflowClient, backend: Backend, tags: Mapping[str, str], name: str, delivery: str) -> str:
     """Begin a run that is not complete, in place of what an earlier attempt left; returns its id.
 
     It is listed by nobody but MLflow, and gone once the delivery is written whole.
@@ -187,33 +167,28 @@ def log_step(client: MlflowClient, run_id: str, step: int, values: Mapping[str, 
     from mlflow.entities import Metric
 
     at = now()
-    client.log_batch(run_id, metrics=[Metric(key, value, at, step)
-                                      for key, value in values.items()])  # fmt: skip
+    client.log_batch(run_id, metrics=[Metric(key, value, at, step) for key, value in values.items()])
 
 
 def _create(
-    client: MlflowClient,
-    experiment: str,
-    tags: Mapping[str, str],
-    name: str,
-    delivery: str,
-    at: int,
+    client: MlflowClient, experiment: str, tags: Mapping[str, str], name: str, delivery: str, at: int
 ) -> mlflow.entities.Run:
     return client.create_run(
-        experiment, start_time=at, run_name=name,
-        tags={**{PREFIX + key: value for key, value in tags.items()}, STATUS: "started",
-              DELIVERY: delivery, "mlflow.user": tags["reviewer"],
-              "mlflow.source.name": "clarify"},
-    )  # fmt: skip
+        experiment,
+        start_time=at,
+        run_name=name,
+        tags={
+            **{PREFIX + key: value for key, value in tags.items()},
+            STATUS: "started",
+            DELIVERY: delivery,
+            "mlflow.user": tags["reviewer"],
+            "mlflow.source.name": "clarify",
+        },
+    )
 
 
 def _write(
-    client: MlflowClient,
-    backend: Backend,
-    record: RunRecord,
-    experiment: str,
-    delivery: str,
-    at: int,
+    client: MlflowClient, backend: Backend, record: RunRecord, experiment: str, delivery: str, at: int
 ) -> str:
     run = _create(client, experiment, record.tags, record.name, delivery, at)
     run_id = str(run.info.run_id)
@@ -237,9 +212,7 @@ def _log_values(client: MlflowClient, run_id: str, record: RunRecord, at: int) -
     params = [Param(key, str(value)) for key, value in record.params.items()]
     metrics = [Metric(key, value, at, 0) for key, value in record.metrics.items()]
     metrics += [
-        Metric(key, value, at, step)
-        for step, values in record.history
-        for key, value in values.items()
+        Metric(key, value, at, step) for step, values in record.history for key, value in values.items()
     ]
     client.log_batch(run_id, params=params[:BATCH], metrics=metrics[: PAGE - BATCH])
     for start in range(BATCH, len(params), BATCH):

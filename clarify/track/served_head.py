@@ -28,12 +28,7 @@ class ServedHead(PythonModel):
         self.class_names: list[str] = described["class_names"]
 
     # Of all type hints MLflow takes this one without a warning: it leaves the check to the schema.
-    def predict(
-        self,
-        context: Any,
-        model_input: np.ndarray,
-        params: Any = None,
-    ) -> pd.DataFrame:
+    def predict(self, context: Any, model_input: np.ndarray, params: Any = None) -> pd.DataFrame:
         """Return a label and one probability a class for each row of features (N, D)."""
         features = np.asarray(model_input, dtype=np.float64)
         unit = features / np.linalg.norm(features, axis=1, keepdims=True)

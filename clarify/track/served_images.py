@@ -37,7 +37,7 @@ from clarify.embed.answering import AT_ONCE, probabilities
 from clarify.embed.encoders import ImageEncoder, load_backbone
 from clarify.embed.packing import unpack
 from clarify.errors import ClarifyError, FeatureError, shown
-from clarify.method.head import Head
+from clarify.method.fit.head import Head
 
 if TYPE_CHECKING:
     import torch
@@ -89,12 +89,7 @@ class ServedImages(PythonModel):
             self.encoder = _found(described["spec"], described["encoder"])
 
     # Of all type hints MLflow takes this one without a warning: it leaves the check to the schema.
-    def predict(
-        self,
-        context: Any,
-        model_input: np.ndarray,
-        params: Any = None,
-    ) -> pd.DataFrame:
+    def predict(self, context: Any, model_input: np.ndarray, params: Any = None) -> pd.DataFrame:
         """Return a label and one probability a class for each row of the column ``image``.
 
         Raises
@@ -104,9 +99,7 @@ class ServedImages(PythonModel):
             used: then nothing is answered, and the message names its row, counted from 0.
         """
         cells = _cells(model_input)
-        found = np.concatenate(
-            [probabilities(self.encoder, self.head, part) for part in self._inputs(cells)]
-        )
+        found = np.concatenate([probabilities(self.encoder, self.head, part) for part in self._inputs(cells)])
         names = self.head.class_names
         answer = pd.DataFrame(found, columns=list(names))
         answer.insert(0, "label", [names[k] for k in found.argmax(axis=1)])
@@ -185,9 +178,7 @@ def _decoded(content: bytes) -> Image:
 def _below_folder(name: str) -> Image:
     folder = os.environ.get(FOLDER_VARIABLE, "")
     if not folder:
-        raise ValueError(
-            f"paths are not taken: the server's {FOLDER_VARIABLE} names no folder; send base64"
-        )
+        raise ValueError(f"paths are not taken: the server's {FOLDER_VARIABLE} names no folder; send base64")
     path = Path(folder) / name
     try:
         return load_image(path, inside=Path(folder))

@@ -184,8 +184,12 @@ class ServerBackend:
         try:
             return http_request(  # type: ignore[no-untyped-call]
                 get_default_host_creds(self.address.uri),  # type: ignore[no-untyped-call]
-                question, "GET", max_retries=0, timeout=ANSWER_SECONDS, raise_on_status=False,
-            )  # fmt: skip
+                question,
+                "GET",
+                max_retries=0,
+                timeout=ANSWER_SECONDS,
+                raise_on_status=False,
+            )
         except (MlflowException, OSError) as error:
             raise AwayError(
                 f"the tracking server {self.address.shown} cannot be reached "

@@ -14,13 +14,7 @@ from typing import TYPE_CHECKING
 from clarify.errors import AwayError, StoreError
 from clarify.track import database
 from clarify.track.address import Address
-from clarify.track.backend import (
-    MAKING,
-    LocalFiles,
-    quieten,
-    schema_revisions,
-    version_trouble,
-)
+from clarify.track.backend import MAKING, LocalFiles, quieten, schema_revisions, version_trouble
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -140,9 +134,12 @@ class SqliteBackend(LocalFiles):
     def _check_version(self) -> None:
         newest, known = schema_revisions()
         trouble = version_trouble(
-            str(self.database), database.revision(self.database), newest, known,
+            str(self.database),
+            database.revision(self.database),
+            newest,
+            known,
             f"mlflow db upgrade {self.address.uri}",
-        )  # fmt: skip
+        )
         if trouble is not None:
             raise trouble
 

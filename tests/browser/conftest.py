@@ -54,9 +54,12 @@ def serving(
     command = [sys.executable, "-m", "clarify.cli", "serve", "--home", str(home)]
     with open(log, "ab") as file:
         process = subprocess.Popen(
-            [*command, "--port", str(port)], stdout=file, stderr=file,
-            env={**os.environ, **settings}, cwd=folder,
-        )  # fmt: skip
+            [*command, "--port", str(port)],
+            stdout=file,
+            stderr=file,
+            env={**os.environ, **settings},
+            cwd=folder,
+        )
         try:
             address = f"http://localhost:{port}"
             for _ in range(240):

@@ -41,8 +41,14 @@ class Provider:
         from joserfc import jwt
 
         now = int(time.time())
-        claims = {"iss": self.address, "aud": CLIENT, "iat": now, "exp": now + 600,
-                  "nonce": self.nonce, **self.claims}  # fmt: skip
+        claims = {
+            "iss": self.address,
+            "aud": CLIENT,
+            "iat": now,
+            "exp": now + 600,
+            "nonce": self.nonce,
+            **self.claims,
+        }
         signed = jwt.encode({"alg": "RS256", "kid": "one"}, claims, self.key)
         return {"access_token": "a", "token_type": "Bearer", "expires_in": 600, "id_token": signed}
 
@@ -58,8 +64,7 @@ def providing() -> Iterator[Provider]:
                 asked = {name: each[0] for name, each in parse_qs(parts.query).items()}
                 provider.nonce, provider.logins = asked.get("nonce", ""), provider.logins + 1
                 self.send_response(302)
-                self.send_header("Location", f"{asked['redirect_uri']}?code=c&state="
-                                 f"{quote(asked['state'])}")  # fmt: skip
+                self.send_header("Location", f"{asked['redirect_uri']}?code=c&state={quote(asked['state'])}")
                 self.end_headers()
             elif parts.path.startswith("/.well-known/"):
                 self.answer(provider.metadata())

@@ -24,9 +24,7 @@ PLACE = "/describe?class=waterbird"
 
 def halves(page: Any) -> list[str]:
     """Return how many images each half has."""
-    return [
-        re.findall(r"[\d,]+ images", text)[0] for text in page.locator(".c-half").all_inner_texts()
-    ]
+    return [re.findall(r"[\d,]+ images", text)[0] for text in page.locator(".c-half").all_inner_texts()]
 
 
 def test_a_picture_opens_with_its_file_probabilities_and_attributes(visitor: Visitor) -> None:
@@ -46,9 +44,7 @@ def test_a_picture_opens_with_its_file_probabilities_and_attributes(visitor: Vis
     dialog.wait_for(state="detached")
 
 
-def test_a_click_and_the_slider_move_the_threshold_and_everything_follows(
-    visitor: Visitor,
-) -> None:
+def test_a_click_and_the_slider_move_the_threshold_and_everything_follows(visitor: Visitor) -> None:
     page = visitor(PLACE)
     enter(page, "meadow")
     page.locator(".js-plotly-plot").first.wait_for()
@@ -116,8 +112,11 @@ def test_a_phrase_that_is_kept_while_the_store_is_away_waits_and_the_page_says_s
     other.execute("ROLLBACK")
     other.close()
     assert TrackingStore(home).deliver() == 1
-    kept = [run.tags["phrase"] for run in TrackingStore(home).runs(DATA_SET, kind="description")
-            if run.tags["kept"] == "true"]  # fmt: skip
+    kept = [
+        run.tags["phrase"]
+        for run in TrackingStore(home).runs(DATA_SET, kind="description")
+        if run.tags["kept"] == "true"
+    ]
     assert "meadow" in kept
     enter(page, "lake")
     page.get_by_text("tracking: up to date").wait_for()

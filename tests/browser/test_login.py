@@ -59,6 +59,9 @@ def test_a_login_is_asked_for_names_the_records_and_decides_who_leads(
                 page.get_by_text("Kept.", exact=True).wait_for()
                 context.close()
         assert provider.logins == 2
-    kept = [run.tags["reviewer"] for run in TrackingStore(home).runs(DATA_SET, kind="description")
-            if run.tags["phrase"] == "meadow" and run.tags["kept"] == "true"]  # fmt: skip
+    kept = [
+        run.tags["reviewer"]
+        for run in TrackingStore(home).runs(DATA_SET, kind="description")
+        if run.tags["phrase"] == "meadow" and run.tags["kept"] == "true"
+    ]
     assert sorted(kept) == ["ada@birds.org", "grace@birds.org"]

@@ -75,9 +75,7 @@ def retrain(page: Any, objective: str, done: int) -> None:
     seen(page, "retrain")
 
 
-def test_an_address_of_a_page_on_a_fresh_server_asks_who_is_there_first(
-    chromium: Any, served: str
-) -> None:
+def test_an_address_of_a_page_on_a_fresh_server_asks_who_is_there_first(chromium: Any, served: str) -> None:
     page = chromium.new_page()
     page.goto(f"{served}/describe?class=waterbird")
     page.get_by_text("What is your name?").wait_for()
@@ -118,9 +116,7 @@ def test_scripts_are_shown_as_text_on_every_page(visitor: Visitor) -> None:
         assert page.locator('[data-testid="stException"]').count() == 0
 
 
-def test_a_picture_is_open_only_by_an_address_that_a_page_gave(
-    visitor: Visitor, served: str
-) -> None:
+def test_a_picture_is_open_only_by_an_address_that_a_page_gave(visitor: Visitor, served: str) -> None:
     page = visitor("/describe?class=waterbird")
     image = page.locator("img[src*='/pictures/']").first
     image.wait_for()
@@ -129,8 +125,12 @@ def test_a_picture_is_open_only_by_an_address_that_a_page_gave(
         assert answer.headers["Content-Type"] == "image/webp"
     path, _, query = address.partition("?")
     other = re.sub(r"/(\d+)/small", lambda found: f"/{int(found[1]) + 1}/small", path)
-    for wrong in (path, f"{other}?{query}", f"{path.replace('small', 'whole')}?{query}",
-                  f"/pictures/{DATA_SET}/../../etc/passwd?{query}"):  # fmt: skip
+    for wrong in (
+        path,
+        f"{other}?{query}",
+        f"{path.replace('small', 'whole')}?{query}",
+        f"/pictures/{DATA_SET}/../../etc/passwd?{query}",
+    ):
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(served + wrong)
         assert refused.value.code in (400, 403, 404)

@@ -39,10 +39,16 @@ def manifest_of(root: Path, n: int = 12, **columns: list[str]) -> Manifest:
         }
     )
     return Manifest(
-        name="pets", title="pets", source="made", licence="CC0", root=root,
-        classes=("cat", "dog"), splits=SPLITS, attributes={"place": ("land", "water")},
+        name="pets",
+        title="pets",
+        source="made",
+        licence="CC0",
+        root=root,
+        classes=("cat", "dog"),
+        splits=SPLITS,
+        attributes={"place": ("land", "water")},
         table=table,
-    )  # fmt: skip
+    )
 
 
 def checked(manifest: Manifest, *, deep: bool = False, workers: int = 2) -> Checked:
@@ -59,9 +65,13 @@ def test_a_good_data_set_passes_and_its_groups_are_counted(tmp_path: Path, deep:
     assert found.passed
     assert (found.images, found.wrong, found.leaks, found.near, found.notes) == (12, (), (), (), ())
     assert found.counts["validation"] == {
-        "cat": 2, "dog": 2,
-        "cat, land": 1, "cat, water": 1, "dog, land": 1, "dog, water": 1,
-    }  # fmt: skip
+        "cat": 2,
+        "dog": 2,
+        "cat, land": 1,
+        "cat, water": 1,
+        "dog, land": 1,
+        "dog, water": 1,
+    }
 
 
 def test_everything_wrong_is_told_at_once_with_row_id_and_file(tmp_path: Path) -> None:
@@ -86,10 +96,9 @@ def test_everything_wrong_is_told_at_once_with_row_id_and_file(tmp_path: Path) -
         (4, "not an image of a known kind (JPEG, PNG, WEBP, GIF, BMP, TIFF, PPM)"),
         (5, "is a folder"),
         (6, "is a pipe or a device, not a file"),
-        (7, f"leads out of the root {root}, to {tmp_path / 'secret.png'}; legal are files "
-            "inside it"),
+        (7, f"leads out of the root {root}, to {tmp_path / 'secret.png'}; legal are files inside it"),
         (8, "100000000 pixels, more than 89478485 allowed"),
-    ]  # fmt: skip
+    ]
     assert (found.wrong[0].id, found.wrong[0].path) == ("image 0", "0.png")
 
 
@@ -112,15 +121,11 @@ def test_an_ending_that_belies_the_format_is_a_note_and_not_wrong(tmp_path: Path
     found = checked(manifest)
     assert found.passed
     ((note),) = found.notes
-    assert (note.row, note.what) == (
-        4, "is a JPEG; its usual endings are .jpg, .jpeg, .jpe, .jfif",
-    )  # fmt: skip
+    assert (note.row, note.what) == (4, "is a JPEG; its usual endings are .jpg, .jpeg, .jpe, .jfif")
 
 
 @pytest.mark.parametrize("deep", [False, True])
-def test_the_same_file_in_two_splits_is_a_leak_and_in_one_split_it_is_not(
-    tmp_path: Path, deep: bool
-) -> None:
+def test_the_same_file_in_two_splits_is_a_leak_and_in_one_split_it_is_not(tmp_path: Path, deep: bool) -> None:
     root = tmp_path / "root"
     manifest = manifest_of(root)
     for copy in (1, 5, 9):  # train, validation, test
@@ -144,9 +149,7 @@ def test_files_of_equal_size_and_other_bytes_are_no_leak(tmp_path: Path) -> None
     assert checked(manifest).leaks == ()
 
 
-def test_pictures_that_look_alike_in_two_splits_are_a_warning_of_the_deep_check(
-    tmp_path: Path,
-) -> None:
+def test_pictures_that_look_alike_in_two_splits_are_a_warning_of_the_deep_check(tmp_path: Path) -> None:
     root = tmp_path / "root"
     manifest = manifest_of(root)
     first = Image.open(root / "0.png").convert("RGB")

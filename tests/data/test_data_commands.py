@@ -30,8 +30,9 @@ def imported(home: Path, *arguments: str) -> dict[str, object]:
 def test_an_import_refers_to_the_images_and_tells_what_it_did(tmp_path: Path) -> None:
     root = save_tree(tmp_path / "pets", TREE)
     (root / "train/cat/notes.txt").write_text("hello")
-    done = run_clarify("data", "import", "folder", str(root), "--name", "pets", "--json",
-                       home=tmp_path / "home")  # fmt: skip
+    done = run_clarify(
+        "data", "import", "folder", str(root), "--name", "pets", "--json", home=tmp_path / "home"
+    )
     result = done.result
     assert result["root"] == str(root)
     assert result["splits"] == {
@@ -61,8 +62,7 @@ def test_the_same_import_twice_is_the_same_manifest(tmp_path: Path) -> None:
 def test_another_data_set_is_not_overwritten(tmp_path: Path) -> None:
     imported(tmp_path / "home", "folder", str(save_tree(tmp_path / "pets", TREE)))
     other = save_tree(tmp_path / "other", TREE)
-    done = run_clarify("data", "import", "folder", str(other), "--name", "pets",
-                       home=tmp_path / "home")  # fmt: skip
+    done = run_clarify("data", "import", "folder", str(other), "--name", "pets", home=tmp_path / "home")
     assert "data set pets is there already, with other images" in done.refusal
 
 
@@ -92,15 +92,25 @@ def test_a_table_is_imported_with_its_columns_named(tmp_path: Path) -> None:
     ).write_csv(tmp_path / "in/images.csv")
     (tmp_path / "classes.txt").write_text("cat\ndog\n")
     result = imported(
-        tmp_path / "home", "table", str(tmp_path / "in/images.csv"), "--label", "kind",
-        "--attribute", "place", "--classes", str(tmp_path / "classes.txt"),
-        "--split", "part", "--train", "A", "--validation", "B",
-    )  # fmt: skip
+        tmp_path / "home",
+        "table",
+        str(tmp_path / "in/images.csv"),
+        "--label",
+        "kind",
+        "--attribute",
+        "place",
+        "--classes",
+        str(tmp_path / "classes.txt"),
+        "--split",
+        "part",
+        "--train",
+        "A",
+        "--validation",
+        "B",
+    )
     assert result["classes"] == ["cat", "dog"]
     assert result["attributes"] == {"place": ["land", "water"]}
-    assert result["splits"] == {
-        "train": {"cat": 6, "dog": 6}, "validation": {"cat": 6, "dog": 6},
-    }  # fmt: skip
+    assert result["splits"] == {"train": {"cat": 6, "dog": 6}, "validation": {"cat": 6, "dog": 6}}
     assert result["guesses"] == {"path column": "where (its values are files)", "id": "the path"}
 
 
@@ -168,10 +178,24 @@ def test_an_image_that_has_become_a_link_out_is_not_embedded(tmp_path: Path) -> 
 
 def start(root: Path, home: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "clarify.cli", "data", "import", "folder", str(root),
-         "--name", "pets", "--copy", "--home", str(home)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "clarify.cli",
+            "data",
+            "import",
+            "folder",
+            str(root),
+            "--name",
+            "pets",
+            "--copy",
+            "--home",
+            str(home),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 @pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])

@@ -205,9 +205,7 @@ def test_grey_of_16_bits_with_alpha_is_seen_on_white(tmp_path: Path) -> None:
         ("a.ppm", b"P6 2 1 65535\n" + struct.pack(">HHHHHH", *[0x8000] * 3, *[0xFFFF] * 3)),
     ],
 )
-def test_a_portable_map_of_16_bits_keeps_its_shades(
-    tmp_path: Path, name: str, content: bytes
-) -> None:
+def test_a_portable_map_of_16_bits_keeps_its_shades(tmp_path: Path, name: str, content: bytes) -> None:
     assert seen(tmp_path / name, content, 2) == [(128,) * 3, (255,) * 3]
 
 
@@ -219,9 +217,7 @@ def test_grey_of_16_bits_is_read_in_both_byte_orders(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["F", "I"])
-def test_numbers_of_unknown_range_are_refused_rather_than_shown_black(
-    tmp_path: Path, mode: str
-) -> None:
+def test_numbers_of_unknown_range_are_refused_rather_than_shown_black(tmp_path: Path, mode: str) -> None:
     Image.new(mode, (2, 2)).save(tmp_path / "a.tif")
     assert "32-bit numbers" in reason(tmp_path / "a.tif")
 
@@ -269,9 +265,7 @@ def test_a_progressive_jpeg_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [(100_000, 1), (1, 100_000), (1, 1)])
-def test_pictures_of_extreme_shapes_are_read_fitted_and_drawn(
-    tmp_path: Path, size: tuple[int, int]
-) -> None:
+def test_pictures_of_extreme_shapes_are_read_fitted_and_drawn(tmp_path: Path, size: tuple[int, int]) -> None:
     path = tmp_path / "a.png"
     Image.new("RGB", size, RED).save(path)
     assert load_image(path).size == size

@@ -11,13 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clarify.data.manifest import (
-    Manifest,
-    find_manifests,
-    open_manifest,
-    read_manifest,
-    write_manifest,
-)
+from clarify.data.manifest import Manifest, find_manifests, open_manifest, read_manifest, write_manifest
 from clarify.errors import ManifestError, NotFoundError, StoreError
 
 CLASSES = ("landbird", "waterbird")
@@ -197,9 +191,7 @@ def test_a_data_set_may_have_no_test_split(tmp_path: Path) -> None:
         ('title = "Birds"', 'title = "Birds', "not readable as TOML"),
     ],
 )
-def test_a_bad_toml_is_refused_with_what_is_legal(
-    tmp_path: Path, old: str, new: str, words: str
-) -> None:
+def test_a_bad_toml_is_refused_with_what_is_legal(tmp_path: Path, old: str, new: str, words: str) -> None:
     assert old in TOML
     assert words in refused(write(tmp_path, TOML.replace(old, new)))
 
@@ -232,11 +224,13 @@ Change = Callable[[str, pl.DataFrame], tuple[str, pl.DataFrame]]
         lambda toml, table: (toml, with_cell(0, "id", "other")),
         lambda toml, table: (toml, with_cell(0, "path", "other.png")),
         lambda toml, table: (toml, with_cell(0, "place", "water")),
-        lambda toml, table: (toml, pl.concat([table, with_cell(0, "id", "n").with_columns(
-            path=pl.lit("n.png"))[:1]])),
+        lambda toml, table: (
+            toml,
+            pl.concat([table, with_cell(0, "id", "n").with_columns(path=pl.lit("n.png"))[:1]]),
+        ),
     ],
     ids=["name", "class order", "attribute values", "id", "path", "value", "one more row"],
-)  # fmt: skip
+)
 def test_the_digest_changes_with_the_content(tmp_path: Path, change: Change) -> None:
     before = read_manifest(write(tmp_path)).digest
     assert read_manifest(write(tmp_path, *change(TOML, birds_table()))).digest != before
@@ -260,17 +254,31 @@ def test_the_digest_is_the_same_for_any_order_of_rows_and_columns(
 
 def as_manifest(table: pl.DataFrame) -> Manifest:
     return Manifest(
-        name="birds", title="t", source="s", licence="l", root=Path("/images"), classes=CLASSES,
-        splits=SPLITS, attributes=PLACES, table=table,
-    )  # fmt: skip
+        name="birds",
+        title="t",
+        source="s",
+        licence="l",
+        root=Path("/images"),
+        classes=CLASSES,
+        splits=SPLITS,
+        attributes=PLACES,
+        table=table,
+    )
 
 
 def write_birds(folder: Path, table: pl.DataFrame | None = None, name: str = "birds") -> Path:
     return write_manifest(
-        folder, name=name, title='The "birds" \\ öl', source="s", licence="l", root="../images",
-        classes=CLASSES, splits=SPLITS, attributes=PLACES,
+        folder,
+        name=name,
+        title='The "birds" \\ öl',
+        source="s",
+        licence="l",
+        root="../images",
+        classes=CLASSES,
+        splits=SPLITS,
+        attributes=PLACES,
         table=birds_table() if table is None else table,
-    )  # fmt: skip
+    )
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
@@ -301,9 +309,7 @@ def test_a_folder_that_cannot_be_written_gives_one_clear_error(tmp_path: Path) -
         write_birds(tmp_path / "file" / "birds")
 
 
-def test_data_sets_are_found_by_name_and_a_broken_one_does_not_hide_the_others(
-    tmp_path: Path,
-) -> None:
+def test_data_sets_are_found_by_name_and_a_broken_one_does_not_hide_the_others(tmp_path: Path) -> None:
     folder = tmp_path / "data_manifests"
     write_birds(folder / "some-folder")
     (folder / "broken.toml").write_text("name = ")
@@ -342,14 +348,20 @@ def test_hashes_are_part_of_the_digest_and_survive_writing(tmp_path: Path) -> No
     plain = read_manifest(write(tmp_path))
     hashed = birds_table().with_columns(pl.Series("content", HASHES))
     first = read_manifest(write(tmp_path, table=hashed))
-    other = read_manifest(
-        write(tmp_path, table=hashed.with_columns(pl.Series("content", HASHES[::-1])))
-    )
+    other = read_manifest(write(tmp_path, table=hashed.with_columns(pl.Series("content", HASHES[::-1]))))
     assert len({plain.digest, first.digest, other.digest}) == 3
     path = write_manifest(
-        tmp_path / "out", name="birds", title="Birds", source="drawn", licence="CC0", root="images",
-        classes=CLASSES, splits=SPLITS, attributes=PLACES, table=hashed,
-    )  # fmt: skip
+        tmp_path / "out",
+        name="birds",
+        title="Birds",
+        source="drawn",
+        licence="CC0",
+        root="images",
+        classes=CLASSES,
+        splits=SPLITS,
+        attributes=PLACES,
+        table=hashed,
+    )
     again = read_manifest(path)
     assert again.digest == first.digest
     assert again.table.columns == ["id", "path", "label", "split", "content", "place"]

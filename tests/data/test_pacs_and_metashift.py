@@ -17,9 +17,13 @@ from tests.data.pictures import picture, save_tree
 
 OBJECTS = ("dog", "elephant")
 SHIFT = {
-    "train/cat/cat(sofa)": 4, "train/cat/cat(bed)": 4, "train/dog/dog(bench)": 4,
-    "train/dog/dog(bike)": 4, "test/cat/cat(shelf)": 2, "test/dog/dog(shelf)": 2,
-}  # fmt: skip
+    "train/cat/cat(sofa)": 4,
+    "train/cat/cat(bed)": 4,
+    "train/dog/dog(bench)": 4,
+    "train/dog/dog(bike)": 4,
+    "test/cat/cat(shelf)": 2,
+    "test/dog/dog(shelf)": 2,
+}
 
 
 def pacs(root: Path, below: str = "", each: int = 3) -> Path:
@@ -64,9 +68,7 @@ def test_objects_are_the_classes_and_the_domain_is_annotated(tmp_path: Path, bel
 
 
 @pytest.mark.parametrize("place", ["", "splits"])
-def test_the_authors_lists_are_found_and_give_train_and_validation(
-    tmp_path: Path, place: str
-) -> None:
+def test_the_authors_lists_are_found_and_give_train_and_validation(tmp_path: Path, place: str) -> None:
     root = pacs(tmp_path, "kfold/")
     save_lists(root, root / place, "kfold")
     listing = list_pacs(root)
@@ -88,9 +90,11 @@ def test_a_held_out_domain_is_the_test_with_lists_and_without(tmp_path: Path) ->
     root = pacs(tmp_path)
     bare = list_pacs(root, held_out="sketch").table
     assert Counter(bare.select("domain", "split").iter_rows()) == {
-        ("art_painting", "train"): 6, ("cartoon", "train"): 6, ("photo", "train"): 6,
+        ("art_painting", "train"): 6,
+        ("cartoon", "train"): 6,
+        ("photo", "train"): 6,
         ("sketch", "test"): 6,
-    }  # fmt: skip
+    }
     save_lists(root, root)
     listed = list_pacs(root, held_out="sketch")
     assert Counter(listed.table["split"]) == {"train": 12, "validation": 6, "test": 6}
@@ -102,8 +106,9 @@ def test_a_missing_domain_and_other_folders_are_told(tmp_path: Path) -> None:
     listing = list_pacs(save_tree(tmp_path, tree))
     assert listing.attributes == {"domain": ("photo", "sketch")}
     assert listing.notes == (
-        "there is no folder art_painting, cartoon", "no domain of PACS and not in: models",
-    )  # fmt: skip
+        "there is no folder art_painting, cartoon",
+        "no domain of PACS and not in: models",
+    )
 
 
 @pytest.mark.parametrize(
@@ -115,9 +120,7 @@ def test_a_missing_domain_and_other_folders_are_told(tmp_path: Path) -> None:
         ({"photo/dog": 1, "sketch/dog": 1}, "only the class 'dog'"),
     ],
 )
-def test_folders_that_are_not_pacs_are_refused(
-    tmp_path: Path, tree: dict[str, int], words: str
-) -> None:
+def test_folders_that_are_not_pacs_are_refused(tmp_path: Path, tree: dict[str, int], words: str) -> None:
     message = refused(list_pacs, save_tree(tmp_path, tree))
     assert words in message
 
@@ -154,12 +157,14 @@ def test_a_domain_to_hold_out_that_is_not_there_is_refused(tmp_path: Path) -> No
 
 def test_pacs_is_imported_by_a_command_with_its_licence(tmp_path: Path) -> None:
     root, home = pacs(tmp_path / "PACS"), tmp_path / "home"
-    done = run_clarify("data", "import", "pacs", str(root), "--name", "pacs", "--held-out",
-                       "sketch", "--json", home=home)  # fmt: skip
+    done = run_clarify(
+        "data", "import", "pacs", str(root), "--name", "pacs", "--held-out", "sketch", "--json", home=home
+    )
     assert done.result["splits"] == {
-        "train": {"dog": 8, "elephant": 8}, "validation": {"dog": 1, "elephant": 1},
+        "train": {"dog": 8, "elephant": 8},
+        "validation": {"dog": 1, "elephant": 1},
         "test": {"dog": 3, "elephant": 3},
-    }  # fmt: skip
+    }
     manifest = open_manifest(home, "pacs")
     assert (manifest.title, manifest.licence[:10]) == ("PACS", "not stated")
     assert manifest.source == f"imported from {root}"
@@ -176,17 +181,25 @@ def test_contexts_are_read_from_the_names_of_folders(tmp_path: Path) -> None:
     assert listing.classes == ("cat", "dog")
     assert listing.attributes == {"context": ("bed", "bench", "bike", "shelf", "sofa")}
     assert Counter(listing.table.select("split", "label", "context").iter_rows()) == {
-        ("train", "cat", "sofa"): 4, ("train", "cat", "bed"): 4, ("train", "dog", "bench"): 4,
-        ("train", "dog", "bike"): 4, ("test", "cat", "shelf"): 2, ("test", "dog", "shelf"): 2,
-    }  # fmt: skip
+        ("train", "cat", "sofa"): 4,
+        ("train", "cat", "bed"): 4,
+        ("train", "dog", "bench"): 4,
+        ("train", "dog", "bike"): 4,
+        ("test", "cat", "shelf"): 2,
+        ("test", "dog", "shelf"): 2,
+    }
 
 
 def test_pooled_splits_are_forgotten_and_the_benchmarks_folder_is_entered(tmp_path: Path) -> None:
     tree = {
         f"MetaShift-Cat-Dog-indoor-outdoor/{part}": 2
-        for part in ("train/cat/cat(indoor)", "train/dog/dog(outdoor)",
-                     "test/cat/cat(outdoor)", "test/dog/dog(indoor)")
-    }  # fmt: skip
+        for part in (
+            "train/cat/cat(indoor)",
+            "train/dog/dog(outdoor)",
+            "test/cat/cat(outdoor)",
+            "test/dog/dog(indoor)",
+        )
+    }
     (tmp_path / "metadata_metashift.csv").write_text("filename,y,a,split\n")
     listing = list_metashift(save_tree(tmp_path, tree), pool=True)
     assert listing.root == tmp_path / "MetaShift-Cat-Dog-indoor-outdoor"
@@ -195,17 +208,13 @@ def test_pooled_splits_are_forgotten_and_the_benchmarks_folder_is_entered(tmp_pa
     assert listing.attributes == {"context": ("indoor", "outdoor")}
 
 
-def test_the_full_metashift_has_classes_only_and_images_in_several_contexts(
-    tmp_path: Path,
-) -> None:
+def test_the_full_metashift_has_classes_only_and_images_in_several_contexts(tmp_path: Path) -> None:
     root = save_tree(tmp_path, {"cat/cat(sink)": 2, "cat/cat(keyboard)": 2, "dog/dog(boat)": 2})
     for folder in ("sink", "keyboard"):
         picture(77).save(root / f"cat/cat({folder})/2317.png")
     listing = list_metashift(root)
     assert listing.splits == ()
-    assert listing.notes == (
-        "file names in several contexts of a class: 1; each place counts as an image",
-    )
+    assert listing.notes == ("file names in several contexts of a class: 1; each place counts as an image",)
     assert listing.attributes == {"context": ("boat", "keyboard", "sink")}
 
 
@@ -213,28 +222,26 @@ def test_the_full_metashift_has_classes_only_and_images_in_several_contexts(
     ("tree", "words"),
     [
         ({"cat/cat(a)": 1, "dog": 1}, r"holds 'dog/1.png', outside a context: that is .* mixed"),
-        ({"train/cat": 1, "train/dog": 1, "val_out_of_domain/cat": 1},
-         "has a folder val_out_of_domain: that is MetaShift's mixed version"),
+        (
+            {"train/cat": 1, "train/dog": 1, "val_out_of_domain/cat": 1},
+            "has a folder val_out_of_domain: that is MetaShift's mixed version",
+        ),
         ({"cat/cat(a)": 1, "dog/cat(a)": 1}, r"class 'dog' has a folder 'cat\(a\)'; legal is dog"),
         ({"cat/indoor": 1, "dog/indoor": 1}, r"class 'cat' has a folder 'indoor'; legal is cat\("),
         ({"cat/cat()": 1, "dog/dog(a)": 1}, r"has a folder 'cat\(\)'"),
         ({"cat/cat(a)": 1}, "only the class 'cat'"),
     ],
-)  # fmt: skip
-def test_folders_that_are_not_metashift_are_refused(
-    tmp_path: Path, tree: dict[str, int], words: str
-) -> None:
+)
+def test_folders_that_are_not_metashift_are_refused(tmp_path: Path, tree: dict[str, int], words: str) -> None:
     message = refused(list_metashift, save_tree(tmp_path, tree))
     assert re.search(words, message), message
 
 
 def test_metashift_is_imported_by_a_command(tmp_path: Path) -> None:
     root, home = save_tree(tmp_path / "in", SHIFT, "jpg"), tmp_path / "home"
-    done = run_clarify("data", "import", "metashift", str(root), "--name", "shift", "--json",
-                       home=home)  # fmt: skip
+    done = run_clarify("data", "import", "metashift", str(root), "--name", "shift", "--json", home=home)
     assert done.result["attributes"] == {"context": ["bed", "bench", "bike", "shelf", "sofa"]}
     assert done.result["splits"]["test"] == {"cat": 2, "dog": 2}
-    pooled = run_clarify("data", "import", "metashift", str(root), "--name", "pooled", "--pool",
-                         home=home)  # fmt: skip
+    pooled = run_clarify("data", "import", "metashift", str(root), "--name", "pooled", "--pool", home=home)
     assert "note: train and test are taken together and split anew" in pooled.err
     assert open_manifest(home, "pooled").title == "MetaShift"

@@ -15,9 +15,7 @@ from clarify.data.table import check_table
 from clarify.errors import ManifestError
 
 ENDINGS = [".csv", ".tsv", ".parquet", ".jsonl"]
-MANY = settings(
-    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+MANY = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def read_or_refused(path: Path) -> pl.DataFrame | None:
@@ -101,9 +99,7 @@ def test_any_table_is_legal_or_refused_with_one_line(
         (b"id,\x07\n1,2\n", "a column is called"),
     ],
 )
-def test_what_people_send_is_refused_with_its_cause(
-    tmp_path: Path, content: bytes, words: str
-) -> None:
+def test_what_people_send_is_refused_with_its_cause(tmp_path: Path, content: bytes, words: str) -> None:
     (tmp_path / "a.csv").write_bytes(content)
     with pytest.raises(ManifestError, match=words):
         read_table(tmp_path / "a.csv")

@@ -32,12 +32,10 @@ def refused(listed: object, *arguments: object, **options: object) -> str:
 
 
 @pytest.mark.parametrize("validation", ["val", "valid", "Validation", "dev"])
-def test_a_folder_of_splits_is_read_by_the_names_people_use(
-    tmp_path: Path, validation: str
-) -> None:
-    root = save_tree(tmp_path, {
-        "train/cat": 3, "train/dog": 2, f"{validation}/cat": 1, f"{validation}/dog": 1,
-    })  # fmt: skip
+def test_a_folder_of_splits_is_read_by_the_names_people_use(tmp_path: Path, validation: str) -> None:
+    root = save_tree(
+        tmp_path, {"train/cat": 3, "train/dog": 2, f"{validation}/cat": 1, f"{validation}/dog": 1}
+    )
     listing = list_folder(root)
     assert listing.classes == ("cat", "dog")
     assert Counter(listing.table["split"]) == {"train": 5, "validation": 2}
@@ -104,9 +102,7 @@ def test_links_in_the_folder_are_followed_and_links_out_of_it_refused(tmp_path: 
         ({"a": 1, "b\nc": 1}, "a class is called"),
     ],
 )
-def test_a_folder_that_is_neither_is_refused(
-    tmp_path: Path, tree: dict[str, int], words: str
-) -> None:
+def test_a_folder_that_is_neither_is_refused(tmp_path: Path, tree: dict[str, int], words: str) -> None:
     root = save_tree(tmp_path / "root", tree)
     message = refused(list_folder, root)
 
@@ -157,8 +153,12 @@ def test_a_table_of_any_form_is_the_same_data_set(tmp_path: Path, ending: str) -
     assert listing.attributes["place"] == ("land", "water")
     assert listing.attributes["number"] == tuple(str(number) for number in range(12))
     assert listing.table.row(4, named=True) == {
-        "path": "x/4.png", "label": "cat", "split": "validation", "place": "land", "number": "4",
-    }  # fmt: skip
+        "path": "x/4.png",
+        "label": "cat",
+        "split": "validation",
+        "place": "land",
+        "number": "4",
+    }
 
 
 def test_guesses_are_told(tmp_path: Path) -> None:
@@ -273,17 +273,13 @@ def test_waterbirds_are_read_as_their_authors_number_them(tmp_path: Path) -> Non
     listing = list_waterbirds(waterbirds(tmp_path))
     assert listing.classes == ("landbird", "waterbird")
     assert listing.attributes == {"place": ("land", "water")}
-    assert listing.table.row(3) == (
-        "4", "001.Albatross/3.png", "waterbird", "validation", "water",
-    )  # fmt: skip
+    assert listing.table.row(3) == ("4", "001.Albatross/3.png", "waterbird", "validation", "water")
     assert listing.splits == ("train", "validation", "test")
 
 
 def test_waterbirds_with_an_unknown_number_are_refused(tmp_path: Path) -> None:
     root = waterbirds(tmp_path)
-    text = (
-        (root / "metadata.csv").read_text().replace("6.png", "6.png").replace(",1,2,1,", ",1,7,1,")
-    )
+    text = (root / "metadata.csv").read_text().replace("6.png", "6.png").replace(",1,2,1,", ",1,7,1,")
     (root / "metadata.csv").write_text(text)
     message = refused(list_waterbirds, root)
     assert "row 6: split is '7'; legal are 0 (train), 1 (validation), 2 (test)" in message
@@ -303,9 +299,7 @@ def celeba(root: Path, kind: str) -> Path:
         pl.DataFrame({"image_id": names, "Blond_Hair": blond, "Male": male}).write_csv(
             root / "list_attr_celeba.csv"
         )
-        pl.DataFrame({"image_id": names, "partition": splits}).write_csv(
-            root / "list_eval_partition.csv"
-        )
+        pl.DataFrame({"image_id": names, "partition": splits}).write_csv(root / "list_eval_partition.csv")
     else:
         rows = [f"{n} {b:2d} {m:2d}" for n, b, m in zip(names, blond, male, strict=True)]
         (root / "list_attr_celeba.txt").write_text("6\nBlond_Hair Male \n" + "\n".join(rows) + "\n")
@@ -322,9 +316,7 @@ def test_celeba_is_read_from_its_authors_and_from_kaggle(tmp_path: Path, kind: s
     assert listing.attributes == {"Male": ("not Male", "Male")}
     assert listing.table["label"].to_list()[:2] == ["Blond_Hair", "not Blond_Hair"]
     assert listing.table["Male"].to_list()[1:3] == ["not Male", "Male"]
-    assert listing.table["split"].to_list() == [
-        "train", "train", "validation", "validation", "test", "test",
-    ]  # fmt: skip
+    assert listing.table["split"].to_list() == ["train", "train", "validation", "validation", "test", "test"]
     assert (tmp_path / listing.table["path"][0]).is_file()
 
 

@@ -23,9 +23,13 @@ def test_shares_are_held_class_by_class() -> None:
     split = split_by_content(content, labels, SHARES, seed=0)
     found = Counter((label, split[key]) for key, label in zip(content, labels, strict=True))
     assert found == {
-        ("cat", "train"): 560, ("cat", "validation"): 120, ("cat", "test"): 120,
-        ("dog", "train"): 140, ("dog", "validation"): 30, ("dog", "test"): 30,
-    }  # fmt: skip
+        ("cat", "train"): 560,
+        ("cat", "validation"): 120,
+        ("cat", "test"): 120,
+        ("dog", "train"): 140,
+        ("dog", "validation"): 30,
+        ("dog", "test"): 30,
+    }
 
 
 @settings(deadline=None)
@@ -38,8 +42,9 @@ def test_a_content_has_one_split_and_each_class_is_everywhere_or_it_is_refused(
 ) -> None:
     content = [str(number) for number, _ in pictures]
     labels = [label for _, label in pictures]
-    first_class = {key: min(name for k, name in zip(content, labels, strict=True) if k == key)
-                   for key in content}  # fmt: skip
+    first_class = {
+        key: min(name for k, name in zip(content, labels, strict=True) if k == key) for key in content
+    }
     counts = Counter(first_class.values())
     if min(counts[label] for label in set(labels)) < len(SHARES):
         with pytest.raises(ManifestError, match="needs at least 3"):
@@ -71,16 +76,18 @@ def test_a_copy_under_another_name_and_class_falls_on_the_same_side(tmp_path: Pa
 
 
 def test_validation_is_carved_from_train_and_test_is_left_alone(tmp_path: Path) -> None:
-    root = save_tree(tmp_path / "root", {
-        "train/cat": 20, "train/dog": 40, "test/cat": 5, "test/dog": 5,
-    })  # fmt: skip
+    root = save_tree(tmp_path / "root", {"train/cat": 20, "train/dog": 40, "test/cat": 5, "test/dog": 5})
     listing = with_splits(list_folder(root), seed=0, workers=2)
     assert listing.splits == ("train", "validation", "test")
     found = Counter(listing.table.select("label", "split").iter_rows())
     assert found == {
-        ("cat", "train"): 17, ("cat", "validation"): 3, ("cat", "test"): 5,
-        ("dog", "train"): 34, ("dog", "validation"): 6, ("dog", "test"): 5,
-    }  # fmt: skip
+        ("cat", "train"): 17,
+        ("cat", "validation"): 3,
+        ("cat", "test"): 5,
+        ("dog", "train"): 34,
+        ("dog", "validation"): 6,
+        ("dog", "test"): 5,
+    }
     assert listing.notes == ("no validation given: 15 % of train were taken by content, seed 0",)
     moved = listing.table.filter(listing.table["split"] == "test")["path"]
     assert moved.str.starts_with("test/").all()

@@ -167,8 +167,10 @@ print(Thumbnails(Path(sys.argv[2])).make(paths, workers=2).made, flush=True)
 def start(images: Path, home: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", CODE, str(images), str(home)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def test_several_processes_may_begin_on_a_new_home_at_once(tmp_path: Path) -> None:

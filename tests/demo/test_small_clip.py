@@ -39,12 +39,7 @@ def record():
 
 def test_the_weights_are_small_and_no_pickle() -> None:
     names = {path.name for path in ASSETS.iterdir()}
-    assert names == {
-        "open_clip_config.json",
-        "open_clip_model.safetensors",
-        "record.json",
-        "words.csv",
-    }
+    assert names == {"open_clip_config.json", "open_clip_model.safetensors", "record.json", "words.csv"}
     assert (ASSETS / "open_clip_model.safetensors").stat().st_size <= 16 * 2**20
 
 

@@ -77,8 +77,7 @@ def test_plurals_of_nouns_are_taught() -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "several"),
-    [("bird", "birds"), ("finch", "finches"), ("pony", "ponies"), ("fish", "fish")],
+    ("word", "several"), [("bird", "birds"), ("finch", "finches"), ("pony", "ponies"), ("fish", "fish")]
 )
 def test_plurals_follow_english(word: str, several: str) -> None:
     assert plural(word) == several

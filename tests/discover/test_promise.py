@@ -6,7 +6,7 @@ import pytest
 from clarify.discover import promise as module
 from clarify.discover.halves import ImagesOfClass
 from clarify.discover.promise import promise
-from clarify.method.error_score import FEW_WRONG
+from clarify.method.phrases.error_score import FEW_WRONG
 from tests.discover.planted import noise_class, phrase_embeddings, planted_class
 
 PHRASES = phrase_embeddings(600)
@@ -24,9 +24,7 @@ def test_classes_with_a_planted_failure_come_first() -> None:
     found = promise(PHRASES, classes)
     order = np.argsort([-each.promise for each in found])
     assert planted[order[:10]].mean() >= 0.8
-    luck = [
-        each.held_out for each, is_planted in zip(found, planted, strict=True) if not is_planted
-    ]
+    luck = [each.held_out for each, is_planted in zip(found, planted, strict=True) if not is_planted]
     assert abs(np.mean(np.array(luck, dtype=float))) < 0.05
 
 
@@ -63,9 +61,7 @@ def test_it_is_the_same_for_the_same_seed_and_alone_or_among_others() -> None:
     assert together[2] == promise(PHRASES, classes[2:3])[0]
 
 
-def test_of_a_very_large_class_a_drawn_part_tells_its_place(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_of_a_very_large_class_a_drawn_part_tells_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
     images = planted_class(PHRASES[0], count=1_200)
     whole = promise(PHRASES, [images])[0]
     monkeypatch.setattr(module, "MOST_IMAGES", 600)

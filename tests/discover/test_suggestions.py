@@ -6,16 +6,9 @@ import pytest
 from clarify.discover.halves import ImagesOfClass, halvings, scores_in_parts
 from clarify.discover.suggest import CONFIRMED_P, SAME_SPLIT, suggest
 from clarify.errors import FeatureError, InputError, NoScoreError
-from clarify.method.error_score import error_score
-from clarify.method.similarity import similarities
-from tests.discover.planted import (
-    FAMILY,
-    names,
-    noise_class,
-    phrase_embeddings,
-    planted_class,
-    unit,
-)
+from clarify.method.phrases.error_score import error_score
+from clarify.method.phrases.similarity import similarities
+from tests.discover.planted import FAMILY, names, noise_class, phrase_embeddings, planted_class, unit
 
 PHRASES = phrase_embeddings(600)
 TRUE = 120  # the first of its family
@@ -141,9 +134,7 @@ def test_a_class_with_one_wrong_image_has_suggestions_but_none_is_confirmed() ->
 
 def test_what_cannot_be_searched_is_refused() -> None:
     images = planted_class(PHRASES[TRUE], count=40)
-    everything_right = ImagesOfClass(
-        embeddings=images.embeddings, right=np.ones(40, dtype=np.bool_)
-    )
+    everything_right = ImagesOfClass(embeddings=images.embeddings, right=np.ones(40, dtype=np.bool_))
     with pytest.raises(NoScoreError, match="0 wrong"):
         suggest(names(600), PHRASES, everything_right)
     with pytest.raises(InputError, match="600 phrases with 599 embeddings"):

@@ -6,15 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from clarify.discover.vocabulary import (
-    MOST_PHRASES,
-    plain_phrases,
-    read_vocabulary,
-    vocabulary,
-    without_name,
-)
+from clarify.discover.vocabulary import MOST_PHRASES, plain_phrases, read_vocabulary, vocabulary, without_name
 from clarify.errors import InputError, NotFoundError, PhraseError
-from clarify.method.grammar import parse_phrase
+from clarify.method.phrases.grammar import parse_phrase
 
 
 def test_there_are_some_thousand_phrases_each_once_and_in_small_letters() -> None:
@@ -34,12 +28,47 @@ def test_every_phrase_is_a_plain_one_as_people_may_write_it() -> None:
 
 @pytest.mark.parametrize(
     "phrase",
-    ["water", "in the forest", "at night", "snow", "red", "wooden", "striped", "round", "blurry",
-     "close-up", "black and white", "watermark", "text", "border", "collage", "low contrast",
-     "child", "man", "hands", "face", "crowd", "glasses", "sitting", "dog", "apple", "car",
-     "building", "chair", "hammer", "laptop", "basketball", "street sign", "ruler on skin",
-     "conveyor belt", "two of them", "behind a fence", "held in a hand", "in a cage"],
-)  # fmt: skip
+    [
+        "water",
+        "in the forest",
+        "at night",
+        "snow",
+        "red",
+        "wooden",
+        "striped",
+        "round",
+        "blurry",
+        "close-up",
+        "black and white",
+        "watermark",
+        "text",
+        "border",
+        "collage",
+        "low contrast",
+        "child",
+        "man",
+        "hands",
+        "face",
+        "crowd",
+        "glasses",
+        "sitting",
+        "dog",
+        "apple",
+        "car",
+        "building",
+        "chair",
+        "hammer",
+        "laptop",
+        "basketball",
+        "street sign",
+        "ruler on skin",
+        "conveyor belt",
+        "two of them",
+        "behind a fence",
+        "held in a hand",
+        "in a cage",
+    ],
+)
 def test_it_covers_what_pictures_show_and_how_they_are_taken(phrase: str) -> None:
     assert phrase in vocabulary()
 
@@ -91,8 +120,17 @@ def test_phrases_of_a_bank_that_nobody_could_type_are_passed_over() -> None:
 
 
 def test_what_only_names_the_class_is_left_out_and_nothing_else() -> None:
-    phrases = ("great white shark", "a white shark", "sharks", "man eaters", "the maneater",
-               "white", "great", "shark fin", "water")  # fmt: skip
+    phrases = (
+        "great white shark",
+        "a white shark",
+        "sharks",
+        "man eaters",
+        "the maneater",
+        "white",
+        "great",
+        "shark fin",
+        "water",
+    )
     left = without_name(phrases, "great_white shark, man-eater")
     assert left == ("the maneater", "white", "great", "shark fin", "water")
     assert without_name(("landbird", "land birds", "bird", "land"), "landbird") == (

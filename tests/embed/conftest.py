@@ -22,10 +22,8 @@ if TYPE_CHECKING:
 CONFIG = {
     "embed_dim": 16,
     "vision_cfg": {"image_size": 32, "layers": 2, "width": 32, "patch_size": 8, "head_width": 16},
-    "text_cfg": {
-        "context_length": 16, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1,
-    },
-}  # fmt: skip
+    "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1},
+}
 PREPROCESS = {"mean": [0.4, 0.5, 0.6], "std": [0.2, 0.3, 0.25]}
 
 
@@ -72,8 +70,14 @@ def noise_manifest(root: Path, n: int, name: str = "noise") -> Manifest:
     """Describe `n` images of `root`, their classes alternating, splits every two."""
     numbers = range(n)
     return Manifest(
-        name=name, title="noise", source="made by a test", licence="CC0", root=root,
-        classes=("a", "b"), splits=("train", "validation"), attributes={},
+        name=name,
+        title="noise",
+        source="made by a test",
+        licence="CC0",
+        root=root,
+        classes=("a", "b"),
+        splits=("train", "validation"),
+        attributes={},
         table=pl.DataFrame(
             {
                 "id": [f"n{row}" for row in numbers],
@@ -82,7 +86,7 @@ def noise_manifest(root: Path, n: int, name: str = "noise") -> Manifest:
                 "split": [("train", "validation")[row // 2 % 2] for row in numbers],
             }
         ),
-    )  # fmt: skip
+    )
 
 
 class Projection:
@@ -94,9 +98,8 @@ class Projection:
     width = 16
     identity = EncoderIdentity(architecture="projection", weights="0" * 64, preprocessing="16")
     preprocess_array = Preprocessing(
-        size=16, resize=16, mode="squash", interpolation="bilinear",
-        mean=(0.5, 0.5, 0.5), std=(1, 1, 1),
-    )  # fmt: skip
+        size=16, resize=16, mode="squash", interpolation="bilinear", mean=(0.5, 0.5, 0.5), std=(1, 1, 1)
+    )
 
     def __init__(self) -> None:
         import torch

@@ -42,14 +42,18 @@ def test_preprocessing_gives_the_same_numbers_as_open_clips_transform(
     from open_clip.transform import PreprocessCfg, image_transform_v2
 
     config = PreprocessCfg(
-        size=32, mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.25), resize_mode=mode,
-        interpolation=interpolation,
-    )  # fmt: skip
+        size=32, mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.25), resize_mode=mode, interpolation=interpolation
+    )
     theirs = image_transform_v2(config, is_train=False)(picture(width, height))
     ours = Preprocessing.from_open_clip(
-        {"size": 32, "mean": config.mean, "std": config.std, "resize_mode": mode,
-         "interpolation": interpolation}
-    )(picture(width, height))  # fmt: skip
+        {
+            "size": 32,
+            "mean": config.mean,
+            "std": config.std,
+            "resize_mode": mode,
+            "interpolation": interpolation,
+        }
+    )(picture(width, height))
     assert ours.dtype == np.float32
     assert np.array_equal(ours, theirs.numpy())
 
@@ -209,9 +213,7 @@ def test_a_checkpoint_of_plain_tensors_gives_the_same_embeddings(
     assert other.identity.weights != tiny.identity.weights
 
 
-def test_weights_that_cannot_be_fetched_are_told_in_one_line_with_the_way_by_hand(
-    tmp_path: Path,
-) -> None:
+def test_weights_that_cannot_be_fetched_are_told_in_one_line_with_the_way_by_hand(tmp_path: Path) -> None:
     code = (
         "from pathlib import Path\n"
         "import logging\n"
@@ -222,9 +224,12 @@ def test_weights_that_cannot_be_fetched_are_told_in_one_line_with_the_way_by_han
         "assert logging.getLogger().handlers == []\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
         env={**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "cache")},
-    )  # fmt: skip
+    )
     lines = done.stdout.splitlines()
     assert len(lines) == 1
     assert "encoder open_clip:RN50:openai: its weights (timm/resnet50_clip.openai" in lines[0]
@@ -246,9 +251,12 @@ def test_a_hub_that_cannot_be_reached_is_told_soon_and_in_one_line(tmp_path: Pat
     )
     nowhere = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0"}
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
         env={**os.environ, **nowhere, "HF_HOME": str(tmp_path)},
-    )  # fmt: skip
+    )
     assert "the hub cannot be reached (<urlopen error" in done.stdout
     assert len(done.stdout.splitlines()) == 1
     assert done.stderr == ""

@@ -56,9 +56,7 @@ except StoreError as error:
 def start(home: Path, n: int, pause: float = 0, limit: int = 0) -> subprocess.Popen[str]:
     script = SCRIPT.format(tests=str(Path(__file__).parent))
     arguments = [str(home), str(n), str(pause), str(limit)]
-    return subprocess.Popen(
-        [sys.executable, "-c", script, *arguments], stdout=subprocess.PIPE, text=True
-    )
+    return subprocess.Popen([sys.executable, "-c", script, *arguments], stdout=subprocess.PIPE, text=True)
 
 
 def small(manifest: Manifest, encoder: Encoder, home: Path, **options: object) -> Features:
@@ -200,8 +198,12 @@ def test_progress_counts_images_and_bad_ones_up_to_the_total(
     seen: list[Progress] = []
     small(make_manifest(18, {5: b""}), tiny, tmp_path, progress=seen.append)
     assert [(one.done, one.total, one.bad) for one in seen] == [
-        (4, 18, 0), (8, 18, 1), (12, 18, 1), (16, 18, 1), (18, 18, 1),
-    ]  # fmt: skip
+        (4, 18, 0),
+        (8, 18, 1),
+        (12, 18, 1),
+        (16, 18, 1),
+        (18, 18, 1),
+    ]
     assert 0 <= seen[0].seconds <= seen[-1].seconds
 
 
@@ -284,10 +286,7 @@ def test_killed_at_any_moment_and_resumed_it_ends_with_the_same_bytes(
         killed += process.returncode == -signal.SIGKILL
     assert killed >= 3
     wait_for_end(start(home, n))
-    folders = [
-        FeatureStore(tmp_path / name).folder(manifest, light.identity)
-        for name in ("whole", "killed")
-    ]
+    folders = [FeatureStore(tmp_path / name).folder(manifest, light.identity) for name in ("whole", "killed")]
     assert content(folders[0]) == content(folders[1])
     assert set(content(folders[1])) == {"features.npy", "index.json"}
 
@@ -371,9 +370,7 @@ def test_an_encoder_of_another_width_than_it_says_is_refused(
         small(make_manifest(8), narrow, tmp_path)
 
 
-@pytest.mark.parametrize(
-    "options", [{"workers": 0}, {"batch_size": 0}, {"shard_rows": 0}, {"dtype": "int8"}]
-)
+@pytest.mark.parametrize("options", [{"workers": 0}, {"batch_size": 0}, {"shard_rows": 0}, {"dtype": "int8"}])
 def test_numbers_that_are_not_legal_are_refused(
     make_manifest: MakeManifest, tiny: Encoder, tmp_path: Path, options: dict[str, object]
 ) -> None:

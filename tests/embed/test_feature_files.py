@@ -16,8 +16,14 @@ IDS = ("a", "b", "c", "d")
 
 
 def test_an_npz_is_read_by_the_names_of_its_arrays(tmp_path: Path) -> None:
-    np.savez(tmp_path / "clip.npz", image_features=ARRAY, ids=np.array(IDS), labels=np.arange(4),
-             words=np.array(["x", "y"]), text_features=ARRAY[:2])  # fmt: skip
+    np.savez(
+        tmp_path / "clip.npz",
+        image_features=ARRAY,
+        ids=np.array(IDS),
+        labels=np.arange(4),
+        words=np.array(["x", "y"]),
+        text_features=ARRAY[:2],
+    )
     images, bank = read_feature_file(tmp_path / "clip.npz"), read_bank_file(tmp_path / "clip.npz")
     assert (images.names, bank.names) == (IDS, ("x", "y"))
     assert np.array_equal(images.array, ARRAY)

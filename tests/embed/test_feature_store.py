@@ -74,16 +74,12 @@ def test_another_template_opens_the_same_features(made: Made, tiny: Encoder) -> 
     assert opened.folder == made[2].folder
 
 
-def test_features_put_into_the_folder_of_another_manifest_are_refused(
-    made: Made, tiny: Encoder
-) -> None:
+def test_features_put_into_the_folder_of_another_manifest_are_refused(made: Made, tiny: Encoder) -> None:
     spoil(made, manifest="f" * 64)
     assert "of another manifest (ffffffffffff, wanted " in refused(made, tiny)
 
 
-def test_features_put_into_the_folder_of_another_encoder_are_refused(
-    made: Made, tiny: Encoder
-) -> None:
+def test_features_put_into_the_folder_of_another_encoder_are_refused(made: Made, tiny: Encoder) -> None:
     image_part = {key: value for key, value in OTHER.to_dict().items() if key != "template"}
     spoil(made, encoder=image_part)
     assert "by another encoder than tiny@" in refused(made, tiny)

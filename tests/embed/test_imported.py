@@ -19,8 +19,7 @@ IDENTITY = EncoderIdentity(
 def written(folder: Path, *, text_encoder: str = "", width: int = 3) -> Encoder:
     embeddings = np.eye(3, width, dtype=np.float32)
     bank = Bank(phrases=("Tree", "boat at sea", "red"), embeddings=embeddings)
-    write_imported(folder, "clip", identity=IDENTITY, bank=bank, width=width,
-                   text_encoder=text_encoder)  # fmt: skip
+    write_imported(folder, "clip", identity=IDENTITY, bank=bank, width=width, text_encoder=text_encoder)
     return load_encoder("imported:clip", imported=folder)
 
 

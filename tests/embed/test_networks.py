@@ -79,16 +79,13 @@ def test_weights_of_as_many_classes_are_taken_whole(tmp_path: Path) -> None:
 def test_classes_are_picked_out_of_weights_by_name(tmp_path: Path) -> None:
     path = weights_of(tmp_path, classes=5)
     listed = ("dog", "cat", "ant", "eel", "bee")
-    network = new_network("timm:test_vit", CLASSES, weights=str(path), weight_classes=listed,
-                          as_it_is=True)  # fmt: skip
+    network = new_network("timm:test_vit", CLASSES, weights=str(path), weight_classes=listed, as_it_is=True)
     state = timm.models.load_state_dict(str(path))
     assert torch.equal(network.layer.weight, state["head.weight"][[2, 4, 1]])
     assert torch.equal(network.layer.bias, state["head.bias"][[2, 4, 1]])
 
 
-def test_another_number_of_classes_is_begun_anew_for_training_and_refused_as_it_is(
-    tmp_path: Path,
-) -> None:
+def test_another_number_of_classes_is_begun_anew_for_training_and_refused_as_it_is(tmp_path: Path) -> None:
     path = weights_of(tmp_path, classes=5)
     network = new_network("timm:test_vit", CLASSES, weights=str(path))
     assert "has 5 classes: the last layer begins at random" in network.notes[0]
@@ -161,11 +158,16 @@ def test_lists_of_classes_that_do_not_fit_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_head_that_was_fitted_by_itself_makes_no_network() -> None:
-    from clarify.method.head import Head
+    from clarify.method.fit.head import Head
 
     body = new_network("timm:test_vit", CLASSES).body()
     width = body.width
-    fitted = Head(weight=np.zeros((3, width)), bias=np.zeros(3), mean=np.zeros(width),
-                  scale=np.ones(width), class_names=CLASSES)  # fmt: skip
+    fitted = Head(
+        weight=np.zeros((3, width)),
+        bias=np.zeros(3),
+        mean=np.zeros(width),
+        scale=np.ones(width),
+        class_names=CLASSES,
+    )
     with pytest.raises(InputError, match="no network that could be trained on"):
         network_of(body, fitted)

@@ -34,8 +34,7 @@ def timm_weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def pictures() -> list[Image.Image]:
     rng = np.random.default_rng(0)
     return [
-        Image.fromarray(rng.integers(0, 256, (height, 90, 3), dtype=np.uint8))
-        for height in (40, 90, 200)
+        Image.fromarray(rng.integers(0, 256, (height, 90, 3), dtype=np.uint8)) for height in (40, 90, 200)
     ]
 
 
@@ -51,9 +50,7 @@ def check_unpacked_is_equal(encoder: ImageEncoder, folder: Path) -> ImageEncoder
     assert sorted(path.name for path in folder.iterdir()) == ["encoder.json", "encoder.safetensors"]
     again = unpack(folder)
     np.testing.assert_array_equal(embedded(again), embedded(encoder))
-    assert (again.identity, again.name, again.width) == (
-        encoder.identity, encoder.name, encoder.width,
-    )  # fmt: skip
+    assert (again.identity, again.name, again.width) == (encoder.identity, encoder.name, encoder.width)
     assert again.domain == encoder.domain
     return again
 
@@ -81,9 +78,7 @@ def test_an_open_clip_model_is_unpacked_as_it_was_where_its_files_are_gone(
 
 
 @pytest.mark.parametrize("name", ["test_vit", "test_resnet", "test_convnext"])
-def test_a_timm_model_is_unpacked_as_it_was(
-    timm_weights: dict[str, str], tmp_path: Path, name: str
-) -> None:
+def test_a_timm_model_is_unpacked_as_it_was(timm_weights: dict[str, str], tmp_path: Path, name: str) -> None:
     check_unpacked_is_equal(load_backbone(timm_weights[name]), tmp_path)
 
 

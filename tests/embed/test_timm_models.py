@@ -40,17 +40,14 @@ def backbone(weights: Path) -> ImageEncoder:
     return load_backbone(f"timm:{MODEL}:{weights}")
 
 
-def test_features_are_those_that_timm_gives_to_its_last_layer(
-    backbone: ImageEncoder, weights: Path
-) -> None:
+def test_features_are_those_that_timm_gives_to_its_last_layer(backbone: ImageEncoder, weights: Path) -> None:
     model = timm.create_model(MODEL, num_classes=7).eval()
     model.load_state_dict(load_file(weights))
     transform = create_transform(**resolve_model_data_config(model))
     pictures = [picture(300, 220), picture(200, 400, 1)]
     with torch.inference_mode():
         theirs = model.forward_head(
-            model.forward_features(torch.stack([transform(each) for each in pictures])),
-            pre_logits=True,
+            model.forward_features(torch.stack([transform(each) for each in pictures])), pre_logits=True
         ).numpy()
     ours = backbone.encode_images(torch.stack([backbone.preprocess(each) for each in pictures]))
     expected = theirs / np.linalg.norm(theirs, axis=1, keepdims=True)
@@ -74,9 +71,7 @@ def test_a_folder_of_weights_is_the_same_as_its_file(backbone: ImageEncoder, wei
     assert load_backbone(f"timm:{MODEL}:{weights.parent}").identity == backbone.identity
 
 
-def test_other_weights_are_another_identity(
-    backbone: ImageEncoder, weights: Path, tmp_path: Path
-) -> None:
+def test_other_weights_are_another_identity(backbone: ImageEncoder, weights: Path, tmp_path: Path) -> None:
     state = load_file(weights)
     state[FIRST] = state[FIRST] * 2
     save_file(state, tmp_path / "other.safetensors")
@@ -84,9 +79,7 @@ def test_other_weights_are_another_identity(
     assert other.identity.image_digest != backbone.identity.image_digest
 
 
-def test_weights_of_another_model_or_half_of_them_are_refused(
-    weights: Path, tmp_path: Path
-) -> None:
+def test_weights_of_another_model_or_half_of_them_are_refused(weights: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be loaded as weights of resnet18"):
         load_backbone(f"timm:resnet18:{weights}")
     state = load_file(weights)

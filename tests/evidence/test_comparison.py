@@ -23,7 +23,7 @@ from clarify.evidence.situation import SHARE, Situation, seen_by
 from clarify.evidence.suites import compare_methods, situation_of
 from clarify.evidence.tables import csv_table, figure, markdown
 from clarify.track.mlflow import TrackingStore
-from clarify.workflow.project import Project
+from clarify.workflow.model.project import Project
 from tests.conftest import DATA_SET, Done
 
 Clarify = Callable[..., Done]
@@ -93,11 +93,11 @@ def test_described_groups_come_from_phrases_alone(whole: Situation) -> None:
         at.train.truth, index=np.random.default_rng(0).permutation(at.train.truth.index)
     )
     other = dataclasses.replace(at, train=dataclasses.replace(at.train, truth=shuffled))
-    np.testing.assert_array_equal(
-        at.described.groups["train"].index, other.described.groups["train"].index
-    )
-    heads = [METHODS["clarify_worst_group"].fit(each, [rule()])[0]
-             for each, rule in ((at, _described), (other, _described))]  # fmt: skip
+    np.testing.assert_array_equal(at.described.groups["train"].index, other.described.groups["train"].index)
+    heads = [
+        METHODS["clarify_worst_group"].fit(each, [rule()])[0]
+        for each, rule in ((at, _described), (other, _described))
+    ]
     np.testing.assert_array_equal(heads[0].weight, heads[1].weight)
 
 
@@ -122,8 +122,7 @@ def test_a_method_that_lacks_what_it_needs_is_named_and_the_rest_goes_on(whole: 
         whole,
         **{
             split: dataclasses.replace(
-                getattr(whole, split),
-                features=np.hstack([getattr(whole, split).features] * 2),
+                getattr(whole, split), features=np.hstack([getattr(whole, split).features] * 2)
             )
             for split in ("train", "validation", "test")
         },
@@ -162,8 +161,17 @@ def test_the_command_on_a_data_set_of_ones_own(clarify: Clarify, home: Path) -> 
     said = [f"--phrase={name}={phrase}" for name, phrase in PHRASES.items()]
     few = [f"--method={name}" for name in FEW]
     found = clarify(*asked, *said, *few, "--json").result
-    keys = {"data_set", "encoder", "method", "supervision", "selection", "seeds",
-            "worst_group_accuracy", "adjusted_average_accuracy", "seconds"}  # fmt: skip
+    keys = {
+        "data_set",
+        "encoder",
+        "method",
+        "supervision",
+        "selection",
+        "seeds",
+        "worst_group_accuracy",
+        "adjusted_average_accuracy",
+        "seconds",
+    }
     assert all(keys <= set(row) for row in found["rows"])
     assert set(found["rows"][0]["worst_group_accuracy"]) == {"mean", "sd"}
     place = Path(found["written"])
@@ -195,16 +203,27 @@ def test_a_data_set_without_attribute_cannot_be_compared_on(clarify: Clarify, ho
     kept = [line for line in lines if not line.startswith(('"place"', "[attributes]"))]
     (folder / "manifest.toml").write_text("\n".join(kept) + "\n")
     assert clarify("embed", DATA_SET).status == 0
-    done = clarify("benchmark", "--suite", "features", "--data-set", DATA_SET,
-                   "--phrase=landbird=water")  # fmt: skip
+    done = clarify("benchmark", "--suite", "features", "--data-set", DATA_SET, "--phrase=landbird=water")
     assert "no annotated attribute to compare by; add a column" in done.refusal
 
 
 @pytest.mark.slow
 def test_a_comparison_that_is_killed_loses_and_doubles_no_cell(home: Path) -> None:
-    command = [sys.executable, "-m", "clarify.cli", "benchmark", "--suite", "features",
-               "--data-set", DATA_SET, "--phrase=landbird=water", "--phrase=waterbird=land",
-               "--json", "--home", str(home)]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "clarify.cli",
+        "benchmark",
+        "--suite",
+        "features",
+        "--data-set",
+        DATA_SET,
+        "--phrase=landbird=water",
+        "--phrase=waterbird=land",
+        "--json",
+        "--home",
+        str(home),
+    ]
     for after in (4.0, 1.5, 2.5):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(4.0 + after)

@@ -32,16 +32,16 @@ def test_the_figures_come_out_again(tmp_path: Path) -> None:
     from clarify.evidence.suites import HARDEST, RENDERED, compare_methods, prepare_rendered
 
     settings = Settings(home=tmp_path)
-    project = prepare_rendered(
-        tmp_path, HARDEST, lambda name: open_project(settings, name), workers=2
+    project = prepare_rendered(tmp_path, HARDEST, lambda name: open_project(settings, name), workers=2)
+    found = compare_methods(
+        "rendered", [(project, RENDERED[HARDEST])], seeds=5, methods=("erm", CORRECTED, "group_dro")
     )
-    found = compare_methods("rendered", [(project, RENDERED[HARDEST])], seeds=5,
-                            methods=("erm", CORRECTED, "group_dro"))  # fmt: skip
     recorded = json.loads((FOLDER / "rendered.json").read_text(encoding="utf-8"))["rows"]
     for row in found.rows:
-        same = next(each for each in recorded
-                    if (each["data_set"], each["method"], each["selection"])
-                    == (row.data_set, row.method, row.selection))  # fmt: skip
-        assert row.worst_group_accuracy.mean == pytest.approx(
-            same["worst_group_accuracy"]["mean"], abs=0.01
+        same = next(
+            each
+            for each in recorded
+            if (each["data_set"], each["method"], each["selection"])
+            == (row.data_set, row.method, row.selection)
         )
+        assert row.worst_group_accuracy.mean == pytest.approx(same["worst_group_accuracy"]["mean"], abs=0.01)

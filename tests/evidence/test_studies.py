@@ -14,12 +14,26 @@ from clarify.evidence import reviewers, studies
 from clarify.evidence.situation import Situation
 from clarify.evidence.suites import situation_of, study
 from clarify.evidence.tables import study_markdown
-from clarify.workflow.project import Project
+from clarify.workflow.model.project import Project
 from tests.conftest import DATA_SET
 
 PHRASES = {"landbird": "water", "waterbird": "land"}
-WORDS = ["water", "lake", "ocean", "land", "forest", "field", "red", "blue", "night", "snow",
-         "duck", "rain", "fog", "cartoon"]  # fmt: skip
+WORDS = [
+    "water",
+    "lake",
+    "ocean",
+    "land",
+    "forest",
+    "field",
+    "red",
+    "blue",
+    "night",
+    "snow",
+    "duck",
+    "rain",
+    "fog",
+    "cartoon",
+]
 
 
 @pytest.fixture
@@ -99,9 +113,7 @@ def test_unrelated_phrases_do_not_tell_the_place(at: Situation) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(studies.STUDIES))
-def test_every_study_is_a_table(
-    name: str, project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_study_is_a_table(name: str, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reviewers, "DRAWS", 3)
     monkeypatch.setattr(reviewers, "PER_BAND", 2)
     monkeypatch.setattr(studies, "DRAWS", 3)

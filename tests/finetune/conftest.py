@@ -18,7 +18,7 @@ from clarify.finetune.pictures import Pictures
 from clarify.finetune.processes import Processes
 from clarify.finetune.schedule import Schedule
 from clarify.finetune.task import Fitted, Task
-from clarify.method.minibatch import batch_objective
+from clarify.method.fit.minibatch import batch_objective
 
 COUNT, SIDE = 48, 32
 CLASSES = ("dark", "light")
@@ -47,9 +47,14 @@ def pictures(squares: Path) -> Iterator[Any]:
 
     def make(network: Network, *, least_crop: float = 0.5) -> Pictures:
         made.append(
-            Pictures(lambda row: squares / f"{row}.png", squares, network.preprocessing,
-                     workers=2, least_crop=least_crop)
-        )  # fmt: skip
+            Pictures(
+                lambda row: squares / f"{row}.png",
+                squares,
+                network.preprocessing,
+                workers=2,
+                least_crop=least_crop,
+            )
+        )
         return made[-1]
 
     yield make
@@ -62,9 +67,13 @@ def tiny(seed: int = 0, model: str = "timm:test_vit") -> Network:
 
 
 def task_of(
-    network: Network, pictures: Any, *, objective: str = "reweight", batches: Batches | None = None,
+    network: Network,
+    pictures: Any,
+    *,
+    objective: str = "reweight",
+    batches: Batches | None = None,
     trainable: list[str] | None = None,
-) -> Task:  # fmt: skip
+) -> Task:
     counts = np.bincount(GROUP_OF, minlength=4)
     return Task(
         pictures=pictures(network),
@@ -84,13 +93,15 @@ def schedule(**own: Any) -> Schedule:
     return Schedule(**{"epochs": 2, "batch_size": 8, "rate": 1e-3, "seed": 3, **own})
 
 
-def fit(
-    network: Network, task: Task, plan: Schedule, folder: Path | None = None, **own: Any
-) -> Fitted:
+def fit(network: Network, task: Task, plan: Schedule, folder: Path | None = None, **own: Any) -> Fitted:
     return train(
-        network, task, plan, processes=own.pop("processes", Processes()),
-        checkpoints=None if folder is None else Checkpoints(folder), **own,
-    )  # fmt: skip
+        network,
+        task,
+        plan,
+        processes=own.pop("processes", Processes()),
+        checkpoints=None if folder is None else Checkpoints(folder),
+        **own,
+    )
 
 
 def shuffled(size: int = 8) -> Shuffled:

@@ -12,9 +12,7 @@ from clarify.finetune.batches import Balanced, Shuffled
 
 
 @given(st.integers(1, 60), st.integers(1, 70), st.integers(0, 5))
-def test_shuffling_takes_every_image_at_most_once_an_epoch(
-    count: int, size: int, seed: int
-) -> None:
+def test_shuffling_takes_every_image_at_most_once_an_epoch(count: int, size: int, seed: int) -> None:
     batches = Shuffled(count, size, seed=seed)
     steps = batches.steps_an_epoch
     rows = np.concatenate([batches.rows(step) for step in range(steps)])
@@ -31,9 +29,7 @@ def test_every_epoch_has_an_order_of_its_own_and_the_same_for_the_same_seed() ->
 
 
 @given(st.lists(st.integers(1, 20), min_size=1, max_size=6), st.integers(0, 30), st.integers(0, 3))
-def test_every_step_holds_as_many_images_of_each_group(
-    counts: list[int], more: int, seed: int
-) -> None:
+def test_every_step_holds_as_many_images_of_each_group(counts: list[int], more: int, seed: int) -> None:
     groups = np.repeat(np.arange(len(counts)), counts)
     names = [str(number) for number in range(len(counts))]
     batches = Balanced(groups, names, len(counts) + more, seed=seed)

@@ -15,16 +15,7 @@ from clarify.finetune.evaluation import predictions
 from clarify.finetune.loop import train
 from clarify.finetune.processes import Processes
 from clarify.finetune.task import Progress
-from tests.finetune.conftest import (
-    COUNT,
-    LABELS,
-    fit,
-    schedule,
-    shuffled,
-    state_of,
-    task_of,
-    tiny,
-)
+from tests.finetune.conftest import COUNT, LABELS, fit, schedule, shuffled, state_of, task_of, tiny
 
 
 class Stopped(Exception):
@@ -32,16 +23,13 @@ class Stopped(Exception):
 
 
 def same(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> bool:
-    return first.keys() == second.keys() and all(
-        np.array_equal(first[name], second[name]) for name in first
-    )
+    return first.keys() == second.keys() and all(np.array_equal(first[name], second[name]) for name in first)
 
 
 @pytest.mark.parametrize("model", ["timm:test_resnet", "timm:test_vit"])
 def test_a_network_learns_what_tells_the_classes_apart(pictures: Any, model: str) -> None:
     network = tiny(model=model)
-    done = fit(network, task_of(network, pictures, batches=shuffled()),
-               schedule(epochs=8, rate=3e-3))  # fmt: skip
+    done = fit(network, task_of(network, pictures, batches=shuffled()), schedule(epochs=8, rate=3e-3))
     assert done.history[-1]["right"] == 1.0
     assert done.steps == 8 * COUNT // 8
     assert done.best_epoch == 8
@@ -145,9 +133,7 @@ def test_a_loss_that_is_no_number_stops_and_names_the_group(pictures: Any, tmp_p
         fit(network, task, schedule(), tmp_path)
 
 
-def test_what_was_kept_before_a_loss_became_no_number_is_whole(
-    pictures: Any, tmp_path: Path
-) -> None:
+def test_what_was_kept_before_a_loss_became_no_number_is_whole(pictures: Any, tmp_path: Path) -> None:
     network = tiny()
 
     def break_it(progress: Progress) -> None:
@@ -212,12 +198,9 @@ def test_no_epochs_leave_the_weights_as_they_are(pictures: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "own",
-    [{"precision": "bf16"}, pytest.param({"compiled": True}, marks=pytest.mark.slow)],
+    "own", [{"precision": "bf16"}, pytest.param({"compiled": True}, marks=pytest.mark.slow)]
 )
-def test_sixteen_bits_and_compiling_come_to_about_the_same(
-    pictures: Any, own: dict[str, Any]
-) -> None:
+def test_sixteen_bits_and_compiling_come_to_about_the_same(pictures: Any, own: dict[str, Any]) -> None:
     plain, other = tiny(model="timm:test_resnet"), tiny(model="timm:test_resnet")
     fit(plain, task_of(plain, pictures), schedule())
     fit(other, task_of(other, pictures), schedule(**own))
@@ -269,6 +252,5 @@ def test_a_damaged_checkpoint_is_refused_in_one_line(tmp_path: Path, content: by
 
 def test_without_checkpoints_nothing_is_written(pictures: Any, tmp_path: Path) -> None:
     network = tiny()
-    train(network, task_of(network, pictures), schedule(), checkpoints=None,
-          processes=Processes())  # fmt: skip
+    train(network, task_of(network, pictures), schedule(), checkpoints=None, processes=Processes())
     assert list(tmp_path.iterdir()) == []

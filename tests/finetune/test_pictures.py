@@ -14,9 +14,7 @@ from clarify.finetune.pictures import Pictures
 from tests.finetune.conftest import SIDE, tiny
 
 
-def test_in_evaluation_they_are_what_the_served_model_will_see(
-    pictures: Any, squares: Path
-) -> None:
+def test_in_evaluation_they_are_what_the_served_model_will_see(pictures: Any, squares: Path) -> None:
     network = tiny()
     found = pictures(network).plain([3, 0, 3]).result().numpy()
     assert found.shape == (3, 3, SIDE, SIDE)
@@ -39,10 +37,10 @@ def test_variations_are_crops_some_of_them_turned_round(tmp_path: Path) -> None:
     ramp = np.repeat(np.arange(200, dtype=np.uint8)[None, :, None], 200, axis=0).repeat(3, axis=2)
     Image.fromarray(ramp).save(tmp_path / "ramp.png")
     network = tiny()
-    pictures = Pictures(lambda _: tmp_path / "ramp.png", tmp_path, network.preprocessing,
-                        workers=1, least_crop=0.3)  # fmt: skip
-    rows = np.stack([pictures.varied([0], 0, step).result().numpy()[0, 0, SIDE // 2]
-                     for step in range(40)])  # fmt: skip
+    pictures = Pictures(
+        lambda _: tmp_path / "ramp.png", tmp_path, network.preprocessing, workers=1, least_crop=0.3
+    )
+    rows = np.stack([pictures.varied([0], 0, step).result().numpy()[0, 0, SIDE // 2] for step in range(40)])
     pictures.close()
     rising = rows[:, -1] > rows[:, 0]
     assert 8 <= rising.sum() <= 32

@@ -27,7 +27,7 @@ from clarify.finetune.pictures import Pictures
 from clarify.finetune.processes import joined
 from clarify.finetune.schedule import Schedule
 from clarify.finetune.task import Task
-from clarify.method.minibatch import batch_objective
+from clarify.method.fit.minibatch import batch_objective
 from tests.finetune.conftest import CLASSES, COUNT, GROUP_OF, GROUPS, LABELS, SIDE
 
 squares, out, objective = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
@@ -54,14 +54,20 @@ pictures.close()
 def run(squares: Path, folder: Path, objective: str, processes: int) -> dict[str, np.ndarray]:
     script, out = folder / "script.py", folder / f"{processes}.safetensors"
     script.write_text(SCRIPT)
-    begin = [sys.executable] if processes == 1 else [
-        sys.executable, "-m", "torch.distributed.run", "--standalone",
-        f"--nproc-per-node={processes}",
-    ]  # fmt: skip
+    begin = (
+        [sys.executable]
+        if processes == 1
+        else [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    )
     root = Path(__file__).resolve().parents[2]
     env = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([*begin, str(script), str(squares), str(out), objective], env=env,
-                          capture_output=True, text=True, timeout=300)  # fmt: skip
+    done = subprocess.run(
+        [*begin, str(script), str(squares), str(out), objective],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.split()[0] == str(processes)
     found: dict[str, np.ndarray] = load_file(out)
@@ -70,9 +76,7 @@ def run(squares: Path, folder: Path, objective: str, processes: int) -> dict[str
 
 @pytest.mark.slow
 @pytest.mark.parametrize("objective", ["reweight", "group_dro", "cvar"])
-def test_two_processes_end_in_the_weights_of_one(
-    squares: Path, tmp_path: Path, objective: str
-) -> None:
+def test_two_processes_end_in_the_weights_of_one(squares: Path, tmp_path: Path, objective: str) -> None:
     alone, together = (run(squares, tmp_path, objective, count) for count in (1, 2))
     assert alone.keys() == together.keys()
     for name, value in alone.items():

@@ -37,8 +37,7 @@ def member(name: str, size: int = 0, **other: Any) -> tarfile.TarInfo:
 def good_files(home: Path) -> dict[str, bytes]:
     """The manifest alone: a data set whose images are elsewhere is legal."""
     folder = home / "data_manifests" / DATA_SET
-    return {f"data_manifests/{DATA_SET}/{path.name}": path.read_bytes()
-            for path in sorted(folder.iterdir())}  # fmt: skip
+    return {f"data_manifests/{DATA_SET}/{path.name}": path.read_bytes() for path in sorted(folder.iterdir())}
 
 
 def good_index(home: Path, files: dict[str, bytes]) -> dict[str, Any]:
@@ -54,11 +53,7 @@ def good_index(home: Path, files: dict[str, bytes]) -> dict[str, Any]:
 
 
 def write(
-    outside: Path,
-    index: object,
-    files: dict[str, bytes],
-    *,
-    infos: dict[str, tarfile.TarInfo] | None = None,
+    outside: Path, index: object, files: dict[str, bytes], *, infos: dict[str, tarfile.TarInfo] | None = None
 ) -> list[str]:
     """Write a tar of an index and files, some of them with headers of their own; the command."""
     path = outside / "b.tar"
@@ -132,8 +127,16 @@ def zipped(content: bytes) -> bytes:
 
 
 def run(**other: Any) -> bytes:
-    values = {"id": "abc", "kind": "base", "name": "n", "params": {}, "metrics": {},
-              "tags": {}, "started": 1, "files": []}  # fmt: skip
+    values = {
+        "id": "abc",
+        "kind": "base",
+        "name": "n",
+        "params": {},
+        "metrics": {},
+        "tags": {},
+        "started": 1,
+        "files": [],
+    }
     return json.dumps(values | other).encode()
 
 
@@ -199,112 +202,188 @@ def case(name: str, make: Make, expected: str, *, changes: bool = False) -> Case
 
 CASES = [
     case("a bundle that is not there", no_such, r"there is no file .*none\.tar"),
-    case("a folder for a bundle", lambda home, outside: ["import", str(outside)],
-         r"there is no file"),
+    case("a folder for a bundle", lambda home, outside: ["import", str(outside)], r"there is no file"),
     case("an empty file", raw(lambda content: b""), r"no plain tar that can be read"),
     case("text for a tar", raw(lambda content: b"hello\n" * 500), r"no plain tar that can be read"),
     case("a tar that is compressed", raw(zipped), r"no plain tar that can be read"),
-    case("a bundle cut in half", raw(lambda content: content[: len(content) // 2]),
-         r"(ends before|no plain tar|declares)"),
-    case("a bundle cut between two files", raw(lambda content: content[:-10240]),
-         r"(ends before|no plain tar|declares)"),
-    case("a tar without index", without_index,
-         r"does not begin with a file index\.json"),
-    case("an index that is no JSON",
-         lambda home, outside: write(outside, b"{", good_files(home)), r"is no JSON object"),
-    case("an index that is a list", lambda home, outside: write(outside, [], good_files(home)),
-         r"is no JSON object"),
-    case("an index nested too deep",
-         lambda home, outside: write(outside, b"[" * 200_000, good_files(home)),
-         r"is no JSON object"),
+    case(
+        "a bundle cut in half",
+        raw(lambda content: content[: len(content) // 2]),
+        r"(ends before|no plain tar|declares)",
+    ),
+    case(
+        "a bundle cut between two files",
+        raw(lambda content: content[:-10240]),
+        r"(ends before|no plain tar|declares)",
+    ),
+    case("a tar without index", without_index, r"does not begin with a file index\.json"),
+    case(
+        "an index that is no JSON",
+        lambda home, outside: write(outside, b"{", good_files(home)),
+        r"is no JSON object",
+    ),
+    case(
+        "an index that is a list",
+        lambda home, outside: write(outside, [], good_files(home)),
+        r"is no JSON object",
+    ),
+    case(
+        "an index nested too deep",
+        lambda home, outside: write(outside, b"[" * 200_000, good_files(home)),
+        r"is no JSON object",
+    ),
     case("an index of another version", index_of(schema_version=99), r"is of version 99"),
     case("an index without files", index_of(files=[]), r"index\.json without files"),
     case("an index of something else", index_of(kind="other"), r"is no bundle of a data set"),
-    case("an index of another manifest", index_of(manifest="0" * 64),
-         r"manifest is not the one that its index means"),
-    case("an index of a data set that is not in it", index_of(data_set="other"),
-         r"no data set 'other'"),
+    case(
+        "an index of another manifest",
+        index_of(manifest="0" * 64),
+        r"manifest is not the one that its index means",
+    ),
+    case("an index of a data set that is not in it", index_of(data_set="other"), r"no data set 'other'"),
     case("a size that is no number", first_entry(size="1"), r"has an entry"),
     case("a negative size", first_entry(size=-1), r"has an entry"),
     case("a huge size", first_entry(size=10**15), r"declares 1,000,000,000,000,\d+ bytes"),
     case("a hash that is none", first_entry(sha256="../../x"), r"has an entry"),
     case("a wrong hash", first_entry(sha256="0" * 64), r"is damaged: .* has another hash"),
-    case("a wrong size", changed(lambda index, files: index["files"][0].update(
-         size=index["files"][0]["size"] - 1)), r"its index says"),
+    case(
+        "a wrong size",
+        changed(lambda index, files: index["files"][0].update(size=index["files"][0]["size"] - 1)),
+        r"its index says",
+    ),
     case("a name that leads up", with_extra("../evil.txt"), r"names a file '\.\./evil\.txt'"),
-    case("a name that leads up within", with_extra(f"images/{DATA_SET}/../../../evil"),
-         r"names a file .*legal are relative paths"),
+    case(
+        "a name that leads up within",
+        with_extra(f"images/{DATA_SET}/../../../evil"),
+        r"names a file .*legal are relative paths",
+    ),
     case("an absolute name", with_extra("/tmp/evil"), r"names a file '/tmp/evil'"),
     case("a name with a line break", with_extra("images/a\nb"), r"names a file"),
     case("a name that is too long", with_extra("images/" + "x" * 300), r"names a file"),
-    case("a file twice", changed(lambda index, files: index["files"].append(index["files"][0])),
-         r"names .* twice"),
+    case(
+        "a file twice",
+        changed(lambda index, files: index["files"].append(index["files"][0])),
+        r"names .* twice",
+    ),
     case("a file that is a folder of another", with_extra(f"{TOML}/x"), r"names .* twice"),
-    case("a link", of_kind(type=tarfile.SYMTYPE, linkname="/etc/passwd"),
-         r"which is no regular file"),
+    case("a link", of_kind(type=tarfile.SYMTYPE, linkname="/etc/passwd"), r"which is no regular file"),
     case("a hard link", of_kind(type=tarfile.LNKTYPE, linkname=TOML), r"which is no regular file"),
-    case("a device", of_kind(type=tarfile.CHRTYPE, devmajor=1, devminor=3),
-         r"which is no regular file"),
+    case("a device", of_kind(type=tarfile.CHRTYPE, devmajor=1, devminor=3), r"which is no regular file"),
     case("a pipe", of_kind(type=tarfile.FIFOTYPE), r"which is no regular file"),
     case("a folder", of_kind(type=tarfile.DIRTYPE), r"which is no regular file"),
-    case("a file that the index does not list",
-         changed(lambda index, files: files.update(extra=b"x")), r"more files than its index"),
-    case("a file that the tar does not hold",
-         changed(lambda index, files: files.pop(list(files)[-1]) and None), r"ends before"),
-    case("files in another order",
-         changed(lambda index, files: index["files"].reverse()), r"where its index lists"),
-    case("a manifest that is broken", changed(lambda index, files: (
-         files.update({TOML: b"name = ["}),
-         index.update(files=[entry(n, c) for n, c in files.items()]))[1]),
-         r"not readable as TOML|no data set"),
-    case("an image that no row of the table means", with_extra(f"images/{DATA_SET}/extra.png"),
-         r"a file that belongs to nothing"),
+    case(
+        "a file that the index does not list",
+        changed(lambda index, files: files.update(extra=b"x")),
+        r"more files than its index",
+    ),
+    case(
+        "a file that the tar does not hold",
+        changed(lambda index, files: files.pop(list(files)[-1]) and None),
+        r"ends before",
+    ),
+    case(
+        "files in another order",
+        changed(lambda index, files: index["files"].reverse()),
+        r"where its index lists",
+    ),
+    case(
+        "a manifest that is broken",
+        changed(
+            lambda index, files: (
+                files.update({TOML: b"name = ["}),
+                index.update(files=[entry(n, c) for n, c in files.items()]),
+            )[1]
+        ),
+        r"not readable as TOML|no data set",
+    ),
+    case(
+        "an image that no row of the table means",
+        with_extra(f"images/{DATA_SET}/extra.png"),
+        r"a file that belongs to nothing",
+    ),
     case("a file that goes to the home", with_extra("clarify.toml"), r"belongs to nothing"),
     case("a database", with_extra("mlruns/mlflow.db"), r"belongs to nothing"),
     case("features that are damaged", damaged_features, r"the features .* are damaged"),
     case("a run that is no JSON", with_extra("runs/abc/run.json", b"{"), r"is no run"),
     case("a run without figures", with_extra("runs/abc/run.json", b"{}"), r"is no run"),
-    case("a run of another data set", with_extra("runs/abc/run.json", run()),
-         r"is no run: it is of another data set"),
+    case(
+        "a run of another data set",
+        with_extra("runs/abc/run.json", run()),
+        r"is no run: it is of another data set",
+    ),
     case("a run of an unknown kind", with_run(kind="evil"), r"is no run"),
-    case("a run with a figure that is not finite", with_run(metrics={"a": float("nan")}),
-         r"is no run: .*metric a is nan"),
+    case(
+        "a run with a figure that is not finite",
+        with_run(metrics={"a": float("nan")}),
+        r"is no run: .*metric a is nan",
+    ),
     case("a run whose file is missing", with_run(files=["head.safetensors"]), r"or one is missing"),
     case("a run whose file leads up", with_run(files=["../../../x"]), r"or one is missing"),
     case("a run under another's id", with_run(id="xyz"), r"is no run: it has other keys"),
     case("another content under a name that is taken", other_content, r"with another content"),
-    case("predict without images", lambda home, outside: ["predict", DATA_SET],
-         r"which images\? give their paths"),
-    case("predict of a folder that is not there",
-         lambda home, outside: ["predict", DATA_SET, "--folder", str(outside / "no")],
-         r"there is no folder"),
-    case("predict of a folder without images",
-         lambda home, outside: ["predict", DATA_SET, "--folder", str(outside)],
-         r"holds no image; looked for are"),
+    case(
+        "predict without images",
+        lambda home, outside: ["predict", DATA_SET],
+        r"which images\? give their paths",
+    ),
+    case(
+        "predict of a folder that is not there",
+        lambda home, outside: ["predict", DATA_SET, "--folder", str(outside / "no")],
+        r"there is no folder",
+    ),
+    case(
+        "predict of a folder without images",
+        lambda home, outside: ["predict", DATA_SET, "--folder", str(outside)],
+        r"holds no image; looked for are",
+    ),
     case("predict of a list that is no text", text_list(b"\xff\xfe\x00"), r"is no text in UTF-8"),
     case("predict of an empty list", text_list(b"\n \n"), r"names no image"),
-    case("predict of a list that is not there",
-         lambda home, outside: ["predict", DATA_SET, "--from", str(outside / "no.txt")],
-         r"cannot be read: No such file"),
-    case("predict into a file of no known kind", lambda home, outside: [
-         "predict", DATA_SET, image(home), "--out", str(outside / "x.xlsx")],
-         r"ends in '\.xlsx'; legal are \.csv, \.jsonl, \.parquet"),
-    case("predict into a folder that is not there", lambda home, outside: [
-         "predict", DATA_SET, image(home), "--out", str(outside / "no" / "x.csv")],
-         r"there is no folder .* to write x\.csv in"),
-    case("predict with an unknown model", lambda home, outside: [
-         "predict", DATA_SET, image(home), "--model", "zzz"],
-         r"model 'zzz' is no alias of tiny-birds", changes=True),
-    case("export to a table of no known kind", lambda home, outside: [
-         "export", DATA_SET, "--out", str(outside / "x.txt")], r"ends in '\.txt'"),
-    case("export to a bundle that is no tar", lambda home, outside: [
-         "export", DATA_SET, "--bundle", str(outside / "x.zip")], r"ends in '\.zip'; legal are"),
-    case("export of an unknown split", lambda home, outside: [
-         "export", DATA_SET, "--split", "holdout", "--out", str(outside / "x.csv")],
-         r"has no split 'holdout'", changes=True),
-    case("export of an unknown description", lambda home, outside: [
-         "export", DATA_SET, "--description", "zzz", "--out", str(outside / "x.csv")],
-         r"0 kept descriptions of model", changes=True),
-    case("export of links to a file", lambda home, outside: [
-         "export", DATA_SET, "--links", image(home)], r"is there and not an empty folder"),
-]  # fmt: skip
+    case(
+        "predict of a list that is not there",
+        lambda home, outside: ["predict", DATA_SET, "--from", str(outside / "no.txt")],
+        r"cannot be read: No such file",
+    ),
+    case(
+        "predict into a file of no known kind",
+        lambda home, outside: ["predict", DATA_SET, image(home), "--out", str(outside / "x.xlsx")],
+        r"ends in '\.xlsx'; legal are \.csv, \.jsonl, \.parquet",
+    ),
+    case(
+        "predict into a folder that is not there",
+        lambda home, outside: ["predict", DATA_SET, image(home), "--out", str(outside / "no" / "x.csv")],
+        r"there is no folder .* to write x\.csv in",
+    ),
+    case(
+        "predict with an unknown model",
+        lambda home, outside: ["predict", DATA_SET, image(home), "--model", "zzz"],
+        r"model 'zzz' is no alias of tiny-birds",
+        changes=True,
+    ),
+    case(
+        "export to a table of no known kind",
+        lambda home, outside: ["export", DATA_SET, "--out", str(outside / "x.txt")],
+        r"ends in '\.txt'",
+    ),
+    case(
+        "export to a bundle that is no tar",
+        lambda home, outside: ["export", DATA_SET, "--bundle", str(outside / "x.zip")],
+        r"ends in '\.zip'; legal are",
+    ),
+    case(
+        "export of an unknown split",
+        lambda home, outside: ["export", DATA_SET, "--split", "holdout", "--out", str(outside / "x.csv")],
+        r"has no split 'holdout'",
+        changes=True,
+    ),
+    case(
+        "export of an unknown description",
+        lambda home, outside: ["export", DATA_SET, "--description", "zzz", "--out", str(outside / "x.csv")],
+        r"0 kept descriptions of model",
+        changes=True,
+    ),
+    case(
+        "export of links to a file",
+        lambda home, outside: ["export", DATA_SET, "--links", image(home)],
+        r"is there and not an empty folder",
+    ),
+]

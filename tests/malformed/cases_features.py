@@ -154,11 +154,7 @@ CASES = [
         make=with_ids(lambda ids: [f"other-{each}" for each in ids]),
         expected="have no features, such as .* its rows are named like 'other-",
     ),
-    Case(
-        name="an id twice",
-        make=with_ids(lambda ids: [ids[1], *ids[1:]]),
-        expected="is named twice",
-    ),
+    Case(name="an id twice", make=with_ids(lambda ids: [ids[1], *ids[1:]]), expected="is named twice"),
     Case(
         name="an image missing",
         make=with_ids(lambda ids: ["gone", *ids[1:]]),

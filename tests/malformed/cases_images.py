@@ -98,28 +98,40 @@ SHALLOW = [
     ("a link to a secret", link("/etc/passwd")),
     ("a link to a device", link("/dev/zero")),
     ("a bomb of 1.6 billion pixels", content(png(0, 1, 40_000, 40_000, b"\0" * 5001))),
-]  # fmt: skip
+]
 UNDER_THE_SURFACE = [
     ("a PNG cut in its pixels", content(encoded("PNG")[:6000])),
     ("a JPEG cut in its pixels", content(encoded("JPEG")[:1500])),
     ("a BMP cut in its pixels", content(encoded("BMP")[:3000])),
-    ("a PNG with pixels overwritten", content(
-        (lambda data: data[:200] + b"\x00" * 4000 + data[4200:])(encoded("PNG")))),
+    (
+        "a PNG with pixels overwritten",
+        content((lambda data: data[:200] + b"\x00" * 4000 + data[4200:])(encoded("PNG"))),
+    ),
     ("a TIFF of fractions", lambda path: Image.new("F", (9, 9)).save(path, "TIFF")),
-]  # fmt: skip
-CASES = [
-    Case(name=name, make=first(put, HEADERS), expected=ONE, answers=True) for name, put in SHALLOW
 ]
+CASES = [Case(name=name, make=first(put, HEADERS), expected=ONE, answers=True) for name, put in SHALLOW]
 CASES += [
     Case(name=f"{name}, with --deep", make=first(put, DEEP), expected=ONE, answers=True)
     for name, put in (*SHALLOW[:5], *SHALLOW[16:], *UNDER_THE_SURFACE)
 ]
 CASES += [
-    Case(name="the same file in two splits", make=leak, answers=True,
-         expected="0 wrong images, 1 in two splits"),
-    Case(name="the same file in two splits, with --deep", make=leak_under_another_name,
-         answers=True, expected="0 wrong images, 1 in two splits"),
+    Case(
+        name="the same file in two splits",
+        make=leak,
+        answers=True,
+        expected="0 wrong images, 1 in two splits",
+    ),
+    Case(
+        name="the same file in two splits, with --deep",
+        make=leak_under_another_name,
+        answers=True,
+        expected="0 wrong images, 1 in two splits",
+    ),
     Case(name="no images at all", make=no_images, answers=True, expected="848 wrong images"),
-    Case(name="a folder that is a link out of the root", make=folder_out, answers=True,
-         expected=r"is not fine: \d+ wrong images"),
-]  # fmt: skip
+    Case(
+        name="a folder that is a link out of the root",
+        make=folder_out,
+        answers=True,
+        expected=r"is not fine: \d+ wrong images",
+    ),
+]

@@ -75,26 +75,40 @@ def wrong_content(home: Path, outside: Path) -> list[str]:
 
 
 REFUSED = [
-    ("a data set that there is not", lambda h, o: ["data", "check", "tiny-brids"],
-     "no data set 'tiny-brids' .*nearest: tiny-birds"),
+    (
+        "a data set that there is not",
+        lambda h, o: ["data", "check", "tiny-brids"],
+        "no data set 'tiny-brids' .*nearest: tiny-birds",
+    ),
     ("a data set described twice", twice, "described twice"),
     ("a TOML of bytes", raw(b"\xff\xfe\x00"), "not readable as TOML"),
     ("an empty TOML", raw(b""), "the key 'schema_version' is missing"),
     ("a TOML with a broken line", raw(b"name = \n"), "not readable as TOML"),
     ("a key too many", toml('name = "', 'colour = "red"\nname = "'), "unknown key 'colour'"),
-    ("a key of another type", toml("schema_version = 1", 'schema_version = "1"'),
-     "schema_version is '1'; legal is a int"),
-    ("a schema of the future", toml("schema_version = 1", "schema_version = 99"),
-     "schema_version is 99"),
+    (
+        "a key of another type",
+        toml("schema_version = 1", 'schema_version = "1"'),
+        "schema_version is '1'; legal is a int",
+    ),
+    ("a schema of the future", toml("schema_version = 1", "schema_version = 99"), "schema_version is 99"),
     ("a table in another folder", toml('table = "', 'table = "../'), "a file beside the TOML"),
     ("a table of another ending", toml(".parquet", ".xlsx"), "legal endings are"),
     ("a table that is gone", toml(".parquet", "x.parquet"), "does not exist"),
-    ("an attribute called content", toml("[attributes]", '[attributes]\ncontent = ["a"]'),
-     "'content' has the name of a column"),
-    ("an attribute without values", toml("[attributes]", "[attributes]\nsky = []"),
-     "attribute 'sky' has 0 names"),
-    ("a class twice", toml('classes = ["landbird", ', 'classes = ["landbird", "landbird", '),
-     "'landbird' twice"),
+    (
+        "an attribute called content",
+        toml("[attributes]", '[attributes]\ncontent = ["a"]'),
+        "'content' has the name of a column",
+    ),
+    (
+        "an attribute without values",
+        toml("[attributes]", "[attributes]\nsky = []"),
+        "attribute 'sky' has 0 names",
+    ),
+    (
+        "a class twice",
+        toml('classes = ["landbird", ', 'classes = ["landbird", "landbird", '),
+        "'landbird' twice",
+    ),
     ("one class", toml(', "waterbird"]', "]"), "classes has 1 names"),
     ("no train", toml('splits = ["train", ', 'splits = ["lern", '), "'train' must be among them"),
     ("a class name with a line break", toml('"waterbird"', r'"water\nbird"'), "one line of 1 to"),
@@ -103,10 +117,12 @@ REFUSED = [
     ("a table without rows", table(lambda t: t.head(0)), "has no rows"),
     ("a table without a column", table(lambda t: t.drop("split")), "no column 'split'"),
     ("a column too many", table(lambda t: t.with_columns(sky="place")), "a column 'sky' that is"),
-    ("a column of fractions", table(lambda t: t.with_columns(pl.lit(0.5).alias("label"))),
-     "is of type Float64"),
-    ("an unknown label", cell("label", "landbrid"),
-     "row 5: unknown label 'landbrid'; nearest: landbird"),
+    (
+        "a column of fractions",
+        table(lambda t: t.with_columns(pl.lit(0.5).alias("label"))),
+        "is of type Float64",
+    ),
+    ("an unknown label", cell("label", "landbrid"), "row 5: unknown label 'landbrid'; nearest: landbird"),
     ("an empty label", cell("label", None), "row 5: label is empty"),
     ("an unknown split", cell("split", "tset"), "unknown split 'tset'; nearest: test"),
     ("an unknown place", cell("place", "sea"), "unknown place 'sea'"),
@@ -114,16 +130,18 @@ REFUSED = [
     ("an absolute path", cell("path", "/etc/passwd"), "is not inside the root"),
     ("a path of another system", cell("path", "a\\b.png"), "is not inside the root"),
     ("an id with a line break", cell("id", "a\nb"), "control character"),
-    ("every id the same", table(lambda t: t.with_columns(id=pl.lit("a"))),
-     r"row 2: id 'a' was already given in row 1 \(and"),
-    ("no image in validation", table(lambda t: t.filter(pl.col("split") != "validation")),
-     "has no image in split 'validation'"),
+    (
+        "every id the same",
+        table(lambda t: t.with_columns(id=pl.lit("a"))),
+        r"row 2: id 'a' was already given in row 1 \(and",
+    ),
+    (
+        "no image in validation",
+        table(lambda t: t.filter(pl.col("split") != "validation")),
+        "has no image in split 'validation'",
+    ),
     ("a hash that is none", with_content("ABC"), "content 'ABC' is no hash"),
     ("a hash in capitals", with_content("A" * 32), "is no hash"),
-]  # fmt: skip
-CASES = [Case(name=name, make=make, expected=expected) for name, make, expected in REFUSED]
-CASES += [
-    Case(
-        name="hashes of other files", make=wrong_content, expected="848 wrong images", answers=True
-    ),
 ]
+CASES = [Case(name=name, make=make, expected=expected) for name, make, expected in REFUSED]
+CASES += [Case(name="hashes of other files", make=wrong_content, expected="848 wrong images", answers=True)]

@@ -63,9 +63,7 @@ CASES = [
     ),
     Case(
         name="a number beyond the classes",
-        make=changed(
-            lambda table: table.with_columns(predicted=pl.lit(2)).select("id", "predicted")
-        ),
+        make=changed(lambda table: table.with_columns(predicted=pl.lit(2)).select("id", "predicted")),
         expected="predicted '2' is no class",
     ),
     Case(name="an empty prediction", make=changed(cell("predicted", None)), expected="is no class"),
@@ -106,11 +104,7 @@ CASES = [
         make=changed(lambda table: table.drop("waterbird")),
         expected="probabilities of 1 of 2 classes, none of 'waterbird'",
     ),
-    Case(
-        name="a probability above 1",
-        make=changed(cell("landbird", 1.5)),
-        expected="not between 0 and 1",
-    ),
+    Case(name="a probability above 1", make=changed(cell("landbird", 1.5)), expected="not between 0 and 1"),
     Case(
         name="probabilities that do not add up",
         make=changed(lambda table: table.with_columns(landbird=pl.lit(0.5))),
@@ -129,17 +123,12 @@ CASES = [
     Case(
         name="a column of lists",
         make=changed(
-            lambda table: table.with_columns(predicted=pl.concat_list("predicted")),
-            ending="parquet",
+            lambda table: table.with_columns(predicted=pl.concat_list("predicted")), ending="parquet"
         ),
         expected="is of type List",
     ),
     Case(name="an empty file", make=with_bytes("p.csv", b""), expected="cannot be read|no rows"),
-    Case(
-        name="UTF-16",
-        make=with_bytes("p.csv", "id,predicted\na,b\n".encode("utf-16")),
-        expected="UTF-8",
-    ),
+    Case(name="UTF-16", make=with_bytes("p.csv", "id,predicted\na,b\n".encode("utf-16")), expected="UTF-8"),
     Case(
         name="latin-1",
         make=with_bytes("p.csv", "id,predicted\né,b\n".encode("latin-1")),
@@ -151,11 +140,7 @@ CASES = [
         expected="cannot be read|no class",
     ),
     Case(name="an ending of another kind", make=with_bytes("p.xlsx", b"PK"), expected="legal end"),
-    Case(
-        name="no file",
-        make=lambda home, outside: command(outside / "no.csv"),
-        expected="does not exist",
-    ),
+    Case(name="no file", make=lambda home, outside: command(outside / "no.csv"), expected="does not exist"),
     Case(
         name="a model's name of two lines",
         make=changed(lambda table: table, "--model-name", "a\nb"),

@@ -45,23 +45,21 @@ _CASES = [
     Case(
         name="a vocabulary that is not there",
         make=lambda home, outside: [
-            "suggest", DATA_SET, "waterbird", "--vocabulary", str(outside / "none.txt")
+            "suggest",
+            DATA_SET,
+            "waterbird",
+            "--vocabulary",
+            str(outside / "none.txt"),
         ],
         expected=r"vocabulary .*none\.txt: there is no such file",
     ),
     Case(
         name="a folder as a vocabulary",
-        make=lambda home, outside: [
-            "suggest", DATA_SET, "waterbird", "--vocabulary", str(outside)
-        ],
+        make=lambda home, outside: ["suggest", DATA_SET, "waterbird", "--vocabulary", str(outside)],
         expected="there is no such file",
     ),
     Case(name="an empty vocabulary", make=listed(b""), expected="has 0 phrases; 1 to 50,000"),
-    Case(
-        name="a vocabulary of empty lines",
-        make=listed(b"\n\n  \n"),
-        expected="has 0 phrases",
-    ),
+    Case(name="a vocabulary of empty lines", make=listed(b"\n\n  \n"), expected="has 0 phrases"),
     Case(
         name="a vocabulary in Latin-1",
         make=listed("water\ncafé\n".encode("latin-1")),
@@ -118,15 +116,9 @@ _CASES = [
         expected="none of its 3 phrases can be searched for class 'waterbird'",
     ),
     Case(
-        name="suggestions for a class that there is not",
-        make=asked("seabird"),
-        expected="seabird.*nearest: ",
+        name="suggestions for a class that there is not", make=asked("seabird"), expected="seabird.*nearest: "
     ),
-    Case(
-        name="no suggestions",
-        make=asked("waterbird", "--most", "0"),
-        expected="0 were asked for",
-    ),
+    Case(name="no suggestions", make=asked("waterbird", "--most", "0"), expected="0 were asked for"),
     Case(
         name="too many suggestions",
         make=asked("waterbird", "--most", "1000"),
@@ -152,7 +144,7 @@ _CASES = [
         make=with_damaged_notes(json.dumps({"schema_version": 1, "searched": {"waterbird": 3}})),
         expected="cannot be read",
     ),
-]  # fmt: skip
+]
 
 # The model is found before a list is read, so the tracking store was opened.
 CASES = [dataclasses.replace(case, changes=True) for case in _CASES]

@@ -61,34 +61,63 @@ def file_of_the_runs(name: str, command: Sequence[str], content: bytes | None) -
 
 
 CASES = [
-    Case(name="a database of text", make=database(b"not a database" * 100),
-         expected=r"mlflow\.db is damaged.*restore a copy"),
-    Case(name="a database of which only the first bytes are left",
-         make=database(b"SQLite format 3\x00" + b"\x00" * 4000),
-         expected=r"mlflow\.db.*(restore|move)"),
-    Case(name="a database of another program", make=of_another_program,
-         expected="no such table.*move it away"),
-    Case(name="a database without its runs", make=sql("DROP TABLE runs"),
-         expected=r"mlflow\.db cannot be used", changes=True),
-    Case(name="a database of an older MLflow",
-         make=sql("UPDATE alembic_version SET version_num = '451aebb31d03'"),
-         expected="older MLflow.*mlflow db upgrade sqlite:///"),
-    Case(name="a database of a newer MLflow",
-         make=sql("UPDATE alembic_version SET version_num = 'fffffffffff0'"),
-         expected="newer MLflow.*install"),
-    Case(name="a database without a version", make=sql("DELETE FROM alembic_version"),
-         expected="newer MLflow|finished making"),
+    Case(
+        name="a database of text",
+        make=database(b"not a database" * 100),
+        expected=r"mlflow\.db is damaged.*restore a copy",
+    ),
+    Case(
+        name="a database of which only the first bytes are left",
+        make=database(b"SQLite format 3\x00" + b"\x00" * 4000),
+        expected=r"mlflow\.db.*(restore|move)",
+    ),
+    Case(
+        name="a database of another program", make=of_another_program, expected="no such table.*move it away"
+    ),
+    Case(
+        name="a database without its runs",
+        make=sql("DROP TABLE runs"),
+        expected=r"mlflow\.db cannot be used",
+        changes=True,
+    ),
+    Case(
+        name="a database of an older MLflow",
+        make=sql("UPDATE alembic_version SET version_num = '451aebb31d03'"),
+        expected="older MLflow.*mlflow db upgrade sqlite:///",
+    ),
+    Case(
+        name="a database of a newer MLflow",
+        make=sql("UPDATE alembic_version SET version_num = 'fffffffffff0'"),
+        expected="newer MLflow.*install",
+    ),
+    Case(
+        name="a database without a version",
+        make=sql("DELETE FROM alembic_version"),
+        expected="newer MLflow|finished making",
+    ),
     Case(name="MLflow's old file store", make=file_store, expected="old file store"),
-    Case(name="a run whose weights are gone",
-         make=file_of_the_runs("head.safetensors", DIAGNOSE, None),
-         expected=r"head\.safetensors cannot be read.*make the run again", changes=True),
-    Case(name="a run whose weights are empty",
-         make=file_of_the_runs("head.safetensors", DIAGNOSE, b""),
-         expected="weights are damaged.*train it again", changes=True),
-    Case(name="a run whose weights are text",
-         make=file_of_the_runs("head.safetensors", DIAGNOSE, json.dumps({}).encode() * 9),
-         expected="weights are damaged.*train it again", changes=True),
-    Case(name="a description whose record is gone",
-         make=file_of_the_runs("description.json", RETRAIN, None),
-         expected=r"description\.json cannot be read.*restore it", changes=True),
-]  # fmt: skip
+    Case(
+        name="a run whose weights are gone",
+        make=file_of_the_runs("head.safetensors", DIAGNOSE, None),
+        expected=r"head\.safetensors cannot be read.*make the run again",
+        changes=True,
+    ),
+    Case(
+        name="a run whose weights are empty",
+        make=file_of_the_runs("head.safetensors", DIAGNOSE, b""),
+        expected="weights are damaged.*train it again",
+        changes=True,
+    ),
+    Case(
+        name="a run whose weights are text",
+        make=file_of_the_runs("head.safetensors", DIAGNOSE, json.dumps({}).encode() * 9),
+        expected="weights are damaged.*train it again",
+        changes=True,
+    ),
+    Case(
+        name="a description whose record is gone",
+        make=file_of_the_runs("description.json", RETRAIN, None),
+        expected=r"description\.json cannot be read.*restore it",
+        changes=True,
+    ),
+]

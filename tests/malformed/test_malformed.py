@@ -20,26 +20,18 @@ NAMES = sorted(
     if module.name.startswith("cases_")
 )
 CASES: list[tuple[str, Case]] = [
-    (name, case)
-    for name in NAMES
-    for case in importlib.import_module(f"tests.malformed.{name}").CASES
+    (name, case) for name in NAMES for case in importlib.import_module(f"tests.malformed.{name}").CASES
 ]
 NOT_CONTENT = {".lock", "lock"}
 
 
 def content(home: Path) -> dict[str, tuple[int, int, int]]:
     """Stamp every file of a home, the empty files that processes lock left out."""
-    return {
-        name: stamp for name, stamp in stamps(home).items() if Path(name).name not in NOT_CONTENT
-    }
+    return {name: stamp for name, stamp in stamps(home).items() if Path(name).name not in NOT_CONTENT}
 
 
-@pytest.mark.parametrize(
-    ("group", "case"), CASES, ids=[f"{group}: {case.name}" for group, case in CASES]
-)
-def test_it_is_refused_with_one_clear_line(
-    group: str, case: Case, home: Path, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(("group", "case"), CASES, ids=[f"{group}: {case.name}" for group, case in CASES])
+def test_it_is_refused_with_one_clear_line(group: str, case: Case, home: Path, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     command = case.make(home, outside)

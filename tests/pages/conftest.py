@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from clarify.ui import page
-from clarify.ui.server import SCRIPT
-from clarify.ui.shared import shared
+from clarify.ui.pieces import page
+from clarify.ui.server.app import SCRIPT
+from clarify.ui.server.shared import shared
 
 Visit = Callable[..., AppTest]
 
@@ -40,7 +40,7 @@ def visits(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Visit]:
         # A page's address chooses it; the test harness does so by its file.
         if name != "classes":
             test.run()
-            test.switch_page(f"../../pages/{name}.py")
+            test.switch_page(f"../../../pages/{name}.py")
         return test.run()
 
     yield open_page

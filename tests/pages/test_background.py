@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from clarify.errors import InputError
-from clarify.ui.background import Background, Job
+from clarify.ui.server.background import Background, Job
 
 
 def test_work_is_done_once_for_everybody() -> None:
@@ -65,7 +65,7 @@ def test_no_more_than_so_many_results_are_kept() -> None:
 def test_work_under_way_ends_with_the_process() -> None:
     code = (
         "import time\n"
-        "from clarify.ui.background import Background\n"
+        "from clarify.ui.server.background import Background\n"
         "def work(job):\n"
         "    try:\n"
         "        while True:\n"

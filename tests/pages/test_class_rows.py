@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from clarify.track.run import Run
-from clarify.ui import classes
-from clarify.ui.confusion import confusion_map
-from clarify.workflow.failures import Failures
-from clarify.workflow.project import SplitData
-from clarify.workflow.runs import Model
+from clarify.ui.classes import rows as classes
+from clarify.ui.classes.confusion import confusion_map
+from clarify.workflow.model.failures import Failures
+from clarify.workflow.model.models import Model
+from clarify.workflow.model.project import SplitData
 
 NAMES = ("ant", "bee", "Cat", "dog")
 # ant: 4 right. bee: 2 right, 2 cats. Cat: 1 right, 2 dogs, 1 ant. dog: 5 right, 1 bee.
@@ -26,13 +26,17 @@ def failures(labels: list[int] = LABELS, predicted: list[int] = PREDICTED) -> Fa
     count = len(labels)
     nothing = np.zeros((count, 1), dtype=np.float32)
     data = SplitData(
-        name="validation", features=nothing, embeddings=nothing, labels=np.array(labels),
-        table_rows=np.arange(count) + 100, ids=np.array([f"image {row}" for row in range(count)]),
-        root=Path(), files=np.array([], dtype=np.str_), attributes={},
-    )  # fmt: skip
-    return Failures(
-        model=Model(run_id="base", name="", head=None), data=data, predicted=np.array(predicted)
+        name="validation",
+        features=nothing,
+        embeddings=nothing,
+        labels=np.array(labels),
+        table_rows=np.arange(count) + 100,
+        ids=np.array([f"image {row}" for row in range(count)]),
+        root=Path(),
+        files=np.array([], dtype=np.str_),
+        attributes={},
     )
+    return Failures(model=Model(run_id="base", name="", head=None), data=data, predicted=np.array(predicted))
 
 
 @pytest.fixture
@@ -46,17 +50,24 @@ def test_every_class_is_counted(found: classes.Overview) -> None:
     assert found.average == pytest.approx(12 / 18)
     assert found.names[found.worst] == "Cat"
     assert [classes.taken(found, label) for label in range(4)] == [
-        "none wrong", "all taken for Cat", "2 of them taken for dog", "taken for bee",
-    ]  # fmt: skip
+        "none wrong",
+        "all taken for Cat",
+        "2 of them taken for dog",
+        "taken for bee",
+    ]
 
 
 def test_the_most_frequent_confusions_come_first(found: classes.Overview) -> None:
-    told = [(found.names[each.label], found.names[each.taken_for], each.count, each.share)
-            for each in found.confusions]  # fmt: skip
+    told = [
+        (found.names[each.label], found.names[each.taken_for], each.count, each.share)
+        for each in found.confusions
+    ]
     assert told == [
-        ("bee", "Cat", 2, 0.5), ("Cat", "dog", 2, 0.5), ("Cat", "ant", 1, 0.25),
+        ("bee", "Cat", 2, 0.5),
+        ("Cat", "dog", 2, 0.5),
+        ("Cat", "ant", 1, 0.25),
         ("dog", "bee", 1, pytest.approx(1 / 6)),
-    ]  # fmt: skip
+    ]
 
 
 def test_a_model_without_mistakes_is_no_trouble() -> None:
@@ -106,11 +117,14 @@ def test_search_finds_a_part_of_a_name_in_either_case(found: classes.Overview) -
 
 def described(phrase: str, by: str, score: float, *, kept: bool, parent: str = "base") -> Run:
     return Run(
-        id=phrase, kind="description", name="", params={}, started=0,
+        id=phrase,
+        kind="description",
+        name="",
+        params={},
+        started=0,
         metrics={"validation/error_score": score},
-        tags={"parent": parent, "class": "bee", "phrase": phrase, "reviewer": by,
-              "kept": str(kept).lower()},
-    )  # fmt: skip
+        tags={"parent": parent, "class": "bee", "phrase": phrase, "reviewer": by, "kept": str(kept).lower()},
+    )
 
 
 def test_what_was_said_counts_kept_phrases_of_this_model(found: classes.Overview) -> None:

@@ -11,7 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from clarify.data.manifest import open_manifest, write_manifest
-from clarify.ui.shared import shared
+from clarify.ui.server.shared import shared
 from tests.conftest import DATA_SET, run_clarify
 from tests.pages.conftest import Visit, html_of
 
@@ -33,9 +33,7 @@ def _not_asked(job: Any) -> None:
 def links(page: AppTest) -> list[tuple[str, dict[str, list[str]]]]:
     """Return the rows' links in order: their label, and the query of their address."""
     found = [each.proto for each in page.get("page_link")]
-    return [
-        (each.label, parse_qs(each.query_string)) for each in found if "class=" in each.query_string
-    ]
+    return [(each.label, parse_qs(each.query_string)) for each in found if "class=" in each.query_string]
 
 
 def press(page: AppTest, label: str) -> AppTest:
@@ -134,7 +132,14 @@ def _other_names(home: Path, names: tuple[str, ...]) -> None:
     labels = dict(zip(known.classes, names, strict=True))
     table = known.table.with_columns(pl.col("label").cast(pl.String).replace(labels))
     write_manifest(
-        home / "data_manifests" / "renamed", name="renamed", title="Renamed", source="a test",
-        licence="none", root=str(known.root), classes=names, splits=known.splits,
-        attributes=known.attributes, table=table,
-    )  # fmt: skip
+        home / "data_manifests" / "renamed",
+        name="renamed",
+        title="Renamed",
+        source="a test",
+        licence="none",
+        root=str(known.root),
+        classes=names,
+        splits=known.splits,
+        attributes=known.attributes,
+        table=table,
+    )

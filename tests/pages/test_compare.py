@@ -16,20 +16,14 @@ import pytest
 
 from clarify.assembly import open_project
 from clarify.config import Settings
-from clarify.method.descriptions import Description
-from clarify.method.metrics import Interval
+from clarify.method.groups.metrics import Interval
+from clarify.method.phrases.descriptions import Description
 from clarify.track.address import read_address
-from clarify.ui.charts_compare import difference_plot, most_changed, saving
-from clarify.ui.model_table import table_html, title_of
-from clarify.workflow.compare import (
-    Compared,
-    changed_images,
-    compare,
-    compare_page,
-    comparison_table,
-)
-from clarify.workflow.project import Project
-from clarify.workflow.runs import find_run
+from clarify.ui.compare.charts import difference_plot, most_changed, saving
+from clarify.ui.compare.model_table import table_html, title_of
+from clarify.workflow.decide.compare import Compared, changed_images, compare, compare_page, comparison_table
+from clarify.workflow.model.models import find_run
+from clarify.workflow.model.project import Project
 from tests.conftest import DATA_SET, Done
 from tests.pages.conftest import Visit, html_of
 
@@ -45,19 +39,32 @@ def retrained(home: Path, clarify: Callable[..., Done]) -> Project:
 
 def description(class_name: str, phrase: str) -> Description:
     return Description(
-        data_set="birds", class_name=class_name, phrase=phrase, template="an image of a {}",
-        encoder="e" * 12, calibrations={}, threshold=0.2, wrong_is_above=True, author="Ada",
+        data_set="birds",
+        class_name=class_name,
+        phrase=phrase,
+        template="an image of a {}",
+        encoder="e" * 12,
+        calibrations={},
+        threshold=0.2,
+        wrong_is_above=True,
+        author="Ada",
         created_at="2024-05-01T12:00:00+00:00",
-    )  # fmt: skip
+    )
 
 
 def row(run: str = "a", *, worst: float = 0.5, gap: float = 0.2, **own: object) -> Compared:
     made = Compared(
-        run_id=run, name="made", kind="retraining", oracle=False, by="Ada", started=0,
-        objective="worst_group", descriptions=(description("landbird", "water"),),
+        run_id=run,
+        name="made",
+        kind="retraining",
+        oracle=False,
+        by="Ada",
+        started=0,
+        objective="worst_group",
+        descriptions=(description("landbird", "water"),),
         metrics={"average_accuracy": 0.9, "worst_group_accuracy": worst, "gap": gap},
         gains={"worst_group": Interval(estimate=0.1, low=0.05, high=0.15)},
-    )  # fmt: skip
+    )
     return dataclasses.replace(made, **own)  # type: ignore[arg-type]
 
 
@@ -126,9 +133,7 @@ def test_the_address_names_the_model_that_is_looked_at(
     assert visit("compare", model="<script>").exception == []
 
 
-def test_a_local_store_is_told_with_the_command_that_opens_it(
-    visit: Visit, retrained: Project
-) -> None:
+def test_a_local_store_is_told_with_the_command_that_opens_it(visit: Visit, retrained: Project) -> None:
     page = visit("compare")
     assert [each.value for each in page.code] == [
         f"mlflow ui --backend-store-uri {retrained.tracking.address.shown}"
@@ -191,10 +196,14 @@ def test_an_oracle_is_named_as_one_and_wins_nothing() -> None:
 
 @pytest.mark.parametrize("nasty", NASTY)
 def test_what_people_wrote_is_shown_as_text_in_table_and_figures(nasty: str) -> None:
-    made = row("a", by=nasty, descriptions=(
-        description("landbird", "water"), dataclasses.replace(
-            description("landbird", "water"), class_name=nasty),
-    ))  # fmt: skip
+    made = row(
+        "a",
+        by=nasty,
+        descriptions=(
+            description("landbird", "water"),
+            dataclasses.replace(description("landbird", "water"), class_name=nasty),
+        ),
+    )
     assert "<script" not in table_html([BASE, made], {}, chosen="a")
     figure = difference_plot({nasty: made.gains["worst_group"]}, name="accuracy")
     assert "<script" not in json.dumps(figure.to_plotly_json(), default=np.ndarray.tolist)

@@ -11,9 +11,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from clarify.data.manifest import open_manifest
-from clarify.ui import page as page_module
-from clarify.ui.page import apologise as APOLOGISE
-from clarify.ui.shared import shared
+from clarify.ui.pieces import page as page_module
+from clarify.ui.pieces.page import apologise as APOLOGISE
+from clarify.ui.server.shared import shared
 from tests.conftest import DATA_SET, Done
 from tests.pages.conftest import Visit, html_of
 
@@ -52,9 +52,7 @@ def test_a_class_is_shown_by_its_right_and_wrong_images(visit: Visit) -> None:
     assert "mostly taken for landbird" in html or "all taken for landbird" in html
 
 
-def test_a_phrase_is_scored_splits_the_class_and_shows_what_retraining_would_do(
-    visit: Visit,
-) -> None:
+def test_a_phrase_is_scored_splits_the_class_and_shows_what_retraining_would_do(visit: Visit) -> None:
     page = after(describe(visit), "meadow")
     for _ in range(60):
         if "If retrained with it" in html_of(page):
@@ -153,8 +151,7 @@ def test_a_class_without_wrong_images_says_that_there_is_nothing_to_explain(
 def test_scripts_in_phrases_names_and_notes_are_shown_as_text(
     visit: Visit, clarify: Clarify, home: Path
 ) -> None:
-    said = clarify("describe", DATA_SET, "waterbird", "lake", "--note", SCRIPT,
-                   "--reviewer", SCRIPT)  # fmt: skip
+    said = clarify("describe", DATA_SET, "waterbird", "lake", "--note", SCRIPT, "--reviewer", SCRIPT)
     assert said.status == 0
     page = after(describe(visit, reviewer=SCRIPT), f"lake {SCRIPT}")
     assert "<script" not in html_of(page)
@@ -201,7 +198,7 @@ def test_a_fault_in_the_program_is_apologised_for_without_its_insides(
         raise ZeroDivisionError("secret insides")
 
     monkeypatch.setattr(page_module, "apologise", APOLOGISE)
-    monkeypatch.setattr("clarify.ui.charts.similarities", broken)
+    monkeypatch.setattr("clarify.ui.pieces.charts.similarities", broken)
     page = after(describe(visit), "meadow")
     assert "This page met a fault in the program (ZeroDivisionError)." in html_of(page)
     assert "secret insides" not in html_of(page)

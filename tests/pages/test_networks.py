@@ -12,8 +12,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from clarify.track.mlflow import TrackingStore
-from clarify.workflow.job_files import JobFolder
-from clarify.workflow.jobs import cancel, jobs
+from clarify.workflow.jobs.files import JobFolder
+from clarify.workflow.jobs.queue import cancel, jobs
 from tests.conftest import DATA_SET, copied
 from tests.pages.conftest import Visit, html_of
 
@@ -53,9 +53,7 @@ def test_its_failures_are_shown_and_described_as_a_heads_are(visit: Visit) -> No
     assert "probabilities were not imported" not in html
 
 
-def test_what_changes_is_chosen_and_the_whole_network_is_trained_in_a_job(
-    visit: Visit, home: Path
-) -> None:
+def test_what_changes_is_chosen_and_the_whole_network_is_trained_in_a_job(visit: Visit, home: Path) -> None:
     page = visit("retrain")
     assert not page.exception
     assert "Train the model again so that these count:" in html_of(page)
@@ -100,14 +98,26 @@ def changed(home: Path, base: str, now: str) -> list[int]:
     return [int((after & ~before).sum()), int((before & ~after).sum())]
 
 
-def test_compare_shows_what_each_correction_took_and_any_two_models(
-    visit: Visit, home: Path
-) -> None:
+def test_compare_shows_what_each_correction_took_and_any_two_models(visit: Visit, home: Path) -> None:
     from tests.conftest import run_clarify
 
     assert run_clarify("retrain", DATA_SET, "--objective", "worst_group", home=home).status == 0
-    assert run_clarify("retrain", DATA_SET, "--last-layers", "1", "--epochs", "1", "--batch-size",
-                       "16", "--objective", "reweight", home=home).status == 0  # fmt: skip
+    assert (
+        run_clarify(
+            "retrain",
+            DATA_SET,
+            "--last-layers",
+            "1",
+            "--epochs",
+            "1",
+            "--batch-size",
+            "16",
+            "--objective",
+            "reweight",
+            home=home,
+        ).status
+        == 0
+    )
     page = visit("compare")
     assert not page.exception
     (against,) = [each for each in page.selectbox if each.label == "Of which model"]
@@ -116,8 +126,7 @@ def test_compare_shows_what_each_correction_took_and_any_two_models(
     against.select("Water and land (reweight)").run()
     assert not page.exception
     first, last, base = (
-        run_clarify("compare", DATA_SET, "--json", home=home).result["models"][k]["run"]
-        for k in (1, 2, 0)
+        run_clarify("compare", DATA_SET, "--json", home=home).result["models"][k]["run"] for k in (1, 2, 0)
     )
     assert differences(page) == changed(home, last, first)
     assert before == changed(home, base, first)

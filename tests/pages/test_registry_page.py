@@ -14,16 +14,16 @@ from clarify.assembly import open_project
 from clarify.config import Settings
 from clarify.errors import InputError, RefusedError
 from clarify.track.promotion import Gate
-from clarify.ui import registry as on_page
-from clarify.ui.page import Page
-from clarify.ui.shared import shared
-from clarify.ui.visitors import visitor
-from clarify.workflow.models import retrain, retrain_oracle
-from clarify.workflow.phrases import kept_descriptions
-from clarify.workflow.project import Project
-from clarify.workflow.promote import promote
-from clarify.workflow.registry import rollback, standing
-from clarify.workflow.runs import find_run, open_model
+from clarify.ui.pieces.page import Page
+from clarify.ui.registry import actions as on_page
+from clarify.ui.server.shared import shared
+from clarify.ui.server.visitors import visitor
+from clarify.workflow.decide.champions import rollback, standing
+from clarify.workflow.decide.promote import promote
+from clarify.workflow.describe.phrases import kept_descriptions
+from clarify.workflow.model.models import find_run, open_model
+from clarify.workflow.model.project import Project
+from clarify.workflow.retrain.heads import retrain, retrain_oracle
 from tests.conftest import DATA_SET, Done
 from tests.pages.conftest import Visit, html_of
 
@@ -38,7 +38,7 @@ STRICT = functools.partial(Gate, min_gain=1.0)
 def project(home: Path, clarify: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> Project:
     """The tiny birds with a retrained model, and a gate that lets all pass: they are few."""
     assert clarify("retrain", DATA_SET).status == 0
-    monkeypatch.setattr("clarify.workflow.promote.Gate", LENIENT)
+    monkeypatch.setattr("clarify.workflow.decide.promote.Gate", LENIENT)
     return open_project(Settings(home=home, reviewer="Grace"), DATA_SET, say=print)
 
 
@@ -85,8 +85,14 @@ def test_the_champion_is_shown_with_phrases_numbers_origin_and_snippet(
     promoted(project, "it finds birds over water")
     page = visit("registry")
     told = html_of(page)
-    for each in ("landbird: water", "waterbird: forest", "worst described half", "base model",
-                 "Retrained by", project.manifest.digest[:12]):  # fmt: skip
+    for each in (
+        "landbird: water",
+        "waterbird: forest",
+        "worst described half",
+        "base model",
+        "Retrained by",
+        project.manifest.digest[:12],
+    ):
         assert each in told
     assert "mlflow.pyfunc.load_model" in page.code[0].value
     assert f"models:/{DATA_SET}@champion" in page.code[0].value
@@ -105,15 +111,13 @@ def test_an_earlier_champion_is_one_click_away(visit: Visit, project: Project) -
     assert "rolled back by Ada" in told
     assert "Lin promoted it" in told
     assert "fails on snow" in told
-    assert [each.action for each in standing(project).events] == [
-        "rollback", "promotion", "promotion",
-    ]  # fmt: skip
+    assert [each.action for each in standing(project).events] == ["rollback", "promotion", "promotion"]
 
 
 def test_what_the_gate_refuses_is_told_with_its_reasons_and_not_promoted(
     visit: Visit, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clarify.workflow.promote.Gate", STRICT)
+    monkeypatch.setattr("clarify.workflow.decide.promote.Gate", STRICT)
     page = visit("registry")
     assert not page.exception
     told = html_of(page)
@@ -151,8 +155,9 @@ def test_only_leads_promote_and_roll_back(
 
 def page_of(project: Project, who: str) -> Page:
     found = shared()
-    return Page(shared=found, visitor=visitor(who, found.settings.leads),
-                desk=found.desks.desk(project.manifest.name))  # fmt: skip
+    return Page(
+        shared=found, visitor=visitor(who, found.settings.leads), desk=found.desks.desk(project.manifest.name)
+    )
 
 
 @pytest.mark.usefixtures("visit")

@@ -14,10 +14,10 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Button
 
 from clarify.track.mlflow import TrackingStore
-from clarify.ui.retrain import lines_html
-from clarify.workflow.job_files import Job, JobFolder, Standing, Wanted, locked, now
-from clarify.workflow.jobs import cancel, jobs
-from clarify.workflow.recipe import Recipe
+from clarify.ui.retrain.outcomes import lines_html
+from clarify.workflow.jobs.files import Job, JobFolder, Standing, Wanted, locked, now
+from clarify.workflow.jobs.queue import cancel, jobs
+from clarify.workflow.model.recipe import Recipe
 from tests.conftest import DATA_SET, Done
 from tests.pages.conftest import Visit, html_of
 
@@ -41,17 +41,19 @@ def button(page: AppTest, label: str) -> Button:
     return found
 
 
-def pretend(
-    home: Path, state: str, *, by: str = "Ada", phrase: str = "water", **how: object
-) -> Job:
+def pretend(home: Path, state: str, *, by: str = "Ada", phrase: str = "water", **how: object) -> Job:
     """Write a job as its process would have left it."""
     wanted = Wanted(
-        data_set=DATA_SET, manifest="0" * 64, base="1" * 32, descriptions=(phrase,),
-        recipe=Recipe(), encoder="small-clip", backbone="",
-    )  # fmt: skip
+        data_set=DATA_SET,
+        manifest="0" * 64,
+        base="1" * 32,
+        descriptions=(phrase,),
+        recipe=Recipe(),
+        encoder="small-clip",
+        backbone="",
+    )
     standing = Standing(state=state, at=now(), **how)  # type: ignore[arg-type]
-    job = Job(wanted=wanted, phrases=(("landbird", phrase),), by=by, asked_at=now(),
-              standing=standing)  # fmt: skip
+    job = Job(wanted=wanted, phrases=(("landbird", phrase),), by=by, asked_at=now(), standing=standing)
     folder = JobFolder(home, job.digest)
     folder.path.mkdir(parents=True)
     folder.write(job)
@@ -172,9 +174,7 @@ def test_how_a_job_ended_is_said_in_a_sentence_with_the_next_step(
     assert button(page, "Start again")
 
 
-def test_what_people_write_is_shown_as_text(
-    visit: Visit, home: Path, clarify: Callable[..., Done]
-) -> None:
+def test_what_people_write_is_shown_as_text(visit: Visit, home: Path, clarify: Callable[..., Done]) -> None:
     evil = "<script>alert(1)</script>"
     clarify("describe", DATA_SET, "waterbird", "**bold** $x$", "--reviewer", evil)
     pretend(home, "failed", by=evil, phrase=evil, message=evil)
@@ -197,9 +197,7 @@ def test_a_home_without_a_base_model_says_the_next_step(visit: Visit, home: Path
     assert "clarify train" in html_of(page)
 
 
-def test_a_phrase_that_parts_nothing_is_refused_before_it_is_started(
-    visit: Visit, home: Path
-) -> None:
+def test_a_phrase_that_parts_nothing_is_refused_before_it_is_started(visit: Visit, home: Path) -> None:
     store = TrackingStore(home)
     for run in store.runs(DATA_SET, kind="description"):
         path = store.artifact_folder(run.id) / "description.json"

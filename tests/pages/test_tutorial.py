@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from clarify.ui.shared import shared
-from clarify.ui.tutorial import lesson
+from clarify.ui.server.shared import shared
+from clarify.ui.tutorial.lesson import lesson
 from tests.pages.conftest import Visit, html_of
 
 PATIENCE_S = 120

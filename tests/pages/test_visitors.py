@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from clarify.errors import RefusedError
-from clarify.ui.visitors import logged_in_as, visitor
+from clarify.ui.server.visitors import logged_in_as, visitor
 
 
 @pytest.mark.parametrize(
@@ -13,12 +13,11 @@ from clarify.ui.visitors import logged_in_as, visitor
     [
         ({"name": "Grace", "email": "ada@example.org", "sub": "17"}, "ada@example.org"),
         ({"email": "ada@example.org", "email_verified": True, "sub": "17"}, "ada@example.org"),
-        ({"name": "Grace", "email": "grace@example.org", "email_verified": False, "sub": "17"},
-         "17"),
+        ({"name": "Grace", "email": "grace@example.org", "email_verified": False, "sub": "17"}, "17"),
         ({"email": "grace@example.org", "email_verified": "false", "sub": "17"}, "17"),
         ({"name": "Grace", "sub": "17"}, "17"),
     ],
-)  # fmt: skip
+)
 def test_nobody_is_who_they_merely_say_they_are(claims: dict[str, object], who: str) -> None:
     assert logged_in_as(claims) == who
     assert not visitor(logged_in_as(claims), ["Grace", "grace@example.org"]).lead

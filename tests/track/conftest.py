@@ -9,19 +9,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from clarify.method.descriptions import Description
-from clarify.method.error_score import evidence
-from clarify.method.groups import AnnotatedGroups, annotated_groups
-from clarify.method.head import Head
-from clarify.method.metrics import Accuracy, Evaluation, evaluate
+from clarify.method.fit.head import Head
+from clarify.method.groups.groups import AnnotatedGroups, annotated_groups
+from clarify.method.groups.metrics import Accuracy, Evaluation, evaluate
+from clarify.method.phrases.descriptions import Description
+from clarify.method.phrases.error_score import evidence
 from clarify.track.mlflow import TrackingStore
-from clarify.track.records import (
-    DatasetRef,
-    RunContext,
-    RunRecord,
-    description_record,
-    model_record,
-)
+from clarify.track.records import DatasetRef, RunContext, RunRecord, description_record, model_record
 
 CLASSES = ("landbird", "waterbird")
 WIDTH = 6
@@ -124,13 +118,17 @@ def phrase_tried(phrase: str = "water", *, kept: bool = True, parent: str = "p")
         without_phrase=Accuracy(count=20, correct=20),
         unknown_words=(),
         similarities=pl.DataFrame(
-            {"id": [f"i{k}" for k in range(40)], "similarity": similarity, "right": right,
-             "with_phrase": similarity > 0.25}
+            {
+                "id": [f"i{k}" for k in range(40)],
+                "similarity": similarity,
+                "right": right,
+                "with_phrase": similarity > 0.25,
+            }
         ),
         pictures={"with": Image.new("RGB", (8, 8)), "without": Image.new("RGB", (8, 8))},
         parent=parent,
         kept=kept,
-    )  # fmt: skip
+    )
 
 
 def filled_home(home: Path) -> None:

@@ -46,8 +46,19 @@ class Postgres:
         word = folder / "word"
         word.write_text(PASSWORD)
         word.chmod(0o644)
-        self._run("initdb", "-D", str(self.folder), "-U", USER, "--auth=scram-sha-256",
-                  f"--pwfile={word}", "--no-sync", "--no-locale", "-E", "UTF8")  # fmt: skip
+        self._run(
+            "initdb",
+            "-D",
+            str(self.folder),
+            "-U",
+            USER,
+            "--auth=scram-sha-256",
+            f"--pwfile={word}",
+            "--no-sync",
+            "--no-locale",
+            "-E",
+            "UTF8",
+        )
 
     def start(self) -> None:
         """Start it, unless it runs."""
@@ -57,8 +68,19 @@ class Postgres:
             f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= "
             "-c fsync=off -c shared_buffers=16MB"
         )
-        self._run("pg_ctl", "-D", str(self.folder), "-w", "-t", "60", "-l",
-                  str(self.folder / "log"), "-o", options, "start")  # fmt: skip
+        self._run(
+            "pg_ctl",
+            "-D",
+            str(self.folder),
+            "-w",
+            "-t",
+            "60",
+            "-l",
+            str(self.folder / "log"),
+            "-o",
+            options,
+            "start",
+        )
 
     def stop(self) -> None:
         """Stop it at once, whoever is connected."""
@@ -84,10 +106,14 @@ class Postgres:
 
     def _run(self, program: str, *arguments: str) -> None:
         subprocess.run(
-            [*self._as, str(self.programs / program), *arguments], cwd="/tmp", check=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            [*self._as, str(self.programs / program), *arguments],
+            cwd="/tmp",
+            check=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
             timeout=120,
-        )  # fmt: skip
+        )
 
 
 class Server:
@@ -111,13 +137,28 @@ class Server:
         files = ["--serve-artifacts", "--artifacts-destination", str(self.folder / "files")]
         with open(self.folder / "log", "ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1",
-                 "--port", str(self.port), "--workers", "1",
-                 "--backend-store-uri", f"sqlite:///{self.folder}/server.db",
-                 *(self.extra or files)],
-                cwd=self.folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                [
+                    sys.executable,
+                    "-m",
+                    "mlflow",
+                    "server",
+                    "--host",
+                    "127.0.0.1",
+                    "--port",
+                    str(self.port),
+                    "--workers",
+                    "1",
+                    "--backend-store-uri",
+                    f"sqlite:///{self.folder}/server.db",
+                    *(self.extra or files),
+                ],
+                cwd=self.folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
                 start_new_session=True,
-            )  # fmt: skip
+            )
         deadline = time.monotonic() + seconds
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:

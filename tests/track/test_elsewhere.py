@@ -97,9 +97,7 @@ def tried(store: TrackingStore, data_set: str) -> list[str]:
 Elsewhere = tuple[Postgres | Server, str]
 
 
-def test_what_was_logged_elsewhere_is_read_back(
-    elsewhere: Elsewhere, data_set: str, tmp_path: Path
-) -> None:
+def test_what_was_logged_elsewhere_is_read_back(elsewhere: Elsewhere, data_set: str, tmp_path: Path) -> None:
     store = TrackingStore(tmp_path, uri=elsewhere[1])
     record = of(data_set, model())
     run = store.log(record)
@@ -115,9 +113,7 @@ def test_what_was_logged_elsewhere_is_read_back(
     assert not (tmp_path / "mlruns" / "mlflow.db").exists()
 
 
-def test_many_params_and_metrics_arrive(
-    elsewhere: Elsewhere, data_set: str, tmp_path: Path
-) -> None:
+def test_many_params_and_metrics_arrive(elsewhere: Elsewhere, data_set: str, tmp_path: Path) -> None:
     store = TrackingStore(tmp_path, uri=elsewhere[1])
     many = {f"m{k}": float(k) for k in range(1300)}
     params = {f"p{k}": k for k in range(150)}
@@ -127,14 +123,10 @@ def test_many_params_and_metrics_arrive(
     assert len(found.params) == 150
 
 
-def test_four_writers_at_once_lose_nothing(
-    elsewhere: Elsewhere, data_set: str, tmp_path: Path
-) -> None:
+def test_four_writers_at_once_lose_nothing(elsewhere: Elsewhere, data_set: str, tmp_path: Path) -> None:
     code = LOGS_THREE.replace("(Path(sys.argv[1]))", "(Path(sys.argv[1]), uri=sys.argv[2])")
     code = code.replace("import model", "import model\nfrom tests.track.test_elsewhere import of")
-    code = code.replace("store.log(model(", "store.log(of(sys.argv[3], model(").replace(
-        "'))", "')))"
-    )
+    code = code.replace("store.log(model(", "store.log(of(sys.argv[3], model(").replace("'))", "')))")
     children = [child(code, str(tmp_path), elsewhere[1], data_set) for _ in range(4)]
     for each in children:
         out, err = each.communicate(timeout=300)
@@ -161,8 +153,10 @@ def test_a_champion_is_loaded_by_name_without_clarify(
         [sys.executable, "-c", LOADS.replace("birds", data_set), store.uri, str(WIDTH)],
         cwd=tmp_path,
         env={"PATH": os.environ["PATH"], "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     answered = json.loads(done.stdout)
     features = np.random.default_rng(1).normal(size=(50, WIDTH)).astype(np.float32)
@@ -232,9 +226,7 @@ def test_a_server_that_answers_nothing_is_noticed_in_time(
     assert Outbox(tmp_path).names() == []
 
 
-def test_four_processes_on_an_empty_database_make_it_once(
-    postgres: Postgres, tmp_path: Path
-) -> None:
+def test_four_processes_on_an_empty_database_make_it_once(postgres: Postgres, tmp_path: Path) -> None:
     uri = postgres.make_database("empty")
     code = LOGS_THREE.replace("(Path(sys.argv[1]))", "(Path(sys.argv[1]), uri=sys.argv[2])")
     children = [child(code, str(tmp_path), uri) for _ in range(4)]
@@ -321,8 +313,10 @@ def test_something_else_that_speaks_http_is_refused(tmp_path: Path) -> None:
     port = free_port()
     other = subprocess.Popen(
         [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"],
-        cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         store = TrackingStore(tmp_path, uri=f"http://127.0.0.1:{port}")
         for _ in range(100):

@@ -61,9 +61,7 @@ def test_a_run_that_finds_no_room_is_refused_and_nothing_of_it_is_listed(
     assert again.runs("birds", kind="base")[0].name == "after"
 
 
-def test_a_store_that_finds_no_room_to_be_made_leaves_none_and_is_made_later(
-    small_disk: Path,
-) -> None:
+def test_a_store_that_finds_no_room_to_be_made_leaves_none_and_is_made_later(small_disk: Path) -> None:
     home = small_disk.parent / "new"
     ballast = fill(small_disk, leave=200_000)
     with pytest.raises(StoreError, match=r"free space|full"):

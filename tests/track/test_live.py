@@ -34,8 +34,9 @@ def test_another_attempt_and_the_finished_run_take_its_place(store: TrackingStor
     LiveRun(store, context(), "base", "first", "delivery-1").log(1, {"average": 0.1})
     LiveRun(store, context(), "base", "second", "delivery-1").log(2, {"average": 0.2})
     assert len(under_way(store)) == 1
-    record = dataclasses.replace(model(), history=((1, {"training/average": 0.1}),
-                                                   (2, {"training/average": 0.2})))  # fmt: skip
+    record = dataclasses.replace(
+        model(), history=((1, {"training/average": 0.1}), (2, {"training/average": 0.2}))
+    )
     run = store.adopt(record, delivery="delivery-1", at=1)
     assert under_way(store) == []
     seen = store.client.get_metric_history(run, "training/average")

@@ -155,9 +155,7 @@ def child(code: str, *arguments: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize("when", STOPS)
-def test_it_arrives_exactly_once_when_the_delivering_process_is_killed(
-    home: Path, when: str
-) -> None:
+def test_it_arrives_exactly_once_when_the_delivering_process_is_killed(home: Path, when: str) -> None:
     kept_while_locked(home, "forest", "snow")
     killed = child(KILLED, str(home), *STOPS[when])
     killed.communicate(timeout=120)
@@ -253,9 +251,7 @@ except StoreError as error:
 
 
 @pytest.mark.parametrize("room", [0, 10_000])
-def test_without_room_a_description_is_refused_and_leaves_no_half_entry(
-    tmp_path: Path, room: int
-) -> None:
+def test_without_room_a_description_is_refused_and_leaves_no_half_entry(tmp_path: Path, room: int) -> None:
     done = child(FULL, str(tmp_path), str(room))
     out, err = done.communicate(timeout=120)
     assert (done.returncode, err) == (0, "")

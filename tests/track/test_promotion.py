@@ -61,8 +61,10 @@ def test_a_phrase_that_does_not_part_right_from_wrong_is_refused() -> None:
 
 def test_a_class_that_nobody_described_or_without_wrong_images_has_no_score() -> None:
     whole = half("waterbird", label=1, base_correct=50)
-    perfect = [half(f"songbird · {name}", label=2, base_correct=100, now_correct=100)
-               for name in ("with water", "without water")]  # fmt: skip
+    perfect = [
+        half(f"songbird · {name}", label=2, base_correct=100, now_correct=100)
+        for name in ("with water", "without water")
+    ]
     assert judged(half(base_correct=20), whole, *perfect).passed
 
 
@@ -116,9 +118,7 @@ def test_a_text_that_is_no_verdict_is_refused() -> None:
 
 @given(
     st.lists(
-        st.integers(1, 50).flatmap(
-            lambda n: st.tuples(st.just(n), st.integers(0, n), st.integers(0, n))
-        ),
+        st.integers(1, 50).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n), st.integers(0, n))),
         min_size=1,
         max_size=5,
     )
@@ -126,9 +126,7 @@ def test_a_text_that_is_no_verdict_is_refused() -> None:
 def test_passing_means_that_the_group_that_was_worst_gained_as_much(
     counts: list[tuple[int, int, int]],
 ) -> None:
-    halves = [
-        half(str(k), count=n, base_correct=a, now_correct=b) for k, (n, a, b) in enumerate(counts)
-    ]
+    halves = [half(str(k), count=n, base_correct=a, now_correct=b) for k, (n, a, b) in enumerate(counts)]
     if judged(*halves).passed:
         worst = min(halves, key=lambda each: each.base_correct / each.count)
         gain = (worst.now_correct - worst.base_correct) / worst.count

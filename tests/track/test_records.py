@@ -15,12 +15,7 @@ from hypothesis import strategies as st
 
 from clarify.errors import InputError, StoreError
 from clarify.track.artifacts import arrays_artifact, read_arrays
-from clarify.track.records import (
-    LONGEST_PARAM,
-    TAGS,
-    RunRecord,
-    metric_keys,
-)
+from clarify.track.records import LONGEST_PARAM, TAGS, RunRecord, metric_keys
 from tests.track.conftest import head, model, phrase_tried
 
 
@@ -124,13 +119,17 @@ def test_damaged_weights_are_refused() -> None:
 
 def test_group_counts_are_kept_with_their_real_names() -> None:
     table = pl.read_parquet(io.BytesIO(content(model(), "groups.parquet")))
-    row = table.filter(
-        (pl.col("split") == "test") & (pl.col("group") == "landbird · water")
-    ).to_dicts()
+    row = table.filter((pl.col("split") == "test") & (pl.col("group") == "landbird · water")).to_dicts()
     assert row == [
-        {"split": "test", "by": "annotated", "group": "landbird · water", "count": 10,
-         "correct": 4, "accuracy": 0.4}
-    ]  # fmt: skip
+        {
+            "split": "test",
+            "by": "annotated",
+            "group": "landbird · water",
+            "count": 10,
+            "correct": 4,
+            "accuracy": 0.4,
+        }
+    ]
 
 
 def test_a_record_says_whether_a_phrase_is_kept() -> None:

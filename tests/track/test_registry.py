@@ -29,14 +29,13 @@ print(json.dumps({name: found[name].tolist() for name in found.columns}))
 
 
 def verdict(*, now_correct: int = 70) -> Verdict:
-    half = GateHalf(name="with water", count=100, base_correct=40, now_correct=now_correct,
-                    control_correct=50, label=0)  # fmt: skip
+    half = GateHalf(
+        name="with water", count=100, base_correct=40, now_correct=now_correct, control_correct=50, label=0
+    )
     return Gate().judge([half], base_average=0.9, now_average=0.9)
 
 
-def registered(
-    store: TrackingStore, said: Verdict, *, name: str = "birds", run_id: str = ""
-) -> Version:
+def registered(store: TrackingStore, said: Verdict, *, name: str = "birds", run_id: str = "") -> Version:
     run_id = run_id or store.runs("birds", kind="retraining")[0].id
     return register(
         store,
@@ -55,14 +54,15 @@ def test_the_champion_predicts_as_the_head_without_clarify_or_pickle(
 ) -> None:
     crown(store, registered(store, verdict()), context())
     environment = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
-    environment |= {
-        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-    }
+    environment |= {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     done = subprocess.run(
         [sys.executable, "-c", LOADS, store.uri, str(WIDTH)],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     answered = json.loads(done.stdout)
     features = np.random.default_rng(1).normal(size=(50, WIDTH)).astype(np.float32)
@@ -95,8 +95,7 @@ def test_the_verdict_is_kept_with_the_version_and_in_its_files(store: TrackingSt
 
 def test_registering_a_run_again_leaves_its_first_version_as_it_was(store: TrackingStore) -> None:
     first, second = registered(store, verdict()), registered(store, verdict(now_correct=42))
-    sources = [store.client.get_model_version("birds", each.version).source
-               for each in (first, second)]  # fmt: skip
+    sources = [store.client.get_model_version("birds", each.version).source for each in (first, second)]
     kept = [json.loads((Path(source) / "verdict.json").read_text()) for source in sources]
     assert [each["passed"] for each in kept] == [True, False]
 

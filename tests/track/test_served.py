@@ -26,7 +26,7 @@ import pytest
 from PIL import Image
 
 from clarify.errors import ClarifyError
-from clarify.method.head import Head
+from clarify.method.fit.head import Head
 from clarify.track.mlflow import TrackingStore
 from clarify.track.model_folder import ModelEncoder, write_model
 from clarify.track.promotion import Verdict
@@ -127,11 +127,26 @@ def serving(home: Path) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     process = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "models", "serve", "-m", MODEL, "--env-manager", "local",
-         "--port", str(port)],
-        cwd=home, env=environment(home), start_new_session=True, text=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "mlflow",
+            "models",
+            "serve",
+            "-m",
+            MODEL,
+            "--env-manager",
+            "local",
+            "--port",
+            str(port),
+        ],
+        cwd=home,
+        env=environment(home),
+        start_new_session=True,
+        text=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
     address = f"http://127.0.0.1:{port}"
     try:
         for _ in range(600):
@@ -148,9 +163,7 @@ def serving(home: Path) -> Iterator[str]:
 
 def post(address: str, body: object) -> tuple[int, Any]:
     """Send JSON; returns status and answer."""
-    request = urllib.request.Request(
-        address, json.dumps(body).encode(), {"Content-Type": "application/json"}
-    )
+    request = urllib.request.Request(address, json.dumps(body).encode(), {"Content-Type": "application/json"})
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, json.load(answer)
@@ -191,8 +204,9 @@ def test_a_real_server_answers_http_as_the_command_does(
     ],
 )
 def test_a_bad_request_gets_a_4xx_and_one_line(address: str, cells: list[Any], said: str) -> None:
-    status, answer = post(address, {"dataframe_split": {"columns": ["image"], "data": [
-        [cell] for cell in cells]}})  # fmt: skip
+    status, answer = post(
+        address, {"dataframe_split": {"columns": ["image"], "data": [[cell] for cell in cells]}}
+    )
     assert 400 <= status < 500
     line = answer["message"]
     assert "\n" not in line
@@ -220,9 +234,7 @@ def test_one_bad_image_refuses_the_batch_and_names_its_row(model: Any, images: l
         ask(model, *[good] * 70, good[:200], good)
 
 
-def test_text_bytes_data_urls_and_python_paths_are_answered_alike(
-    model: Any, images: list[Path]
-) -> None:
+def test_text_bytes_data_urls_and_python_paths_are_answered_alike(model: Any, images: list[Path]) -> None:
     for path in images[:3]:
         content = path.read_bytes()
         url = f"data:image/png;base64,{text(content)}"
@@ -305,8 +317,12 @@ def test_it_works_where_clarify_is_not_installed_and_nothing_is_unpickled(
     store, chosen = TrackingStore(champion), images[:5]
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_CLARIFY, store.uri, MODEL, *map(str, chosen)],
-        cwd=tmp_path, env=environment(champion), capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=tmp_path,
+        env=environment(champion),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert "model-1/code/clarify" in found["code"]
@@ -357,19 +373,25 @@ def test_an_encoder_that_was_left_out_is_found_by_its_name_and_refused_if_it_cha
     encoder = load_backbone(spec)
     rng = np.random.default_rng(0)
     head = Head(
-        weight=rng.normal(size=(2, 16)), bias=np.zeros(2), mean=np.zeros(16), scale=np.ones(16),
+        weight=rng.normal(size=(2, 16)),
+        bias=np.zeros(2),
+        mean=np.zeros(16),
+        scale=np.ones(16),
         class_names=("a", "b"),
-    )  # fmt: skip
+    )
     identity = encoder.identity.to_dict()
     made = {}
     for name, writer in {"named": None, "packed": lambda place: pack(encoder, place)}.items():
         place = tmp_path / name
         place.mkdir()
         made[name] = write_model(
-            place, head=head, name="birds", identity=identity,
+            place,
+            head=head,
+            name="birds",
+            identity=identity,
             encoder=ModelEncoder(spec=spec, identity=identity, pack=writer),
             verdict=Verdict(reasons=()),
-        )  # fmt: skip
+        )
     named, packed = (mlflow.pyfunc.load_model(str(made[name])) for name in ("named", "packed"))
     cells = [path.read_bytes() for path in images[:4]]
     pd.testing.assert_frame_equal(ask(named, *cells), ask(packed, *cells))

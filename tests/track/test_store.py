@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from clarify.errors import NotFoundError, StoreError
-from clarify.method.head import Head
+from clarify.method.fit.head import Head
 from clarify.track.artifacts import read_arrays
 from clarify.track.mlflow import TrackingStore
 from tests.track.conftest import CLASSES, head, model, phrase_tried
@@ -128,9 +128,7 @@ def test_a_home_without_a_store_lists_nothing_and_makes_none(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_moved_store_is_told_with_both_places_and_the_next_step(
-    template: Path, tmp_path: Path
-) -> None:
+def test_a_moved_store_is_told_with_both_places_and_the_next_step(template: Path, tmp_path: Path) -> None:
     shutil.copytree(template, tmp_path / "moved")
     with pytest.raises(StoreError) as refused:
         TrackingStore(tmp_path / "moved").runs("birds", kind="base")
@@ -140,9 +138,7 @@ def test_a_moved_store_is_told_with_both_places_and_the_next_step(
     assert "\n" not in str(refused.value)
 
 
-def test_relocating_keeps_a_copy_and_leaves_no_trace_of_the_old_place(
-    home: Path, template: Path
-) -> None:
+def test_relocating_keeps_a_copy_and_leaves_no_trace_of_the_old_place(home: Path, template: Path) -> None:
     (copy,) = (home / "mlruns").glob("mlflow.before-*.db")
     with closing(sqlite3.connect(copy)) as database:
         assert str(template) in "\n".join(database.iterdump())
@@ -151,9 +147,7 @@ def test_relocating_keeps_a_copy_and_leaves_no_trace_of_the_old_place(
     assert TrackingStore(home).relocate() == 0
 
 
-def test_relocating_does_not_touch_a_place_that_only_begins_alike(
-    template: Path, tmp_path: Path
-) -> None:
+def test_relocating_does_not_touch_a_place_that_only_begins_alike(template: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
     shutil.copytree(template, home)
     alike = f"{template}/mlruns/artifacts-of-another/0"
@@ -180,9 +174,7 @@ def test_a_newer_store_asks_for_a_newer_mlflow(home: Path) -> None:
         TrackingStore(home).open()
 
 
-@pytest.mark.parametrize(
-    "content", [b"not a database" * 100, b"SQLite format 3\x00" + b"\x00" * 4000]
-)
+@pytest.mark.parametrize("content", [b"not a database" * 100, b"SQLite format 3\x00" + b"\x00" * 4000])
 def test_a_damaged_store_is_refused_in_one_line(home: Path, content: bytes) -> None:
     for leftover in (home / "mlruns").glob("mlflow.db-*"):
         leftover.unlink()

@@ -50,9 +50,7 @@ def list_celeba(path: Path, *, target: str, attributes: tuple[str, ...]) -> List
     if target in attributes:
         raise ManifestError(f"{target} is the target; give another --attribute")
     file = table.columns[0]
-    joined = table.join(
-        splits.select(pl.nth(0).alias(file), pl.nth(1).alias("split")), on=file, how="left"
-    )
+    joined = table.join(splits.select(pl.nth(0).alias(file), pl.nth(1).alias("split")), on=file, how="left")
     made = {name: _yes_or_no(joined[name], name, where) for name in (target, *attributes)}
     below = faces.relative_to(root).as_posix()
     names = joined[file].fill_null("")
@@ -63,9 +61,11 @@ def list_celeba(path: Path, *, target: str, attributes: tuple[str, ...]) -> List
         + [made[name] for name in attributes]
     )
     return Listing(
-        root=root, classes=(f"not {target}", target), table=frame,
+        root=root,
+        classes=(f"not {target}", target),
+        table=frame,
         attributes={name: (f"not {name}", name) for name in attributes},
-    )  # fmt: skip
+    )
 
 
 def _read(root: Path, name: str) -> tuple[Path, pl.DataFrame]:
@@ -94,9 +94,7 @@ def _read_text(path: Path) -> pl.DataFrame:
         header, rows = ["image_id", "partition"], lines
     for number, cells in enumerate(rows, start=1):
         if len(cells) != len(header):
-            raise ManifestError(
-                f"table {path} row {number} has {len(cells)} cells; legal are {len(header)}"
-            )
+            raise ManifestError(f"table {path} row {number} has {len(cells)} cells; legal are {len(header)}")
     return pl.DataFrame(rows, schema=dict.fromkeys(header, pl.String), orient="row")
 
 
@@ -105,8 +103,7 @@ def _yes_or_no(column: pl.Series, name: str, where: Path) -> pl.Series:
     unknown = (~column.is_in(list(known)).fill_null(False)).arg_true()
     if unknown.len():
         raise ManifestError(
-            f"table {where} row {unknown[0] + 1}: {name} is {shown(column[unknown[0]])}; legal are "
-            "1 and -1"
+            f"table {where} row {unknown[0] + 1}: {name} is {shown(column[unknown[0]])}; legal are 1 and -1"
         )
     return column.replace_strict(known, return_dtype=pl.String).alias(name)
 

@@ -13,12 +13,25 @@ from clarify.errors import ManifestError, nearest, shown
 __all__ = ["Chosen", "Columns", "guess_columns"]
 
 WELL_KNOWN = {
-    "path": ("path", "file", "filename", "file_name", "filepath", "file_path", "image",
-             "image_path", "img", "img_path", "img_filename", "image_file", "image_filename"),
+    "path": (
+        "path",
+        "file",
+        "filename",
+        "file_name",
+        "filepath",
+        "file_path",
+        "image",
+        "image_path",
+        "img",
+        "img_path",
+        "img_filename",
+        "image_file",
+        "image_filename",
+    ),
     "label": ("label", "class", "class_name", "target", "y", "category", "species"),
     "split": ("split", "subset", "partition", "set"),
     "id": ("id", "image_id", "img_id", "uid"),
-}  # fmt: skip
+}
 LOOKED_AT = 20  # values of a column that must all be files
 
 
@@ -72,8 +85,7 @@ def guess_columns(
     for role, name in taken.items():
         if name not in table.columns:
             raise ManifestError(
-                f"table {where} has no column {shown(name)} for --{role}; "
-                f"{nearest(name, table.columns)}"
+                f"table {where} has no column {shown(name)} for --{role}; {nearest(name, table.columns)}"
             )
     guesses: dict[str, str] = {}
     if "path" not in taken:
@@ -96,17 +108,14 @@ def _all_differ(column: pl.Series) -> bool:
 
 
 def _candidates(table: pl.DataFrame, role: str, taken: set[str]) -> list[str]:
-    return [
-        name for name in table.columns if name.lower() in WELL_KNOWN[role] and name not in taken
-    ]
+    return [name for name in table.columns if name.lower() in WELL_KNOWN[role] and name not in taken]
 
 
 def _by_name(table: pl.DataFrame, where: Path, role: str, taken: set[str]) -> str | None:
     names = _candidates(table, role, taken)
     if len(names) > 1:
         raise ManifestError(
-            f"table {where}: the column of the {role} may be {', '.join(names)}; say which: "
-            f"--{role} COLUMN"
+            f"table {where}: the column of the {role} may be {', '.join(names)}; say which: --{role} COLUMN"
         )
     if not names and role == "label":
         raise ManifestError(

@@ -73,9 +73,7 @@ class Drawn:
     groups: Mapping[str, Groups]
 
 
-def pair_by_counts(
-    counts: Groups, classes: tuple[str, ...], values: tuple[str, ...]
-) -> dict[str, str]:
+def pair_by_counts(counts: Groups, classes: tuple[str, ...], values: tuple[str, ...]) -> dict[str, str]:
     """Pair each class with a value, the greatest groups first.
 
     Parameters
@@ -91,10 +89,8 @@ def pair_by_counts(
     """
     by_size = sorted(
         ((label, value) for label in classes for value in values),
-        key=lambda pair: (
-            -counts.get(pair, 0), classes.index(pair[0]), values.index(pair[1]),
-        ),
-    )  # fmt: skip
+        key=lambda pair: (-counts.get(pair, 0), classes.index(pair[0]), values.index(pair[1])),
+    )
     paired: dict[str, str] = {}
     while len(paired) < len(classes):
         free = set(values)
@@ -126,9 +122,7 @@ def training_groups(wanted: Correlation, images: int) -> dict[tuple[str, str], i
     return table
 
 
-def draw_correlated(
-    table: pl.DataFrame, splits: tuple[str, ...], wanted: Correlation, *, name: str
-) -> Drawn:
+def draw_correlated(table: pl.DataFrame, splits: tuple[str, ...], wanted: Correlation, *, name: str) -> Drawn:
     """Draw the images of a correlated data set.
 
     Parameters
@@ -166,10 +160,9 @@ def draw_correlated(
             for split, of_split in groups.items()
             for (label, value), count in of_split.items()
         ],
-        schema={"split": pl.String, "label": pl.String, wanted.attribute: pl.String,
-                "quota": pl.Int64},
+        schema={"split": pl.String, "label": pl.String, wanted.attribute: pl.String, "quota": pl.Int64},
         orient="row",
-    )  # fmt: skip
+    )
     ranked = (
         table.with_columns(pl.Series("key", keys, dtype=pl.String))
         .with_columns(rank.alias("rank"))
@@ -187,9 +180,7 @@ def _counts(table: pl.DataFrame, split: str, wanted: Correlation) -> dict[tuple[
         for label, value, count in rows.group_by("label", wanted.attribute).len().iter_rows()
     }
     return {
-        (label, value): found.get((label, value), 0)
-        for label in wanted.pairing
-        for value in wanted.values
+        (label, value): found.get((label, value), 0) for label in wanted.pairing for value in wanted.values
     }
 
 

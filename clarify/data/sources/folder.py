@@ -79,9 +79,7 @@ def list_tree(root: Path, tops: dict[str, str | None], guesses: dict[str, str]) 
     table = pl.concat(parts)
     classes = tuple(sorted(table["label"].unique()))
     check_classes(root, classes)
-    return Listing(
-        root=root, classes=classes, table=table, guesses=guesses, notes=others_note(others)
-    )
+    return Listing(root=root, classes=classes, table=table, guesses=guesses, notes=others_note(others))
 
 
 def check_classes(root: Path, classes: tuple[str, ...]) -> None:

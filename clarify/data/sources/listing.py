@@ -11,9 +11,15 @@ import polars as pl
 __all__ = ["SPLIT_NAMES", "Listing", "in_order"]
 
 SPLIT_NAMES = {
-    "train": "train", "training": "train", "val": "validation", "valid": "validation",
-    "validation": "validation", "dev": "validation", "test": "test", "testing": "test",
-}  # fmt: skip
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+}
 """What people call the splits, in small letters."""
 
 

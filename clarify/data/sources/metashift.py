@@ -58,9 +58,8 @@ def list_metashift(path: Path, *, pool: bool = False) -> Listing:
         notes.append(f"{' and '.join(listing.splits)} are taken together and split anew")
         table, guesses = table.drop("split"), {}
     return dataclasses.replace(
-        listing, table=table, attributes={"context": in_order(contexts)}, guesses=guesses,
-        notes=tuple(notes),
-    )  # fmt: skip
+        listing, table=table, attributes={"context": in_order(contexts)}, guesses=guesses, notes=tuple(notes)
+    )
 
 
 def _context(root: Path, path: str, label: str, depth: int) -> str:

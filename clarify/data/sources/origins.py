@@ -91,10 +91,7 @@ def _groups(
     pairs = [(label, value) for label in classes for value in values]
     return tuple(
         Published(
-            group=f"{label}, {value}",
-            count=count,
-            split=split,
-            values=(("label", label), (attribute, value)),
+            group=f"{label}, {value}", count=count, split=split, values=(("label", label), (attribute, value))
         )
         for split, of_split in counts.items()
         for (label, value), count in zip(pairs, of_split, strict=True)
@@ -104,8 +101,7 @@ def _groups(
 WATERBIRDS = Origin(
     title="Waterbirds",
     source="Sagawa et al. 2020, arXiv 1911.08731: birds of CUB-200-2011 on backgrounds of Places",
-    licence="not stated by its authors as far as Clarify knows; the terms of CUB-200-2011 and "
-    "Places hold",
+    licence="not stated by its authors as far as Clarify knows; the terms of CUB-200-2011 and Places hold",
     get="download and unpack "
     "https://nlp.stanford.edu/data/dro/waterbird_complete95_forest2water2.tar.gz (described at "
     "https://github.com/kohpangwei/group_DRO)",
@@ -114,18 +110,13 @@ WATERBIRDS = Origin(
         ("landbird", "waterbird"),
         "place",
         ("land", "water"),
-        {
-            "train": (3498, 184, 56, 1057),
-            "validation": (467, 466, 133, 133),
-            "test": (2255, 2255, 642, 642),
-        },
+        {"train": (3498, 184, 56, 1057), "validation": (467, 466, 133, 133), "test": (2255, 2255, 642, 642)},
     ),
     classes=2,
 )
 CELEBA = Origin(
     title="CelebA",
-    source="Liu et al. 2015, Deep Learning Face Attributes in the Wild: 202,599 faces, 40 "
-    "annotations each",
+    source="Liu et al. 2015, Deep Learning Face Attributes in the Wild: 202,599 faces, 40 annotations each",
     licence="for non-commercial research only, by the agreement of its authors",
     get="accept the agreement at https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html and download "
     "img_align_celeba, list_attr_celeba and list_eval_partition into one folder",
@@ -174,22 +165,14 @@ PACS = Origin(
 )
 METASHIFT = Origin(
     title="MetaShift",
-    source="Liang and Zou 2022, arXiv 2202.06523: photographs of Visual Genome by class and "
-    "context",
-    licence="CC BY 4.0 by its card on Hugging Face, MIT for the scripts; the images are Visual "
-    "Genome's",
+    source="Liang and Zou 2022, arXiv 2202.06523: photographs of Visual Genome by class and context",
+    licence="CC BY 4.0 by its card on Hugging Face, MIT for the scripts; the images are Visual Genome's",
     get="download the images of Visual Genome as https://github.com/Weixin-Liang/MetaShift tells, "
     "and run its dataset/subpopulation_shift_cat_dog_indoor_outdoor.py or "
     "dataset/domain_generalization_cat_dog.py; copy with `cp -rL` where it made links",
     command="clarify data import metashift DIR --name metashift",
 )
 ORIGINS: Mapping[str, Origin] = MappingProxyType(
-    {
-        "waterbirds": WATERBIRDS,
-        "celeba": CELEBA,
-        "imagenet": IMAGENET,
-        "pacs": PACS,
-        "metashift": METASHIFT,
-    }
+    {"waterbirds": WATERBIRDS, "celeba": CELEBA, "imagenet": IMAGENET, "pacs": PACS, "metashift": METASHIFT}
 )
 """The data sets that people import, by the name of their importer."""

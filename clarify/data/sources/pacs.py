@@ -86,9 +86,13 @@ def list_pacs(path: Path, *, lists: Path | None = None, held_out: str | None = N
     classes = tuple(sorted(table["label"].unique()))
     check_classes(tree.root, classes)
     return Listing(
-        root=tree.root, classes=classes, table=table, attributes={"domain": tree.domains},
-        guesses=guesses, notes=tuple(notes),
-    )  # fmt: skip
+        root=tree.root,
+        classes=classes,
+        table=table,
+        attributes={"domain": tree.domains},
+        guesses=guesses,
+        notes=tuple(notes),
+    )
 
 
 def _tree(root: Path) -> _Tree:

@@ -22,11 +22,7 @@ CARVED = {"train": 0.85, "validation": 0.15}
 
 
 def with_splits(
-    listing: Listing,
-    *,
-    seed: int,
-    workers: int,
-    progress: Callable[[Progress], None] | None = None,
+    listing: Listing, *, seed: int, workers: int, progress: Callable[[Progress], None] | None = None
 ) -> Listing:
     """Give every image a split, as far as it has none.
 

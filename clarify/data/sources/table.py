@@ -87,9 +87,7 @@ def list_table(path: Path, options: TableOptions) -> Listing:
         made[name] = as_text(table, name, path).fill_null("")
         attributes[name] = in_order(made[name])
     frame = pl.DataFrame([column.alias(name) for name, column in made.items()])
-    return Listing(
-        root=root, classes=classes, table=frame, attributes=attributes, guesses=guesses
-    )  # fmt: skip
+    return Listing(root=root, classes=classes, table=frame, attributes=attributes, guesses=guesses)
 
 
 def _labels(

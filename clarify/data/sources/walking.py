@@ -125,7 +125,5 @@ def _in_utf8(path: str) -> str:
     try:
         path.encode()
     except UnicodeEncodeError:
-        raise ManifestError(
-            f"the file name {shown(os.fsencode(path))} is not UTF-8; rename it"
-        ) from None
+        raise ManifestError(f"the file name {shown(os.fsencode(path))} is not UTF-8; rename it") from None
     return path

@@ -50,10 +50,13 @@ def list_waterbirds(path: Path) -> Listing:
     made = {name: _translated(table[name], name, where) for name in MEANINGS}
     frame = pl.DataFrame(
         [
-            table["img_id"].alias("id"), table["img_filename"].alias("path"),
-            made["y"].alias("label"), made["split"], made["place"],
+            table["img_id"].alias("id"),
+            table["img_filename"].alias("path"),
+            made["y"].alias("label"),
+            made["split"],
+            made["place"],
         ]
-    )  # fmt: skip
+    )
     return Listing(root=root, classes=CLASSES, table=frame, attributes={"place": PLACES})
 
 

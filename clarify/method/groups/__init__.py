@@ -1,0 +1,1 @@
+"""Groups of images, what a model does on them, and choosing by that."""

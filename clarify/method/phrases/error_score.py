@@ -1,0 +1,353 @@
+"""The error score: how well similarity to a phrase tells wrong images from right ones.
+
+Source: arXiv 2402.03715, section 4, "error score". The paper's own code scans 1,000 thresholds;
+the exact maximum over all of them is the two-sided two-sample Kolmogorov-Smirnov statistic,
+which is what is computed here.
+
+How much of a score may be luck is said beside it. A score is the maximum over all cuts, found on
+few wrong images, for one of several phrases tried: three reasons for it to be too high. Each is
+shown: an interval whose lower end allows for the choice of the cut, the score of a cut found on
+other images, and a p-value corrected for the number of phrases. (The paper has none of these; its
+reviewers asked for a held-out score.)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from clarify.errors import FeatureError, InputError, NoScoreError
+from clarify.method.arrays import finite_vector, generator, number_vector
+from clarify.method.phrases.kolmogorov import EXACT_UP_TO, best_gap, p_value, threshold_between
+
+__all__ = ["BANDS", "EXACT_UP_TO", "FEW_WRONG", "ErrorScore", "Evidence", "band", "error_score", "evidence"]
+
+BANDS = ((0.1, "no better than chance"), (0.3, "weak"), (0.5, "moderate"), (0.7, "strong"))
+"""Upper ends of the words for a score; above the last it is "very strong".
+
+The authors set their participants the goals 0.3 (CelebA), 0.5 (Waterbirds) and 0.6 (sprites), so
+the words change at the first two of these, and once below and once above them.
+"""
+
+FEW_WRONG = 10
+"""Under so many wrong images a score is called weakly founded whatever it says."""
+
+HELD_OUT_SPLITS = 5
+MOST_CELLS = 2_048
+OPTIMISM_RESAMPLES = 200
+
+Floats: TypeAlias = NDArray[np.float64]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorScore:
+    """The best single cut between the similarities of right and of wrong images.
+
+    Parameters
+    ----------
+    value : float
+        In [0, 1]: 0 is chance, 1 a perfect split. Twice the best balanced accuracy less one half,
+        and the Kolmogorov-Smirnov statistic. Higher explains the errors better.
+    threshold : float
+        The cut, midway between two neighbouring similarities (or at the lower one, where no
+        number lies between). The side *above* is ``similarity > threshold``.
+    wrong_is_above : bool
+        True where images with a high similarity tend to be wrong.
+    n_correct, n_wrong : int
+        Images behind the score, each at least 1.
+    correct_on_wrong_side, wrong_on_wrong_side : float
+        The share in [0, 1] of right and of wrong images that fall on the side of the errors;
+        `value` is their difference.
+    """
+
+    value: float
+    threshold: float
+    wrong_is_above: bool
+    n_correct: int
+    n_wrong: int
+    correct_on_wrong_side: float
+    wrong_on_wrong_side: float
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.value <= 1.0:
+            raise InputError(f"error score: value is {self.value}; 0 to 1 is legal")
+        if not math.isfinite(self.threshold):
+            raise InputError(f"error score: threshold is {self.threshold}; a number is legal")
+        if self.n_correct < 1 or self.n_wrong < 1:
+            raise InputError(
+                f"error score: {self.n_correct} right and {self.n_wrong} wrong images; "
+                "at least 1 of each is legal"
+            )
+
+    @property
+    def p_value(self) -> float:
+        """Chance of a score as high or higher if right and wrong images looked alike, in [0, 1].
+
+        Two-sided; exact up to `EXACT_UP_TO` images of each kind, else asymptotic. It knows of one
+        phrase: correct it for the number of phrases tried (`evidence`).
+        """
+        return p_value(self.value, self.n_correct, self.n_wrong)
+
+    def wrong_side(self, similarity: ArrayLike) -> NDArray[np.bool_]:
+        """Return which images (N,) fall on the side of the cut where the errors are.
+
+        Raises
+        ------
+        FeatureError
+            Where `similarity` is not a vector of finite numbers.
+        """
+        above = finite_vector(similarity, what="similarity") > self.threshold
+        return above if self.wrong_is_above else ~above
+
+    def to_dict(self) -> dict[str, float | int | bool]:
+        """Return the fields as plain values, with the uncorrected p-value and the word."""
+        return {**dataclasses.asdict(self), "p_value": self.p_value}
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """An error score with what speaks for and against it.
+
+    Parameters
+    ----------
+    score : ErrorScore
+        The score on all images.
+    interval : (float, float)
+        95 % bootstrap interval of the score in the population, within [0, 1]; holds
+        ``score.value``.
+    held_out : float or None
+        Score in [-1, 1] of a cut and direction found on one random half of the images and applied
+        to the other half, both ways, averaged over seeded halvings. About 0 for a phrase that
+        explains nothing, negative where the direction turned round; None where there are fewer
+        than 2 right or 2 wrong images.
+    p_corrected : float
+        The p-value in [0, 1] times the number of phrases tried (Bonferroni).
+    n_tried : int
+        Phrases tried on this class so far, this one included; at least 1.
+    few_wrong : bool
+        Whether there are fewer than `FEW_WRONG` wrong images.
+    """
+
+    score: ErrorScore
+    interval: tuple[float, float]
+    held_out: float | None
+    p_corrected: float
+    n_tried: int
+    few_wrong: bool
+
+    def to_dict(self) -> dict[str, float | int | bool | None]:
+        """Return plain values: the score's and the evidence's own, flat."""
+        return {
+            **self.score.to_dict(),
+            "interval_low": self.interval[0],
+            "interval_high": self.interval[1],
+            "held_out": self.held_out,
+            "p_corrected": self.p_corrected,
+            "n_tried": self.n_tried,
+            "few_wrong": self.few_wrong,
+        }
+
+
+def error_score(correct: ArrayLike, wrong: ArrayLike) -> ErrorScore:
+    """Score how well one threshold on similarity parts wrong images from right ones.
+
+    Parameters
+    ----------
+    correct, wrong : array_like of float, (N_correct,) and (N_wrong,)
+        Similarities to one phrase of the images of one class that the model got right, and of
+        those that it got wrong. Equal similarities always stay on the same side.
+
+    Returns
+    -------
+    ErrorScore
+        ``value`` in [0, 1], 0 chance, 1 perfect; equal to ``scipy.stats.ks_2samp``'s statistic.
+        Of several equally good cuts the one in the widest gap is taken, then the lowest.
+
+    Raises
+    ------
+    NoScoreError
+        Where there is no right or no wrong image.
+    FeatureError
+        Where a similarity is NaN or infinite, or not a number.
+
+    Notes
+    -----
+    arXiv 2402.03715, section 4: ``2 (max_t balanced accuracy - 1/2)``, maximised exactly. Each
+    sample is sorted once; their two distribution functions are furthest apart at, or just before,
+    a point of the smaller sample, so only these points are looked up in the larger one.
+
+    Examples
+    --------
+    >>> error_score([0.1, 0.2, 0.3], [0.25, 0.4]).value
+    0.6666666666666666
+    """
+    right = number_vector(correct, what="similarities of right images")
+    errors = number_vector(wrong, what="similarities of wrong images")
+    _refuse_empty(len(right), len(errors))
+    right, errors = np.sort(right), np.sort(errors)
+    _refuse_infinite(right, "right")
+    _refuse_infinite(errors, "wrong")
+    few, many = sorted((errors, right), key=len)
+    return _score_at(threshold_between(*best_gap(few, many)), right, errors)
+
+
+def evidence(
+    correct: ArrayLike, wrong: ArrayLike, *, n_tried: int, seed: int, resamples: int = 1000
+) -> Evidence:
+    """Score a phrase on one class, and say how far the score can be trusted.
+
+    Parameters
+    ----------
+    correct, wrong : array_like of float, (N_correct,) and (N_wrong,)
+        Similarities of right and of wrong images, as for `error_score`.
+    n_tried : int
+        Phrases tried on this class so far, this one included.
+    seed : int
+        Same seed, same evidence.
+    resamples : int
+        Bootstrap resamples behind the interval; at least 100.
+
+    Returns
+    -------
+    Evidence
+
+    Raises
+    ------
+    NoScoreError, FeatureError
+        As `error_score`.
+    InputError
+        Where `n_tried` is under 1 or `resamples` under 100.
+
+    Notes
+    -----
+    The interval resamples the right and the wrong images and scores the cut that was found, with
+    one image of each outcome added to either sample so that a perfect split of five images is not
+    called certain (as Agresti and Caffo do for a difference of shares). Its lower end is lowered by
+    the optimism of the maximum: how much higher resamples score at their own best cut than at the
+    cut that was found. On normal samples of 36 to 1,300 images with a true score of 0.12 to 0.68
+    it held the true score in 93 to 99 % of draws (150 each), against 0 to 89 % for the percentiles
+    of the resampled maximum; at a true score of 0 in 83 to 90 %, for which there is the p-value.
+    """
+    if n_tried < 1:
+        raise InputError(f"n_tried is {n_tried}; count the phrases tried, this one included")
+    if resamples < 100:
+        raise InputError(f"resamples is {resamples}; at least 100 is legal")
+    score = error_score(correct, wrong)
+    right = number_vector(correct, what="similarities of right images")
+    errors = number_vector(wrong, what="similarities of wrong images")
+    return Evidence(
+        score=score,
+        interval=_interval(score, right, errors, resamples, seed),
+        held_out=_held_out(right, errors, seed),
+        p_corrected=min(1.0, score.p_value * n_tried),
+        n_tried=n_tried,
+        few_wrong=score.n_wrong < FEW_WRONG,
+    )
+
+
+def band(value: float) -> str:
+    """Return the word for an error score: see `BANDS`."""
+    return next((word for end, word in BANDS if value < end), "very strong")
+
+
+def _refuse_empty(n_correct: int, n_wrong: int) -> None:
+    if n_correct and n_wrong:
+        return
+    if not n_correct and not n_wrong:
+        raise NoScoreError("no error score: there are no images at all; choose another class")
+    kind, count = ("wrong", n_correct) if n_correct else ("right", n_wrong)
+    done = "right" if kind == "wrong" else "wrong"
+    raise NoScoreError(
+        f"no error score: all {count} images were predicted {done}, none {kind}; "
+        "it needs at least one of each, so choose another class"
+    )
+
+
+def _refuse_infinite(ordered: Floats, kind: str) -> None:
+    # Sorting puts NaN last and the infinities at the ends, so two looks suffice.
+    for value in (ordered[-1], ordered[0]):
+        if not math.isfinite(value):
+            raise FeatureError(
+                f"similarities of {kind} images: {value} is among the {len(ordered)}; "
+                "only finite numbers are legal, so embed the images again"
+            )
+
+
+def _score_at(threshold: float, right: Floats, errors: Floats) -> ErrorScore:
+    n_correct, n_wrong = len(right), len(errors)
+    correct_above = n_correct - int(np.searchsorted(right, threshold, side="right"))
+    wrong_above = n_wrong - int(np.searchsorted(errors, threshold, side="right"))
+    # Whole numbers until the one division: exact under an exchange of the samples.
+    difference = wrong_above * n_correct - correct_above * n_wrong
+    is_above = difference > 0
+    correct_there = correct_above if is_above else n_correct - correct_above
+    wrong_there = wrong_above if is_above else n_wrong - wrong_above
+    return ErrorScore(
+        value=abs(difference) / (n_correct * n_wrong),
+        threshold=threshold,
+        wrong_is_above=is_above,
+        n_correct=n_correct,
+        n_wrong=n_wrong,
+        correct_on_wrong_side=correct_there / n_correct,
+        wrong_on_wrong_side=wrong_there / n_wrong,
+    )
+
+
+def _interval(
+    score: ErrorScore, right: Floats, errors: Floats, resamples: int, seed: int
+) -> tuple[float, float]:
+    rng = generator(seed, "interval")
+
+    def resampled_share(share: float, count: int) -> Floats:
+        added = (share * count + 1) / (count + 2)
+        return rng.binomial(count, added, size=resamples) / count
+
+    scores = resampled_share(score.wrong_on_wrong_side, score.n_wrong)
+    scores -= resampled_share(score.correct_on_wrong_side, score.n_correct)
+    low, high = (float(end) for end in np.quantile(scores, (0.025, 0.975)))
+    low -= _optimism(score, right, errors, seed)
+    return max(0.0, min(low, score.value)), min(1.0, max(high, score.value))
+
+
+def _optimism(score: ErrorScore, right: Floats, errors: Floats, seed: int) -> float:
+    """Return by how much resamples score higher at their own best cut than at the one found."""
+    rng = generator(seed, "optimism")
+    in_right, in_errors = _cells(right, errors)
+    size = OPTIMISM_RESAMPLES
+    drawn_right = rng.multinomial(score.n_correct, in_right / score.n_correct, size=size)
+    drawn_errors = rng.multinomial(score.n_wrong, in_errors / score.n_wrong, size=size)
+    below = drawn_errors.cumsum(axis=1) / score.n_wrong
+    below -= drawn_right.cumsum(axis=1) / score.n_correct
+    return max(0.0, float(np.abs(below).max(axis=1).mean()) - score.value)
+
+
+def _cells(right: Floats, errors: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Count both samples between neighbouring values, in at most `MOST_CELLS` cells."""
+    ends = np.unique(np.concatenate((right, errors)))
+    if len(ends) > MOST_CELLS:
+        ends = ends[np.linspace(0, len(ends) - 1, MOST_CELLS).round().astype(np.int64)]
+
+    def counted(sample: Floats) -> NDArray[np.int64]:
+        return np.bincount(np.searchsorted(ends, sample), minlength=len(ends))
+
+    return counted(right), counted(errors)
+
+
+def _held_out(right: Floats, errors: Floats, seed: int) -> float | None:
+    if min(len(right), len(errors)) < 2:
+        return None
+    scores: list[float] = []
+    for split in range(HELD_OUT_SPLITS):
+        rng = generator(seed, f"halves {split}")
+        halves = [
+            (rng.permutation(sample)[: len(sample) // 2 * 2]).reshape(2, -1) for sample in (right, errors)
+        ]
+        for found, applied in ((0, 1), (1, 0)):
+            cut = error_score(halves[0][found], halves[1][found])
+            wrong_there = cut.wrong_side(halves[1][applied]).mean()
+            scores.append(float(wrong_there - cut.wrong_side(halves[0][applied]).mean()))
+    return float(np.mean(scores))

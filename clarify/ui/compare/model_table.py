@@ -1,0 +1,222 @@
+"""The models side by side as one table; a click on a row chooses its model."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clarify.ui.pieces import blocks
+from clarify.ui.retrain.outcomes import part_words
+
+if TYPE_CHECKING:
+    from clarify.workflow.decide.compare import Compared
+
+__all__ = ["corrected_by", "day", "distinct", "model_table", "table_html", "title_of"]
+
+ASSETS = Path(__file__).parents[1] / "assets"
+COLUMNS = {
+    "average_accuracy": "average",
+    "adjusted_average_accuracy": "average, adjusted",
+    "worst_group_accuracy": "worst group",
+    "described_worst_group_accuracy": "worst described half",
+    "gap": "gap",
+}
+GAINS = {"average_accuracy": "average", "worst_group_accuracy": "worst_group"}
+LOWER_IS_BETTER = {"gap"}
+WIDTH, EDGE = 150, 7
+"""Of a dumbbell, in pixels."""
+
+
+def title_of(row: Compared) -> str:
+    """Return what a model is called on a page: its phrases, not the name of its run."""
+    if row.kind == "base":
+        return "Imported model" if row.objective == "imported" else "Base model"
+    return corrected_by([each.phrase for each in row.descriptions])
+
+
+def corrected_by(phrases: Sequence[str]) -> str:
+    """Return what a model is called that was retrained with phrases; with none, an oracle."""
+    each = list(dict.fromkeys(phrases))
+    if not each:
+        return "Oracle: true groups"
+    text = " and ".join([", ".join(each[:-1]), each[-1]] if each[1:] else each)
+    return text[:1].upper() + text[1:]
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    """Return names of which no two are alike: Streamlit knows the entries of a list by them."""
+    found: list[str] = []
+    for name in names:
+        same = sum(each == name or each.startswith(f"{name}, the ") for each in found)
+        found.append(f"{name}, the {same + 1}. of that name" if same else name)
+    return found
+
+
+def day(milliseconds: int) -> str:
+    """Return a date as people say it: 24 Nov 2026."""
+    when = datetime.fromtimestamp(milliseconds / 1000, tz=UTC)
+    return f"{when.day} {when:%b %Y}"
+
+
+def model_table(
+    rows: Sequence[Compared],
+    verdicts: Mapping[str, bool],
+    *,
+    chosen: str,
+    choose: Callable[[str], None],
+    key: str,
+) -> None:
+    """Draw the table.
+
+    Parameters
+    ----------
+    rows : sequence of Compared
+        The base first.
+    verdicts : mapping of run to bool
+        Whether the gate lets a model pass; those that it does not judge are left out.
+    chosen : str
+        The run that is marked.
+    choose : callable
+        Told the run of a retrained model that was clicked, before the page is drawn again.
+    key : str
+        Of the widget, unique on the page.
+    """
+    import streamlit as st
+
+    def clicked() -> None:
+        number = st.session_state[key].chosen
+        if number is not None and 0 < int(number) < len(rows):
+            choose(rows[int(number)].run_id)
+
+    data = {"html": table_html(rows, verdicts, chosen=chosen)}
+    _component()(key=key, data=data, on_chosen_change=clicked)
+
+
+def table_html(rows: Sequence[Compared], verdicts: Mapping[str, bool], *, chosen: str) -> str:
+    """Return the table as HTML; what people wrote in it is escaped."""
+    shown = [key for key in COLUMNS if any(key in row.metrics for row in rows)]
+    worst = next(
+        key
+        for key in ("worst_group_accuracy", "described_worst_group_accuracy", "average_accuracy")
+        if key in shown
+    )
+    heads = ["Model", *(COLUMNS[key] for key in shown), "cost", f"{COLUMNS[worst]}, base to now", "gate"]
+    head = "".join(f"<th>{blocks.cell(name)}</th>" for name in heads)
+    best = {key: _best(rows, key) for key in shown}
+    body = []
+    for number, row in enumerate(rows):
+        cells = [
+            _model(row, clickable=number > 0),
+            *(_figure(row, key, best=not row.oracle and row.metrics.get(key) == best[key]) for key in shown),
+            _cost(row),
+            _dumbbell(rows[0].metrics.get(worst), row.metrics.get(worst)),
+            _gate(verdicts.get(row.run_id)),
+        ]
+        mark = f' data-model="{number}"' if number else ""
+        name = ' class="chosen"' if row.run_id == chosen else ""
+        body.append(f"<tr{mark}{name}>{''.join(f'<td>{each}</td>' for each in cells)}</tr>")
+    rows_html = "".join(body)
+    return f'<table class="c-table"><thead><tr>{head}</tr></thead><tbody>{rows_html}</tbody></table>'
+
+
+def _model(row: Compared, *, clickable: bool) -> str:
+    title = blocks.cell(title_of(row))
+    name = f"<button>{title}</button>" if clickable else f"<span>{title}</span>"
+    how = row.objective.replace("_", " ")
+    if row.part != "head":
+        how += f", {part_words(row.part)}"
+    if row.seeds > 1:
+        how += f", {row.seeds} seeds"
+    facts = f"<small>{blocks.cell(f'{how}, by {row.by}, {day(row.started)}')}</small>"
+    chips = [f"{each.class_name}: {each.phrase}" for each in row.descriptions]
+    if row.oracle:
+        chips = ["labels used"]
+    return name + facts + "".join(blocks.chip(each) for each in chips)
+
+
+def _figure(row: Compared, key: str, *, best: bool) -> str:
+    text = blocks.percent(row.metrics.get(key))
+    text = f"<b>{text}</b>" if best else text
+    if key in row.deviations:
+        text += f' <i title="{DEVIATION_SAYS}">± {100 * row.deviations[key]:.1f}</i>'
+    gain = row.gains.get(GAINS.get(key, ""))
+    if gain is None:
+        return text
+    low, high = 100 * gain.low, 100 * gain.high
+    return f'{text}<small title="{blocks.cell(GAIN_SAYS)}">{low:+.1f} to {high:+.1f}</small>'
+
+
+DEVIATION_SAYS = "standard deviation over the seeds"
+
+
+def _cost(row: Compared) -> str:
+    """Return what training it took: time, and small the parameters that it changed and memory."""
+    if not row.cost:
+        return "–"
+    count = row.cost["parameters"]
+    many = f"{count / 1e6:.1f} M" if count >= 1e6 else f"{count:,.0f}"
+    memory = f"{row.cost['peak_memory_mib'] / 1024:.1f} GiB"
+    return f"{_time(row.cost['seconds'])}<small>{many} parameters, {memory}</small>"
+
+
+def _time(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
+GAIN_SAYS = "points gained over the base model on the same images, 95 % paired bootstrap interval"
+
+
+def _best(rows: Sequence[Compared], key: str) -> float | None:
+    """Return the best value of a column; an oracle is out of competition, for it saw the labels."""
+    values = [row.metrics[key] for row in rows if key in row.metrics and not row.oracle]
+    if len(values) < 2:
+        return None
+    return min(values) if key in LOWER_IS_BETTER else max(values)
+
+
+def _dumbbell(before: float | None, now: float | None) -> str:
+    """Draw a line from the base (hollow) to now (filled), on a scale of 0 to 100 %."""
+    if before is None or now is None:
+        return "–"
+    start, end = (EDGE + value * (WIDTH - 2 * EDGE) for value in (before, now))
+    said = f"from {blocks.percent(before)} to {blocks.percent(now)}"
+    hollow = (
+        ""
+        if before == now
+        else (
+            f'<line x1="{start:.1f}" x2="{end:.1f}" y1="11" y2="11" stroke="#B9B8B2" stroke-width="2"/>'
+            f'<circle cx="{start:.1f}" cy="11" r="4.5" fill="var(--panel, #fff)" '
+            'stroke="currentColor" stroke-width="1.5"/>'
+        )
+    )
+    return (
+        f'<svg class="dumbbell" viewBox="0 0 {WIDTH} 22" role="img" aria-label="{said}">'
+        f"<title>{said}</title>{hollow}"
+        f'<circle cx="{end:.1f}" cy="11" r="5.5" fill="currentColor"/></svg>'
+    )
+
+
+def _gate(passed: bool | None) -> str:
+    if passed is None:
+        return "–"
+    word, kind = ("passes", "c-passes") if passed else ("refused", "c-fails")
+    return f'<span class="{kind}">{word}</span>'
+
+
+@functools.cache
+def _component() -> Callable[..., Any]:
+    import streamlit as st
+
+    styles = [(ASSETS / name).read_text(encoding="utf-8") for name in ("style.css", "models.css")]
+    return st.components.v2.component(
+        "clarify_models",
+        html='<div class="models"></div>',
+        css="\n".join(styles),
+        js=(ASSETS / "models.js").read_text(encoding="utf-8"),
+    )

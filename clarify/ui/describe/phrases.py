@@ -1,0 +1,169 @@
+"""The phrases of a class on the page: tried now, tried by anybody, kept, and what they would do."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from clarify.ui.pieces.page import Page
+from clarify.workflow.describe.phrases import TriedPhrase, record_phrase, take_back, try_phrase
+from clarify.workflow.describe.suggest import phrases_searched
+from clarify.workflow.outbox import waits
+
+if TYPE_CHECKING:
+    from clarify.track.run import Run
+    from clarify.workflow.model.failures import Failures
+
+__all__ = [
+    "Listed",
+    "cut_key",
+    "keep",
+    "own_kept",
+    "phrases_of",
+    "suggestions",
+    "tried_now",
+    "undo",
+    "wants_suggestions",
+]
+
+
+MOST_SUGGESTIONS = 6
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A phrase in the list.
+
+    Parameters
+    ----------
+    phrase, by : str
+    score : float
+    kept : bool
+    """
+
+    phrase: str
+    by: str
+    score: float
+    kept: bool
+
+
+def phrases_of(page: Page, failures: Failures, class_name: str) -> list[Listed]:
+    """Return each phrase that was tried on a class once, best first."""
+    best: dict[str, Listed] = {}
+    for run in _recorded(page, failures, class_name):
+        listed = Listed(
+            phrase=run.tags["phrase"],
+            by=run.tags["reviewer"],
+            score=run.metrics["validation/error_score"],
+            kept=run.tags["kept"] == "true",
+        )
+        before = best.get(listed.phrase)
+        if before is None or (listed.kept and not before.kept):
+            best[listed.phrase] = listed
+    for (name, _), tried in _own(failures).items():
+        phrase = tried.description.phrase
+        if name == class_name and phrase not in best:
+            best[phrase] = Listed(
+                phrase=phrase, by=page.visitor.name, score=tried.evidence.score.value, kept=False
+            )
+    return sorted(best.values(), key=lambda each: -each.score)
+
+
+def tried_now(page: Page, failures: Failures, class_name: str, text: str) -> TriedPhrase | None:
+    """Return what came of a phrase; None for an empty field. A new one is recorded as tried.
+
+    The cut is the best one, or where this visitor moved it.
+
+    Raises
+    ------
+    ClarifyError
+        As `try_phrase`.
+    """
+    if not text.strip():
+        return None
+    own = _own(failures)
+    key = (class_name, " ".join(text.split()))
+    if key not in own:
+        known = {run.tags["phrase"] for run in _recorded(page, failures, class_name)}
+        known |= {each.description.phrase for (name, _), each in own.items() if name == class_name}
+        known |= {key[1]}
+        n_tried = len(known) + phrases_searched(page.project, failures.model, class_name)
+        own[key] = try_phrase(page.project, failures, class_name, text, n_tried=n_tried)
+        page.desk.later(functools.partial(record_phrase, page.project, failures, own[key], keep=False))
+    tried = own[key]
+    moved = st.session_state.get(cut_key(tried))
+    return tried if moved is None else tried.cut_at(float(moved))
+
+
+def cut_key(tried: TriedPhrase) -> str:
+    """Return under which name the session keeps where a phrase was cut."""
+    return f"cut-{tried.description.class_name}-{tried.description.phrase}"
+
+
+def keep(page: Page, failures: Failures, tried: TriedPhrase, *, note: str) -> None:
+    """Keep a phrase: it is in the store, or in the outbox, when this returns."""
+    done = record_phrase(page.project, failures, tried, keep=True, note=note)
+    page.desk.look_again()
+    where = " It waits here until the tracking store is back." if waits(done.run_id) else ""
+    st.toast(f"Kept.{where}")
+
+
+def own_kept(page: Page, failures: Failures, tried: TriedPhrase) -> Run | None:
+    """Return the run in which this visitor kept a phrase, if they did."""
+    what = tried.description
+    for run in _recorded(page, failures, what.class_name):
+        same = run.tags["phrase"] == what.phrase and run.tags["kept"] == "true"
+        if same and run.tags["reviewer"] == page.visitor.name:
+            return run
+    return None
+
+
+def undo(page: Page, run: Run) -> None:
+    """Take back what this visitor kept."""
+    take_back(page.project, run.id)
+    page.desk.forget_runs()
+    st.toast("Taken back: it stays in the list as one that was tried.")
+
+
+def wants_suggestions(page: Page, failures: Failures, class_name: str) -> bool:
+    """Whether the visitor has tried a phrase of their own, so that the machine's do not lead."""
+    mine = [run for run in _recorded(page, failures, class_name) if run.tags["reviewer"] == page.visitor.name]
+    return bool(mine) or any(name == class_name for name, _ in _own(failures))
+
+
+def suggestions(page: Page, failures: Failures, class_name: str) -> list[tuple[str, float]] | str | None:
+    """Return the machine's phrases with their held-out scores, or why there are none.
+
+    A phrase is put so that it says what the wrong images have; those that are not half as good as
+    the best are left out. None while it is searching.
+    """
+    found = page.desk.suggestions(failures, class_name)
+    if found is None or isinstance(found, str):
+        return found
+    confirmed = [
+        (each.phrase if each.score.wrong_is_above else f"NOT {each.phrase}", each.held_out)
+        for each in found.found.items
+        if each.confirmed and each.held_out is not None
+    ]
+    best = max((score for _, score in confirmed), default=0.0)
+    good = [each for each in confirmed if each[1] >= best / 2][:MOST_SUGGESTIONS]
+    return sorted(good, key=lambda each: -each[1])
+
+
+def _recorded(page: Page, failures: Failures, class_name: str) -> list[Run]:
+    return [
+        run
+        for run in page.desk.runs("description")
+        if run.tags["class"] == class_name and run.tags["parent"] == failures.model.run_id
+    ]
+
+
+def _own(failures: Failures) -> dict[tuple[str, str], TriedPhrase]:
+    """Return what this session tried on a model, by class and text."""
+    found: dict[tuple[str, str], TriedPhrase] = st.session_state.setdefault(
+        f"tried-{failures.model.run_id}", {}
+    )
+    return found

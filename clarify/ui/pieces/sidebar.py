@@ -1,0 +1,125 @@
+"""The sidebar: the five pages with one live fact each, and at the bottom who is there."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+from streamlit.navigation.page import StreamlitPage
+
+from clarify.errors import ClarifyError
+from clarify.ui.pieces import blocks
+from clarify.ui.pieces.page import DATA, Page
+
+__all__ = ["draw_foot", "draw_sidebar"]
+
+REDRAWN_S = 3.0
+"""How often the foot is drawn again while the store is away."""
+
+
+def draw_sidebar(page: Page, pages: dict[str, StreamlitPage]) -> DeltaGenerator:
+    """Draw it; returns where `draw_foot` draws again what the page may have changed."""
+    manifest = page.desk.project.manifest
+    facts = {
+        "classes": f"{len(manifest.classes):,}",
+        "describe": st.query_params.get("class", st.session_state.get("class", "")),
+        "retrain": "",
+        "compare": _models(page),
+        "registry": _champion(page),
+    }
+    with st.sidebar:
+        st.html('<div class="c-brand">Clarify</div>')
+        _choose_data_set(page)
+        for name, fact in facts.items():
+            st.page_link(
+                pages[name],
+                label=_label(name.capitalize(), fact),
+                width="stretch",
+                query_params={DATA: manifest.name},
+            )
+        with st.container(key="foot", gap=None):
+            foot = st.empty()
+            st.page_link(pages["tutorial"], label="Tutorial", width="content")
+    draw_foot(page, foot)
+    if _trouble(page):
+        _redraw_foot(page, foot)
+    return foot
+
+
+def draw_foot(page: Page, place: DeltaGenerator) -> None:
+    """Say who is there, and whether what was done is recorded."""
+    role = ", lead" if page.visitor.lead and page.shared.settings.leads else ""
+    place.html(
+        f'<div class="c-foot">reviewer · {blocks.cell(page.visitor.name + role)}<br>'
+        f"{blocks.cell(_tracking(page))}</div>"
+    )
+
+
+@st.fragment(run_every=REDRAWN_S)
+def _redraw_foot(page: Page, place: DeltaGenerator) -> None:
+    """Show by itself that the store is back."""
+    draw_foot(page, place)
+
+
+def _trouble(page: Page) -> str:
+    tracking = page.desk.project.tracking
+    return "waits" if tracking.outbox.names() else page.desk.trouble or tracking.away
+
+
+def _tracking(page: Page) -> str:
+    """Say whether what was done is in the tracking store."""
+    tracking = page.desk.project.tracking
+    waiting = len(tracking.outbox.names())
+    if waiting:
+        what = "1 description waits" if waiting == 1 else f"{waiting:,} descriptions wait"
+        return f"tracking: {what} here until the store is back"
+    trouble = _trouble(page)
+    return f"tracking: {trouble.partition('; ')[0]}" if trouble else "tracking: up to date"
+
+
+def _label(name: str, fact: str) -> str:
+    shown = fact if len(fact) <= 18 else f"{fact[:17]}…"
+    return f"{name} :gray[{blocks.plain(shown)}]" if fact else name
+
+
+def _models(page: Page) -> str:
+    count = len(page.desk.runs("retraining")) + len(page.desk.runs("base"))
+    return str(count) if count else ""
+
+
+def _champion(page: Page) -> str:
+    changes = page.desk.runs("promotion")
+    newest = max(changes, key=lambda run: int(run.params["number"]), default=None)
+    return f"v{newest.params['to_version']}" if newest else ""
+
+
+def _titles(page: Page, names: list[str]) -> dict[str, str]:
+    """Return what each data set is called, no two alike; its name where it cannot be read."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = page.shared.desks.manifest(name).title
+        except ClarifyError:
+            found[name] = name
+    several = {title for title, count in Counter(found.values()).items() if count > 1}
+    return {name: f"{title} ({name})" if title in several else title for name, title in found.items()}
+
+
+def _choose_data_set(page: Page) -> None:
+    names = page.shared.desks.names()
+    if len(names) < 2:
+        st.html(blocks.muted(page.desk.project.manifest.title))
+        return
+    now = page.desk.project.manifest.name
+    chosen = st.selectbox(
+        "Data set",
+        names,
+        index=names.index(now),
+        label_visibility="collapsed",
+        format_func=_titles(page, names).__getitem__,
+    )
+    if chosen != now:
+        st.query_params.clear()
+        st.session_state[DATA] = chosen
+        st.rerun()

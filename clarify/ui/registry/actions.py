@@ -1,0 +1,208 @@
+"""What the Registry page shows and does: who may, once at a time, read again when it changed."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from clarify.errors import InputError, RefusedError
+from clarify.ui.compare.model_table import corrected_by, day, distinct
+from clarify.ui.pieces import blocks
+from clarify.ui.retrain.outcomes import part_words
+from clarify.workflow.decide import champions as registry
+from clarify.workflow.decide.promote import judge, promote
+from clarify.workflow.model.models import usable_runs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from clarify.track.promotion import Verdict
+    from clarify.track.run import Run
+    from clarify.ui.pieces.page import Page
+    from clarify.workflow.decide.champions import Event, Lineage, Standing
+    from clarify.workflow.model.project import Project
+
+__all__ = [
+    "by_run",
+    "candidates",
+    "checks",
+    "event_html",
+    "labels_of",
+    "lineage_of",
+    "make_champion",
+    "may_change",
+    "roll_back",
+    "run_title",
+    "standing_of",
+    "verdict_of",
+]
+
+FRESH_S = 3.0
+KEPT = 256
+_ONE_AT_A_TIME = threading.Lock()
+
+
+def standing_of(page: Page) -> Standing:
+    """Return how the data set's model stands; a few seconds old at most."""
+    project = page.desk.project
+    return _standing(project, f"{project.home} {project.tracking.address.shown}", project.manifest.name)
+
+
+def candidates(page: Page) -> list[Run]:
+    """Return what can be promoted of what was retrained on this data set, newest first.
+
+    Oracles saw the labels, and seeds other than the first did not see all images.
+    """
+    return [
+        run
+        for run in usable_runs(page.desk.project, page.desk.runs("retraining"))
+        if run.tags["oracle"] != "true" and run.params.get("seed", "0") == "0"
+    ]
+
+
+def by_run(page: Page) -> dict[str, Run]:
+    """Return every model's run by its id."""
+    return {run.id: run for kind in ("base", "retraining") for run in page.desk.runs(kind)}
+
+
+def run_title(run: Run | None) -> str:
+    """Return what a model is called on a page; None is one whose run is gone."""
+    if run is None:
+        return "A model that is gone"
+    if run.kind == "base":
+        return "Base model"
+    if run.tags["oracle"] == "true":
+        return corrected_by([])
+    return corrected_by(run.tags["phrase"].split(", "))
+
+
+def labels_of(runs: Sequence[Run]) -> dict[str, str]:
+    """Return what each model is called in a list, by run; no two alike."""
+    names = []
+    for run in runs:
+        how = run.params["objective"].replace("_", " ")
+        part = run.params.get("part", "head")
+        how += "" if part == "head" else f", {part_words(part)}"
+        names.append(f"{run_title(run)} ({how}), by {run.tags['reviewer']}, {day(run.started)}")
+    return dict(zip([run.id for run in runs], distinct(names), strict=True))
+
+
+def lineage_of(page: Page, run_id: str) -> Lineage:
+    """Return where a model comes from; kept, for runs never change.
+
+    Raises
+    ------
+    NotFoundError
+        If its run is gone.
+    """
+    return _lineage(page.desk.project, run_id)
+
+
+def verdict_of(page: Page, run: Run) -> Verdict:
+    """Return what the gate says of a retrained model.
+
+    Raises
+    ------
+    InputError
+        For an oracle.
+    """
+    return judge(page.desk.project, run.id)
+
+
+def may_change(page: Page) -> str:
+    """Return why the visitor may not promote nor roll back; empty if they may."""
+    if page.visitor.lead:
+        return ""
+    leads = ", ".join(page.shared.settings.leads)
+    return f"Only leads promote and roll back; ask one of them: {leads}."
+
+
+def make_champion(page: Page, run: Run, note: str) -> str:
+    """Promote a model, never twice on a double click; return its version.
+
+    Raises
+    ------
+    RefusedError
+        If the visitor is no lead, or the gate refuses.
+    InputError
+        If it is the champion already.
+    """
+    _check_lead(page)
+    with _ONE_AT_A_TIME:
+        champion = registry.standing(page.desk.project).champion
+        if champion is not None and champion.run_id == run.id:
+            raise InputError(
+                f"{run_title(run)} is the champion already, as version {champion.version}; "
+                "nothing was changed"
+            )
+        done = promote(page.project, run.id, note=note)
+    _forget(page)
+    if not done.verdict.passed:
+        failed = "; ".join(each.text for each in done.verdict.reasons if not each.passed)
+        raise RefusedError(f"The gate refuses {run_title(run)}: {failed}")
+    return done.version
+
+
+def roll_back(page: Page, version: str, note: str) -> Event:
+    """Make an earlier champion the champion again.
+
+    Raises
+    ------
+    RefusedError
+        If the visitor is no lead.
+    NotFoundError, InputError
+        As `rollback`: another was faster, so that it is champion already.
+    """
+    _check_lead(page)
+    with _ONE_AT_A_TIME:
+        event = registry.rollback(page.project, version, note=note)
+    _forget(page)
+    return event
+
+
+def checks(verdict: Verdict) -> str:
+    """Return the gate's reasons as a check list."""
+    points = (
+        f'<li class="{"passes" if each.passed else "fails"}">'
+        f"{blocks.cell(each.text[:1].upper() + each.text[1:])}</li>"
+        for each in verdict.reasons
+    )
+    return f'<ul class="c-checks">{"".join(points)}</ul>'
+
+
+def event_html(event: Event, title: str, *, now: bool) -> str:
+    """Return one change of the champion as a point in time."""
+    what = "rolled back to" if event.action == "rollback" else "promoted"
+    note = f" <q>{blocks.cell(event.note)}</q>" if event.note else ""
+    undone = "" if event.done else " It never became champion."
+    kind = "now" if now else "" if event.done else "undone"
+    return (
+        f'<div class="c-event {kind}"><div><b>{blocks.cell(title)}</b>, version '
+        f"{blocks.cell(event.to_version)}{note}</div>"
+        + blocks.muted(f"{event.by} {what} it on {day(event.at)}.{undone}")
+        + "</div>"
+    )
+
+
+def _check_lead(page: Page) -> None:
+    reason = may_change(page)
+    if reason:
+        raise RefusedError(reason)
+
+
+def _forget(page: Page) -> None:
+    page.desk.forget_runs()
+    _standing.clear()
+
+
+# Streamlit leaves out of the key what begins with an underscore.
+@st.cache_resource(ttl=FRESH_S, max_entries=KEPT, show_spinner=False)
+def _standing(_project: Project, store: str, data_set: str) -> Standing:
+    return registry.standing(_project)
+
+
+@st.cache_resource(max_entries=KEPT, show_spinner=False)
+def _lineage(_project: Project, run_id: str) -> Lineage:
+    return registry.lineage(_project, run_id)

@@ -1,0 +1,112 @@
+"""The champion as a card: since when, by whom, why, its numbers, its origin, how to load it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from clarify.errors import ClarifyError
+from clarify.ui.compare.model_table import day
+from clarify.ui.pieces import blocks
+from clarify.ui.pieces.page import Page, refuse
+from clarify.ui.registry.actions import by_run, checks, lineage_of, run_title
+from clarify.workflow.decide.champions import snippet
+
+if TYPE_CHECKING:
+    from clarify.workflow.decide.champions import Lineage, Standing
+
+__all__ = ["draw_champion"]
+
+FIGURES = {
+    "average_accuracy": "average",
+    "described_worst_group_accuracy": "worst described half",
+    "worst_group_accuracy": "worst group",
+}
+
+
+def draw_champion(page: Page, found: Standing) -> None:
+    """Draw the champion: since when, by whom, why, its numbers, its origin, how to load it."""
+    if found.champion is None:
+        st.html(blocks.empty("Nothing was promoted yet.", "Choose a model that the gate passes."))
+        return
+    event, champion = found.crowning, found.champion
+    if event is not None:
+        back = "rolled back" if event.action == "rollback" else "promoted"
+        said, why = f"Champion since {day(event.at)}, {back} by {event.by}.", event.note
+    else:
+        said = f"Registered on {day(champion.at)} by {champion.by}; no history tells who made it "
+        said, why = said + "champion.", champion.note
+    st.html(blocks.muted(said) + (f'<div class="c-note">“{blocks.cell(why)}”</div>' if why else ""))
+    try:
+        origin = lineage_of(page, champion.run_id)
+    except ClarifyError as error:
+        refuse(error)
+        return
+    st.html(
+        "".join(
+            blocks.chip(f"{each.description.class_name}: {each.description.phrase}")
+            for each in origin.described
+        )
+    )
+    _draw_numbers(page, found, origin)
+    st.html(blocks.muted("Load it by its name:"))
+    st.code(snippet(page.project), language="python", wrap_lines=True)
+    with st.expander("Why the gate passed it"):
+        st.html(checks(champion.verdict))
+    with st.expander("Where it comes from"):
+        _draw_lineage(origin)
+
+
+def _draw_numbers(page: Page, found: Standing, origin: Lineage) -> None:
+    """Draw the champion's figures on validation against the one before, or against the base."""
+    earlier = found.version(found.before) if found.before else None
+    run = by_run(page).get(earlier.run_id) if earlier else origin.base
+    name = f"version {earlier.version}" if earlier else "base model"
+    rows = []
+    for key, what in FIGURES.items():
+        now = origin.run.metrics.get(f"validation/{key}")
+        before = run.metrics.get(f"validation/{key}") if run else None
+        if now is not None:
+            rows.append([what, blocks.percent(before), f"<b>{blocks.percent(now)}</b>"])
+    st.html(blocks.table(["On validation", name, "now"], rows))
+
+
+def _draw_lineage(origin: Lineage) -> None:
+    """Draw from the model down to the phrases and their authors."""
+    run, base = origin.run, origin.base
+    how = run.params["objective"].replace("_", " ")
+    steps = [f"Retrained by {run.tags['reviewer']} on {day(run.started)}, objective {how}"]
+    if base is None:
+        steps.append("from a base model that is gone")
+    else:
+        by = base.tags["reviewer"]
+        steps.append(f"from {run_title(base).lower()} by {by}, {day(base.started)}")
+    st.html(blocks.muted(", ".join(steps) + "."))
+    cells = [
+        [
+            f"<b>{blocks.cell(what.phrase)}</b><br><small>{blocks.cell(what.class_name)}"
+            f"{blocks.cell(': ' + what.note) if what.note else ''}</small>",
+            blocks.cell(what.author),
+            blocks.score(each.score),
+            blocks.cell(day(round(1000 * datetime.fromisoformat(what.created_at).timestamp()))),
+        ]
+        for each in origin.described
+        for what in [each.description]
+    ]
+    st.html(blocks.table(["Phrase", "by", "score", "on"], cells))
+    facts = {
+        "Data set": f"{origin.data_set}, {origin.digest[:12]}",
+        "Encoder": origin.encoder[:12],
+        "Backbone": origin.backbone[:12],
+        "Clarify": origin.code_version,
+        "Run": run.id,
+        "Base run": base.id if base else "–",
+    }
+    st.html(
+        blocks.table(
+            ["Details", ""],
+            [[blocks.cell(name), f"<code>{blocks.cell(value)}</code>"] for name, value in facts.items()],
+        )
+    )

@@ -1,0 +1,325 @@
+"""What goes into a retraining, and how it stands: the Retrain page's pieces, from plain data."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from clarify.ui.pieces import blocks
+from clarify.workflow.model.recipe import Recipe
+
+if TYPE_CHECKING:
+    from clarify.track.run import Run
+    from clarify.workflow.describe.grouping import GroupSize, PreviewedGroups
+    from clarify.workflow.jobs.files import Job
+
+__all__ = [
+    "ERASURES",
+    "OBJECTIVES",
+    "PARTS",
+    "SELECTIONS",
+    "Offered",
+    "Outcome",
+    "groups_html",
+    "job_html",
+    "lines_html",
+    "offered_of",
+    "outcome_of",
+    "part_words",
+]
+
+OBJECTIVES = {
+    "reweight": "All groups alike",
+    "worst_group": "The worst group",
+    "group_dro": "The worst group, by group DRO",
+    "cvar": "The hardest tenth of the images",
+    "erm": "Every image alike",
+}
+"""What counts in a retraining, in words."""
+
+PARTS = {"head": "The last layer (seconds)", "last-2": "The last 2 layers", "whole": "The whole network"}
+"""What of a network changes in a retraining, in words."""
+
+ERASURES = {
+    "none": "Nothing",
+    "mean_difference": "What the halves differ in on average",
+    "regression": "What goes with the similarity",
+    "leace": "What the halves differ in, changing least (LEACE)",
+    "text": "The phrase's own direction (CLIP features only)",
+}
+"""What is taken out of the features first, in words."""
+
+SELECTIONS = {
+    "described_worst_group": "The worst described group",
+    "worst_class": "The worst class",
+    "average": "The average",
+}
+"""What chooses among weight decays, in words; by true groups the command line alone does."""
+
+ENDED = {
+    "cancelled": "Cancelled",
+    "failed": "It could not be done",
+    "killed": "It was killed before it ended",
+}
+MOST_WHOLE = 6
+LABEL_APART = 13.0
+"""Percent of the height of the lines that a label needs."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Offered:
+    """A kept description that may go into a retraining.
+
+    Parameters
+    ----------
+    run : str
+        The newest that keeps the phrase.
+    key : str
+        Stays the same when a description that waits in the outbox is delivered.
+    class_name, phrase : str
+    by : tuple of str
+        Who kept it, each once.
+    score : float
+    best : bool
+        Whether it has the highest score of its class.
+    """
+
+    run: str
+    key: str
+    class_name: str
+    phrase: str
+    by: tuple[str, ...]
+    score: float
+    best: bool = False
+
+
+def offered_of(runs: Sequence[Run], *, base: str, encoder: str) -> list[Offered]:
+    """Return the kept descriptions of a base model, each phrase of a class once, best first.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        Descriptions, newest first.
+    base : str
+        The base model's run.
+    encoder : str
+        Digest of the encoder; descriptions by others cannot be used with it.
+    """
+    found: dict[tuple[str, str], Offered] = {}
+    for run in runs:
+        tags = run.tags
+        if (tags["kept"], tags["parent"], tags["encoder"]) != ("true", base, encoder):
+            continue
+        name = (tags["class"], tags["phrase"])
+        if name not in found:
+            found[name] = Offered(
+                run=run.id,
+                key=run.delivery or run.id,
+                class_name=name[0],
+                phrase=name[1],
+                by=(),
+                score=run.metrics["validation/error_score"],
+            )
+        by = dict.fromkeys((*found[name].by, tags["reviewer"]))
+        found[name] = dataclasses.replace(found[name], by=tuple(by))
+    ordered = sorted(found.values(), key=lambda each: (each.class_name, -each.score))
+    first = {each.class_name: each for each in reversed(ordered)}
+    return [dataclasses.replace(each, best=each is first[each.class_name]) for each in ordered]
+
+
+def groups_html(preview: PreviewedGroups) -> str:
+    """Return the groups and their sizes, with what is to be said of tiny ones."""
+    most = max(each.train for each in preview.groups)
+    described = [each for each in preview.groups if each.described]
+    whole = [each for each in preview.groups if not each.described]
+    shown = described + (whole if len(whole) <= MOST_WHOLE else [])
+    rows = [_group(each, most, preview.needed) for each in shown]
+    if len(shown) < len(preview.groups):
+        sizes = [each.train for each in whole]
+        rows.append(blocks.muted(f"and {len(whole):,} whole classes of {min(sizes):,} to {max(sizes):,}"))
+    rows += [blocks.muted(f"{line[:1].upper()}{line[1:]}.") for line in preview.merged]
+    head = '<div class="c-half c-head"><span>images</span><span>to train · to check</span></div>'
+    return head + "".join(rows)
+
+
+def _group(group: GroupSize, most: int, needed: int) -> str:
+    warning = (
+        f'<div class="c-tiny">Only {group.validation:,} to check with: the gate asks for {needed}</div>'
+        if group.too_few
+        else ""
+    )
+    return (
+        f'<div class="c-group"><div class="c-half"><b>{blocks.cell(group.name)}</b>'
+        f"<span>{group.train:,} · {group.validation:,}</span></div>"
+        f"{blocks.bar(group.train / most)}{warning}</div>"
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a retraining changed on validation; fractions.
+
+    Parameters
+    ----------
+    base_worst, worst : float
+        Accuracy of the worst described group, before and after.
+    base_average, average : float
+    """
+
+    base_worst: float
+    worst: float
+    base_average: float
+    average: float
+
+
+def outcome_of(gate: bytes) -> Outcome:
+    """Return what a run's ``gate.json`` tells."""
+    found = json.loads(gate)
+    halves = [each for each in found["halves"] if each["count"]]
+    return Outcome(
+        base_worst=min(each["base_correct"] / each["count"] for each in halves),
+        worst=min(each["now_correct"] / each["count"] for each in halves),
+        base_average=found["base_average"],
+        average=found["now_average"],
+    )
+
+
+def job_html(job: Job, outcome: Outcome | None) -> str:
+    """Return how a job stands, for people; `outcome` is what it came to, if it is known."""
+    standing = job.standing
+    chips = "".join(blocks.chip(f"{name}: {phrase}") for name, phrase in job.phrases)
+    who = blocks.cell(f"{job.by} · {_ago(job.asked_at)} · {_objective(job)}")
+    said = ""
+    if job.active:
+        message = "It is being stopped." if job.stopping else standing.message
+        share = standing.step / standing.steps
+        said = (
+            f'<div class="c-ends"><span>{blocks.cell(message)}</span>'
+            f"<span>{100 * share:.0f}%</span></div>{blocks.bar(share)}"
+            f"{_figures(standing.figures)}"
+            f"{lines_html(standing.losses)}"
+        )
+    elif standing.state == "done" and outcome is not None:
+        rows = [
+            ("worst described group", outcome.base_worst, outcome.worst),
+            ("all validation images", outcome.base_average, outcome.average),
+        ]
+        figures = blocks.table(
+            ["", "before", "now"],
+            [[name, blocks.percent(was), f"<b>{blocks.percent(now)}</b>"] for name, was, now in rows],
+        )
+        lines = lines_html(standing.losses)
+        said = f'<div class="c-done"><div>{figures}</div><div>{lines}</div></div>'
+    elif standing.state != "done":
+        said = f'<div class="c-ended"><b>{ENDED[standing.state]}.</b> {_why(job)}</div>'
+    return f'<div class="c-job"><div>{chips}</div><div class="c-muted">{who}</div>{said}</div>'
+
+
+def _figures(figures: Mapping[str, float]) -> str:
+    """Return what a network came to on validation when it was looked at last."""
+    if not figures:
+        return ""
+    told = ", ".join(f"{name} {blocks.percent(value)}" for name, value in figures.items())
+    return blocks.muted(f"On validation after the last epoch: {told}.")
+
+
+def _objective(job: Job) -> str:
+    recipe = job.wanted.recipe
+    text = OBJECTIVES[recipe.objective]
+    seeds = "" if recipe.seeds == 1 else f", {recipe.seeds} seeds"
+    part = "" if recipe.part == "head" else f", {part_words(recipe.part)}"
+    erased = "" if recipe.erase == "none" else f", {recipe.erase.replace('_', ' ')} taken out"
+    refit = ", fitted to validation too" if recipe.refit else ""
+    select = "" if recipe.select == Recipe().select else f", by {recipe.select.replace('_', ' ')}"
+    return f"{text[:1].lower()}{text[1:]}{erased}{refit}{select}{part}{seeds}"
+
+
+def part_words(part: str) -> str:
+    """Return what of a model changed, as it stands in a sentence."""
+    if part.startswith("last-"):
+        return f"the last {part.removeprefix('last-')} layers"
+    return {"head": "the last layer", "whole": "the whole network"}.get(part, part)
+
+
+def _why(job: Job) -> str:
+    if job.standing.state == "killed":
+        return "The machine was stopped, or had no memory left; nothing is lost but the time. Start it again."
+    message = job.standing.message
+    return blocks.cell(f"{message[:1].upper()}{message[1:]}")
+
+
+def _ago(at: int) -> str:
+    minutes = int((time.time() - at / 1000) // 60)
+    for size, name in ((1440, "day"), (60, "hour"), (1, "minute")):
+        if minutes >= size:
+            count = minutes // size
+            return f"{count} {name}{'s' if count > 1 else ''} ago"
+    return "just now"
+
+
+def lines_html(lines: Mapping[str, Sequence[float]]) -> str:
+    """Return the loss of each group as a thin line, the highest of them strong.
+
+    Parameters
+    ----------
+    lines : mapping of group to values
+        In nats, all of one length; nothing is drawn of fewer than two values.
+    """
+    length = len(next(iter(lines.values()), ()))
+    if length < 2:
+        return ""
+    top = max(max(values) for values in lines.values()) or 1.0
+    last = {name: values[-1] for name, values in lines.items()}
+    worst = max(last, key=lambda name: last[name])
+    drawn = "".join(
+        _line([100 * (1 - value / top) for value in values], strong=name == worst)
+        for name, values in lines.items()
+    )
+    ordered = sorted(last, key=lambda name: -last[name])
+    places = _apart([100 * (1 - last[name] / top) for name in ordered])
+    labels = "".join(
+        f'<span style="top:{place:.1f}%"{" class=strong" if name == worst else ""}>'
+        f"{last[name]:.2f} {blocks.cell(name)}</span>"
+        for name, place in zip(ordered, places, strict=True)
+    )
+    return (
+        '<div class="c-lines-head">Loss of each group in training</div>'
+        f'<div class="c-lines"><div class="c-plot">{drawn}</div>'
+        f'<div class="c-labels">{labels}</div></div>'
+    )
+
+
+def _line(heights: Sequence[float], *, strong: bool) -> str:
+    """Draw a line of heights in percent from the top, in the colour of the theme.
+
+    It is the mask of a plain element, since a page's HTML may hold no drawing.
+    """
+    points = " ".join(
+        f"{1000 * number / (len(heights) - 1):.1f},{height:.2f}" for number, height in enumerate(heights)
+    )
+    drawing = (
+        "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 -2 1000 104' "
+        f"preserveAspectRatio='none'><polyline points='{points}' fill='none' stroke='black' "
+        f"stroke-width='{2 if strong else 1.2}' vector-effect='non-scaling-stroke'/></svg>"
+    )
+    mask = f"url(&quot;data:image/svg+xml,{quote(drawing)}&quot;)"
+    kind = "strong" if strong else ""
+    return f'<i class="{kind}" style="-webkit-mask-image:{mask};mask-image:{mask}"></i>'
+
+
+def _apart(places: Sequence[float]) -> list[float]:
+    """Move labels, ordered from the top, so that none covers another; in percent."""
+    moved: list[float] = []
+    for place in places:
+        moved.append(max(place, moved[-1] + LABEL_APART) if moved else place)
+    below = max(0.0, moved[-1] - 100.0)
+    for number in range(len(moved) - 1, -1, -1):
+        if below <= 0:
+            break
+        limit = 100.0 - LABEL_APART * (len(moved) - 1 - number)
+        moved[number] = min(moved[number], limit)
+    return moved

@@ -1,0 +1,1 @@
+"""What the process has once: the app, its routes, settings, data sets, visitors."""

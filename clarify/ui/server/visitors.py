@@ -1,0 +1,135 @@
+"""Who is at the dashboard, and what they may do.
+
+With OpenID Connect configured (an ``[auth]`` section in Streamlit's secrets) it is the address that
+they logged in with: a name in a profile may be chosen at will, and could be a lead's. Without, they
+are asked for a name once, and a signed cookie remembers it: that is a name on the records, not a
+proof. Only those in the setting ``leads`` promote; where it is empty, everybody.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from clarify.errors import InputError, RefusedError, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.routing import BaseRoute
+
+__all__ = ["COOKIE", "NameTags", "Visitor", "check_name", "logged_in_as", "name_route", "visitor"]
+
+COOKIE = "clarify_reviewer"
+YEAR_S = 31_536_000
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Visitor:
+    """Somebody at the dashboard.
+
+    Parameters
+    ----------
+    name : str
+        Goes into every record that they make.
+    lead : bool
+        Whether they may promote.
+    """
+
+    name: str
+    lead: bool
+
+
+def visitor(name: str, leads: Sequence[str]) -> Visitor:
+    """Return who somebody is by the settings."""
+    return Visitor(name=name, lead=not leads or name in leads)
+
+
+def check_name(text: str) -> str:
+    """Return a name without spaces around it.
+
+    Raises
+    ------
+    InputError
+        If it is not 1 to 100 printable characters.
+    """
+    name = " ".join(text.split())
+    if not name or not name.isprintable() or len(name) > 100:
+        raise InputError(f"the name is {shown(text)}; legal are 1 to 100 printable characters")
+    return name
+
+
+def logged_in_as(claims: Mapping[str, object]) -> str:
+    """Return who an OpenID Connect provider says that somebody is.
+
+    Parameters
+    ----------
+    claims : mapping
+        What the identity token says of them: the address unless it is not verified, else the
+        subject, which the provider alone gives out.
+
+    Raises
+    ------
+    RefusedError
+        If it says neither.
+    """
+    verified = claims.get("email_verified", True) not in (False, "false")
+    who = (claims.get("email") if verified else None) or claims.get("sub")
+    if not who:
+        raise RefusedError(
+            "your login tells neither an address nor who you are; ask who runs the login to send "
+            "the claim email or sub"
+        )
+    return check_name(str(who))
+
+
+class NameTags:
+    """Signs a name for the cookie, and reads it back.
+
+    Parameters
+    ----------
+    secret : str
+        See `read_secret`.
+    """
+
+    def __init__(self, secret: str) -> None:
+        from itsdangerous import URLSafeSerializer
+
+        self._serializer = URLSafeSerializer(secret, salt="clarify.reviewer")
+
+    def write(self, name: str) -> str:
+        """Return a signed tag of a name, fit for a cookie and an address."""
+        return str(self._serializer.dumps(name))
+
+    def read(self, tag: str) -> str | None:
+        """Return the name on a tag, or None if it was not written here."""
+        from itsdangerous import BadData
+
+        try:
+            return check_name(str(self._serializer.loads(tag)))
+        except (BadData, InputError):
+            return None
+
+    def address(self, name: str) -> str:
+        """Return the address that puts the tag into a cookie of whoever loads it."""
+        return f"/remember/{quote(self.write(name))}"
+
+
+def name_route(tags: NameTags) -> BaseRoute:
+    """Return the route that remembers a name in a cookie."""
+    from starlette.routing import Route
+
+    def remember(request: Request) -> Response:
+        from starlette.responses import Response
+
+        tag = str(request.path_params["tag"])
+        if tags.read(tag) is None:
+            return Response(status_code=403)
+        answer = Response(status_code=204)
+        answer.set_cookie(COOKIE, tag, max_age=YEAR_S, httponly=True, samesite="lax")
+        return answer
+
+    return Route("/remember/{tag}", remember)

@@ -1,0 +1,94 @@
+"""The tutorial's lesson, made ready beside the pages once, and its grids."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from clarify.assembly import open_project
+from clarify.ui.pieces import blocks
+from clarify.ui.pieces.gallery import Picture, gallery
+from clarify.workflow.shows.tutorial import prepare_tutorial
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from clarify.data.thumbnails import Thumbnails
+    from clarify.ui.server.background import Job
+    from clarify.ui.server.shared import Shared
+    from clarify.workflow.model.failures import Failures
+    from clarify.workflow.shows.tutorial import Lesson
+
+__all__ = ["draw_grid", "forget_lesson", "lesson", "wait_for_lesson"]
+
+KEY = "tutorial"
+SHOWN = 40
+
+
+def lesson(found: Shared) -> Job:
+    """Return the lesson under way or ready; the first call begins to make it.
+
+    It has a home of its own under the team's cache, and none of the team's settings: the encoder
+    is the one that comes with Clarify.
+    """
+    settings = dataclasses.replace(
+        found.settings,
+        home=found.settings.home / "cache" / "tutorial",
+        encoder="small-clip",
+        backbone="",
+        tracking_uri="",
+    )
+
+    def work(job: Job) -> Lesson:
+        return prepare_tutorial(
+            settings.home, functools.partial(open_project, settings), workers=settings.workers, say=job.say
+        )
+
+    return found.background.once(KEY, work)
+
+
+def forget_lesson(found: Shared) -> None:
+    """Make it anew at the next visit: it failed."""
+    found.background.forget(KEY)
+
+
+@st.fragment(run_every=1.0)
+def wait_for_lesson(job: Job) -> None:
+    """Say how far it is; draw the page again when it is ready."""
+    if job.done:
+        st.rerun()
+    st.html(blocks.muted(f"A few seconds, the first time only: {job.said}."))
+
+
+def draw_grid(ready: Lesson, failures: Failures, rows: NDArray[np.int64], title: str, key: str) -> None:
+    """Draw some squares under a title, with their share right; wrong ones framed."""
+    share = float(failures.right[rows].mean()) if len(rows) else None
+    st.html(
+        f'<div class="c-name">{blocks.cell(title)}</div><div class="c-half"><span>{len(rows):,} '
+        f"squares</span><span>{blocks.percent(share)} right</span></div>"
+        f"{blocks.bar(share or 0.0, 'halves')}"
+    )
+    order = np.sort(np.random.default_rng(0).permutation(len(rows))[:SHOWN])
+    thumbnails, root = ready.project.thumbnails, ready.project.manifest.root
+    pictures = [
+        Picture(
+            address=_inline(thumbnails, failures.data.path(row), root),
+            name=str(failures.data.ids[row]),
+            wrong=not failures.right[row],
+        )
+        for row in rows[order]
+    ]
+    gallery(pictures, key=key, none="No square falls on this side.")
+
+
+@functools.lru_cache(maxsize=512)
+def _inline(thumbnails: Thumbnails, path: Path, root: Path) -> str:
+    """Return a thumbnail as an address that holds it: the tutorial's home has no other."""
+    content = base64.b64encode(thumbnails.of(path, inside=root)).decode()
+    return f"data:image/webp;base64,{content}"

@@ -1,0 +1,1 @@
+"""Compare models, judge them, promote one, go back."""

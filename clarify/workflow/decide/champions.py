@@ -1,0 +1,244 @@
+"""How the registry stands: the champion, the history of champions, where a model comes from."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Any
+
+from clarify.errors import InputError, NotFoundError, nearest, shown
+from clarify.method.phrases.descriptions import Description
+from clarify.track.history import Event, events_of
+from clarify.workflow.decide.promote import model_name, turn
+from clarify.workflow.model.project import run_context
+
+if TYPE_CHECKING:
+    from clarify.track.registry import Version
+    from clarify.track.run import Run
+    from clarify.workflow.model.project import Project
+
+__all__ = ["Described", "Event", "Lineage", "Standing", "lineage", "rollback", "snippet", "standing"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """A data set's model in the registry.
+
+    Parameters
+    ----------
+    model_name : str
+    versions : tuple of Version
+        Newest first, those that the gate refused among them.
+    champion : Version or None
+    events : tuple of Event
+        Every promotion and roll back, newest first.
+    """
+
+    model_name: str
+    versions: tuple[Version, ...]
+    champion: Version | None
+    events: tuple[Event, ...]
+
+    @property
+    def crowning(self) -> Event | None:
+        """Return what made the champion so; None if something else than Clarify did."""
+        if self.champion is None or not self.events or not self.events[0].done:
+            return None
+        return self.events[0]
+
+    @property
+    def earlier(self) -> tuple[str, ...]:
+        """Return the versions that were champion before, newest first: one can roll back to."""
+        now = self.champion.version if self.champion else ""
+        known = {each.version for each in self.versions}
+        been = {each.to_version for each in self.events if each.done}
+        been |= {each.from_version for each in self.events}
+        return tuple(sorted((been & known) - {now}, key=int, reverse=True))
+
+    @property
+    def before(self) -> str | None:
+        """Return the champion that the present one followed when it was first promoted."""
+        now = self.champion.version if self.champion else ""
+        for each in self.events:
+            if each.done and each.action == "promotion" and each.to_version == now:
+                return each.from_version if each.from_version in self.earlier else None
+        return None
+
+    def version(self, number: str) -> Version | None:
+        """Return a version; None if there is none, or it was made by something else."""
+        return next((each for each in self.versions if each.version == number), None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return {
+            "model": self.model_name,
+            "champion": self.champion.version if self.champion else None,
+            "roll_back_to": list(self.earlier),
+            "history": [each.to_dict() for each in self.events],
+        }
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """A description that a model was retrained with.
+
+    Parameters
+    ----------
+    description : Description
+        The phrase, with its author, date and note.
+    score : float or None
+        Its error score when it was kept; None if its run is gone.
+    """
+
+    description: Description
+    score: float | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Lineage:
+    """Where a retrained model comes from.
+
+    Parameters
+    ----------
+    run : Run
+        The retraining.
+    base : Run or None
+        What it was retrained from; None if that run is gone.
+    described : tuple of Described
+    data_set, digest : str
+        The manifest's name and hash.
+    encoder, backbone : str
+        Digests of what embeds phrases, and of what the head stands on.
+    code_version : str
+    """
+
+    run: Run
+    base: Run | None
+    described: tuple[Described, ...]
+    data_set: str
+    digest: str
+    encoder: str
+    backbone: str
+    code_version: str
+
+
+def standing(project: Project) -> Standing:
+    """Return how a data set's model stands in the registry.
+
+    Raises
+    ------
+    StoreError
+        If the store cannot be read; AwayError if it does not answer.
+    """
+    from clarify.track.registry import version_of, versions
+
+    name = model_name(project)
+    champion = version_of(project.tracking, name)
+    now = champion.version if champion else ""
+    return Standing(
+        model_name=name,
+        versions=versions(project.tracking, name),
+        champion=champion,
+        events=events_of(project.tracking, project.manifest.name, name, now),
+    )
+
+
+def rollback(project: Project, to: str | None = None, *, note: str = "") -> Event:
+    """Make an earlier champion the champion again, and write that into the history.
+
+    Parameters
+    ----------
+    to : str or None
+        Its version; None is the champion that the present one followed.
+    note : str
+        Why.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no champion, none before it, or `to` was never champion.
+    InputError
+        If `to` is champion already, or for a note of more than 2,000 characters.
+    """
+    from clarify.track.registry import crown
+
+    with turn(project):
+        version = _earlier(project, standing(project), to)
+        context = run_context(project, "validation")
+        return crown(project.tracking, version, context, action="rollback", note=note)
+
+
+def _earlier(project: Project, now: Standing, to: str | None) -> Version:
+    name = f"model {now.model_name}"
+    if now.champion is None:
+        raise NotFoundError(
+            f"{name} has no champion to roll back from; run: clarify promote {project.manifest.name}"
+        )
+    wanted = to.removeprefix("v") if to is not None else now.before
+    if wanted is None:
+        raise NotFoundError(
+            f"{name}: there was no champion before version {now.champion.version}; promote "
+            "another model instead"
+        )
+    if wanted == now.champion.version:
+        raise InputError(f"{name}: version {wanted} is the champion already; nothing was changed")
+    found = now.version(wanted)
+    if found is None or wanted not in now.earlier:
+        raise NotFoundError(
+            f"{name}: version {shown(to)} was never its champion; {nearest(wanted, now.earlier)}"
+        )
+    return found
+
+
+def lineage(project: Project, run_id: str) -> Lineage:
+    """Return where a retrained model comes from, down to the phrases and their authors.
+
+    Raises
+    ------
+    NotFoundError
+        If the run is not among the data set's retrainings (any more).
+    """
+    name = project.manifest.name
+    run = _of_id(project.tracking.runs(name, kind="retraining"), run_id)
+    if run is None:
+        raise NotFoundError(
+            f"run {run_id[:8]} of the registered model is not in the tracking store any more; "
+            "restore it in MLflow, or promote another"
+        )
+    recorded = json.loads(project.tracking.artifact(run.id, "descriptions.json"))
+    tried = [
+        each
+        for each in project.tracking.runs(name, kind="description")
+        if each.tags["parent"] == run.tags["parent"]
+    ]
+    return Lineage(
+        run=run,
+        base=_of_id(project.tracking.runs(name, kind="base"), run.tags["parent"]),
+        described=tuple(_described(Description.from_dict(each), tried) for each in recorded),
+        data_set=name,
+        digest=run.tags["manifest"],
+        encoder=run.tags["encoder"],
+        backbone=run.tags["backbone"],
+        code_version=run.tags["code_version"],
+    )
+
+
+def snippet(project: Project) -> str:
+    """Return the Python that loads the champion; a password in the store's address is hidden."""
+    return (
+        "import mlflow\n\n"
+        f'mlflow.set_tracking_uri("{project.tracking.address.shown}")\n'
+        f'model = mlflow.pyfunc.load_model("models:/{model_name(project)}@champion")\n'
+    )
+
+
+def _of_id(runs: list[Run], run_id: str) -> Run | None:
+    return next((run for run in runs if run.id == run_id), None)
+
+
+def _described(what: Description, tried: list[Run]) -> Described:
+    for run in tried:
+        same = run.tags["class"] == what.class_name and run.tags["phrase"] == what.phrase
+        if same and float(run.params["threshold"]) == what.threshold:
+            return Described(description=what, score=run.metrics.get("validation/error_score"))
+    return Described(description=what, score=None)

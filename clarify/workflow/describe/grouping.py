@@ -1,0 +1,145 @@
+"""The groups that descriptions make of a data set's images, and a look at them beforehand."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from clarify.errors import GroupError, InputError
+from clarify.method.groups.groups import fit_partition
+from clarify.track.promotion import Gate
+from clarify.workflow.describe.phrases import halves_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from clarify.method.groups.groups import DescribedGroups
+    from clarify.method.phrases.descriptions import Description
+    from clarify.workflow.model.project import Project, SplitData
+
+__all__ = ["GroupSize", "PreviewedGroups", "groups_by_descriptions", "groups_preview"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class GroupSize:
+    """How many images a group has.
+
+    Parameters
+    ----------
+    name : str
+    described : bool
+        Whether it is part of a class that a phrase describes; else it is a whole class.
+    train, validation : int
+    too_few : bool
+        Whether validation has fewer images of it than the gate asks for.
+    """
+
+    name: str
+    described: bool
+    train: int
+    validation: int
+    too_few: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewedGroups:
+    """What a retraining would weigh against each other.
+
+    Parameters
+    ----------
+    groups : tuple of GroupSize
+        Those of described classes first.
+    merged : tuple of str
+        For people: each cell with too few training images, and where it goes.
+    needed : int
+        Images of a group on validation that the gate asks for.
+    """
+
+    groups: tuple[GroupSize, ...]
+    merged: tuple[str, ...]
+    needed: int
+
+
+def groups_preview(
+    project: Project, descriptions: Sequence[Description], *, train: SplitData, validation: SplitData
+) -> PreviewedGroups:
+    """Return the groups of a retraining with these descriptions, before it is started.
+
+    Raises
+    ------
+    InputError, GroupError
+        As `groups_by_descriptions`.
+    """
+    splits = {"train": train, "validation": validation}
+    groups = groups_by_descriptions(project, descriptions, splits)
+    whole, needed = set(project.manifest.classes), Gate().min_images
+    sizes = [
+        GroupSize(
+            name=name,
+            described=name not in whole,
+            train=int(in_train),
+            validation=int(in_validation),
+            too_few=int(in_validation) < needed,
+        )
+        for name, in_train, in_validation in zip(
+            groups["train"].names, groups["train"].counts, groups["validation"].counts, strict=True
+        )
+    ]
+    return PreviewedGroups(
+        groups=tuple(sorted(sizes, key=lambda each: not each.described)),
+        merged=groups["train"].merged,
+        needed=needed,
+    )
+
+
+def groups_by_descriptions(
+    project: Project, descriptions: Sequence[Description], splits: Mapping[str, SplitData]
+) -> dict[str, DescribedGroups]:
+    """Return the groups of every split, those of ``train`` deciding which there are.
+
+    Parameters
+    ----------
+    descriptions : sequence of Description
+        At least one, each by the project's encoder.
+    splits : mapping of split to SplitData
+        With ``train`` and ``validation``.
+
+    Raises
+    ------
+    InputError
+        Without descriptions, or for one of another encoder.
+    GroupError
+        If a description leaves one half of its class empty in training or validation.
+    """
+    _check_descriptions(project, descriptions)
+    halves = {name: halves_of(project, descriptions, data) for name, data in splits.items()}
+    classes = project.manifest.classes
+    partition = fit_partition(splits["train"].labels, classes, halves["train"])
+    groups = {name: partition.groups(data.labels, halves[name]) for name, data in splits.items()}
+    _refuse_vanished(groups["validation"], "validation")
+    return groups
+
+
+def _check_descriptions(project: Project, descriptions: Sequence[Description]) -> None:
+    name, encoder = project.manifest.name, project.encoder.identity.digest
+    if not descriptions:
+        raise InputError(
+            f"data set {name}: no kept description to retrain with; keep one first: "
+            f'clarify describe {name} CLASS "PHRASE"'
+        )
+    for each in descriptions:
+        if each.encoder != encoder:
+            raise InputError(
+                f"description {each.phrase!r} of class {each.class_name!r} was written with "
+                f"encoder {each.encoder}, this is {encoder}; describe it again, or give --encoder"
+            )
+        project.manifest.class_index(each.class_name)
+
+
+def _refuse_vanished(groups: DescribedGroups, split: str) -> None:
+    empty = [name for name, n in zip(groups.names, groups.counts, strict=True) if n == 0]
+    if empty:
+        raise GroupError(
+            f"split {split}: no image falls into the described group {empty[0]!r}, so no weight "
+            "decay can be chosen by it; move the threshold or choose another phrase"
+        )

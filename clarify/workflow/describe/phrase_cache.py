@@ -1,0 +1,114 @@
+"""The embeddings of a vocabulary's phrases, kept on disk so that each is made once.
+
+``<home>/features/phrases/<encoder digest>.npz`` holds ``phrases`` and their ``embeddings`` in one
+file, so the two cannot come apart. It is a cache: one that cannot be read is made again.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from clarify.data.files import write_atomically, writing
+from clarify.data.parallel import Progress
+from clarify.embed.imported import ImportedEncoder
+from clarify.errors import FeatureError
+from clarify.method.phrases.similarity import normalised
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from clarify.embed.encoders import Encoder
+
+__all__ = ["phrase_embeddings"]
+
+AT_ONCE = 512
+"""Phrases embedded between two writes: what is lost at most where somebody interrupts."""
+
+
+def phrase_embeddings(
+    home: Path,
+    encoder: Encoder,
+    phrases: Sequence[str],
+    *,
+    progress: Callable[[Progress], None] | None = None,
+) -> NDArray[np.float32]:
+    """Return the embeddings (P, D) of P different phrases, rows of unit length.
+
+    Parameters
+    ----------
+    home : Path
+        Keeps what was embedded; of an imported encoder's bank nothing needs to be.
+    encoder : Encoder
+    phrases : sequence of P str
+    progress : callable, optional
+        Called after each part that is embedded; those embedded before count as done.
+
+    Raises
+    ------
+    PhraseError
+        If the encoder cannot embed one.
+    StoreError
+        If the home cannot be written.
+    """
+    tell = progress or _nobody
+    if isinstance(encoder, ImportedEncoder):
+        return _by_bank(home, encoder, phrases, tell)
+    path = home / "features" / "phrases" / f"{encoder.identity.digest}.npz"
+    known = _read(path, encoder.width)
+    missing = [phrase for phrase in phrases if phrase not in known]
+    done = len(phrases) - len(missing)
+    tell(Progress(done=done, total=len(phrases), bad=0))
+    for start in range(0, len(missing), AT_ONCE):
+        part = missing[start : start + AT_ONCE]
+        known.update(zip(part, normalised(encoder.encode_phrases(part)), strict=True))
+        _write(path, known)
+        done += len(part)
+        tell(Progress(done=done, total=len(phrases), bad=0))
+    return np.stack([known[phrase] for phrase in phrases])
+
+
+def _by_bank(
+    home: Path, encoder: ImportedEncoder, phrases: Sequence[str], tell: Callable[[Progress], None]
+) -> NDArray[np.float32]:
+    """Look phrases up; those outside the bank are embedded, and kept, by the live encoder."""
+    bank = {phrase.casefold() for phrase in encoder.bank.phrases}
+    outside = [phrase for phrase in phrases if phrase.casefold() not in bank]
+    if encoder.live is None or not outside:
+        tell(Progress(done=len(phrases), total=len(phrases), bad=0))
+        return normalised(encoder.encode_phrases(phrases))
+    live = phrase_embeddings(home, encoder.live, outside, progress=tell)
+    rows = dict(zip(outside, live, strict=True))
+    inside = [phrase for phrase in phrases if phrase not in rows]
+    if inside:
+        rows |= zip(inside, normalised(encoder.encode_phrases(inside)), strict=True)
+    return np.stack([rows[phrase] for phrase in phrases])
+
+
+def _nobody(progress: Progress) -> None:
+    """Tell nobody."""
+
+
+def _read(path: Path, width: int) -> dict[str, NDArray[np.float32]]:
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
+            phrases, embeddings = kept["phrases"], kept["embeddings"]
+        rows = normalised(embeddings)
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, FeatureError):
+        return {}
+    if rows.shape != (len(phrases), width):
+        return {}
+    return dict(zip(phrases.tolist(), rows, strict=True))
+
+
+def _write(path: Path, known: dict[str, NDArray[np.float32]]) -> None:
+    content = io.BytesIO()
+    np.savez(content, phrases=np.array(list(known)), embeddings=np.stack(list(known.values())))
+    with writing(path.parent, hint="phrases embedded so far are kept; give the command again"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, [content.getbuffer()])

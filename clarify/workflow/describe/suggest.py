@@ -1,0 +1,264 @@
+"""Suggest phrases for a class, and say in which classes a description would pay most.
+
+Suggestions are not logged: they are no descriptions. But a search counts as so many phrases tried,
+so it is noted beside the runs, and `phrases_searched` tells how many.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from clarify.data.files import write_atomically, writing
+from clarify.data.parallel import Progress
+from clarify.discover import promise as promising
+from clarify.discover import suggest as searching
+from clarify.discover.halves import ImagesOfClass
+from clarify.discover.vocabulary import plain_phrases, read_vocabulary, vocabulary, without_name
+from clarify.embed.imported import ImportedEncoder
+from clarify.errors import InputError, PhraseError, StoreError
+from clarify.workflow.describe.phrase_cache import phrase_embeddings
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from clarify.workflow.model.models import Model
+    from clarify.workflow.model.project import Project, SplitData
+
+__all__ = ["ClassPromise", "ClassSuggestions", "phrases_searched", "promises", "suggest"]
+
+SCHEMA_VERSION = 1
+PATIENCE_S = 30
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ClassSuggestions:
+    """What the machine suggests for one class.
+
+    Parameters
+    ----------
+    data_set, class_name : str
+    run_id : str
+        The model's run.
+    vocabulary : str
+        Where the phrases come from, for people.
+    left_out : int
+        Phrases of it that were not searched: they only name the class, or the encoder was never
+        taught their words.
+    found : Suggestions
+    """
+
+    data_set: str
+    class_name: str
+    run_id: str
+    vocabulary: str
+    left_out: int
+    found: searching.Suggestions
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return {
+            "data_set": self.data_set,
+            "class": self.class_name,
+            "model": self.run_id,
+            "by": "machine",
+            "vocabulary": self.vocabulary,
+            "searched": self.found.searched,
+            "left_out": self.left_out,
+            "right": self.found.n_right,
+            "wrong": self.found.n_wrong,
+            "held_out": self.found.held_out,
+            "suggestions": [each.to_dict() for each in self.found.items],
+        }
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ClassPromise:
+    """How much a description of one class promises; see `clarify.discover.promise`."""
+
+    class_name: str
+    found: promising.Promise
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return {"class": self.class_name, **dataclasses.asdict(self.found)}
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Searched:
+    """The phrases of a vocabulary that an encoder knows."""
+
+    name: str
+    phrases: tuple[str, ...]
+    left_out: int
+
+
+def suggest(
+    project: Project,
+    model: Model,
+    data: SplitData,
+    class_name: str,
+    *,
+    vocabulary_file: Path | None = None,
+    most: int = 12,
+    seed: int = 0,
+    progress: Callable[[Progress], None] | None = None,
+) -> ClassSuggestions:
+    """Search a vocabulary for phrases that explain the errors on a class.
+
+    Parameters
+    ----------
+    project, model, data
+        The data set, the model whose failures are explained, its validation split.
+    class_name : str
+    vocabulary_file : Path, optional
+        A list of one's own; else the imported encoder's bank, else Clarify's own vocabulary.
+    most : int
+        Suggestions wanted, 1 to 100.
+    seed : int
+        Of the held-out halves.
+    progress : callable, optional
+        Told how many phrases are embedded; those that were before are not again.
+
+    Raises
+    ------
+    NotFoundError, NoScoreError, InputError, PhraseError
+        Where the class, the file or a phrase in it is not legal, or the class has only right or
+        only wrong images.
+    """
+    label = project.manifest.class_index(class_name)
+    images = _images(model.predict(data), data, label)
+    searched = _searched(project, vocabulary_file)
+    phrases = without_name(searched.phrases, class_name)
+    if not phrases:
+        raise InputError(
+            f"{searched.name}: none of its {len(searched.phrases) + searched.left_out:,} phrases "
+            f"can be searched for class {class_name!r}; give another list (--vocabulary)"
+        )
+    embeddings = _embeddings(project, phrases, vocabulary_file, progress)
+    found = searching.suggest(phrases, embeddings, images, most=most, seed=seed)
+    _note(project, model, class_name, phrases)
+    return ClassSuggestions(
+        data_set=project.manifest.name,
+        class_name=class_name,
+        run_id=model.run_id,
+        vocabulary=searched.name,
+        left_out=searched.left_out + len(searched.phrases) - len(phrases),
+        found=found,
+    )
+
+
+def promises(
+    project: Project,
+    model: Model,
+    data: SplitData,
+    *,
+    vocabulary_file: Path | None = None,
+    seed: int = 0,
+    progress: Callable[[Progress], None] | None = None,
+    searched: Callable[[Progress], None] | None = None,
+) -> tuple[ClassPromise, ...]:
+    """Say how much a description of each class promises, most first.
+
+    The class's own name is not left out of the vocabulary here: what counts is that the errors
+    have a pattern, not how it is called. No phrase is shown, so no search is noted.
+
+    Parameters and errors are as for `suggest`; `searched` is told how many classes are done.
+    """
+    predicted = model.predict(data)
+    classes = project.manifest.classes
+    phrases = _searched(project, vocabulary_file).phrases
+    embeddings = _embeddings(project, phrases, vocabulary_file, progress)
+    images = [_images(predicted, data, label) for label in range(len(classes))]
+
+    def tell(done: int) -> None:
+        if searched is not None:
+            searched(Progress(done=done, total=len(classes), bad=0))
+
+    promised = promising.promise(embeddings, images, seed=seed, progress=tell)
+    found = [ClassPromise(class_name=name, found=each) for name, each in zip(classes, promised, strict=True)]
+    return tuple(sorted(found, key=lambda each: (-each.found.promise, -each.found.n_wrong)))
+
+
+def phrases_searched(project: Project, model: Model, class_name: str) -> int:
+    """Return how many phrases were searched by machine for a model's class, 0 or more.
+
+    Every vocabulary counts once, however often it was searched; phrases that are in two of them
+    count twice, which makes the corrected p-value a little too high rather than too low.
+    """
+    by_vocabulary = _read_notes(_notes(project, model)).get(class_name, {})
+    return sum(by_vocabulary.values())
+
+
+def _images(predicted: NDArray[np.int64], data: SplitData, label: int) -> ImagesOfClass:
+    rows = data.of_class(label)
+    return ImagesOfClass(embeddings=data.embeddings[rows], right=predicted[rows] == label)
+
+
+def _searched(project: Project, file: Path | None) -> _Searched:
+    encoder = project.encoder
+    if file is not None:
+        name, given = f"the vocabulary {file}", read_vocabulary(file)
+    elif isinstance(encoder, ImportedEncoder) and encoder.bank.phrases:
+        name, given = f"the bank of {encoder.name}", encoder.bank.phrases
+    else:
+        name, given = "Clarify's own vocabulary", vocabulary()
+    phrases = tuple(each for each in plain_phrases(given) if not encoder.unknown_words(each))
+    if not phrases:
+        raise InputError(
+            f"{name}: encoder {encoder.name} knows none of its {len(given):,} phrases; give "
+            "another list (--vocabulary) or another --encoder"
+        )
+    return _Searched(name=name, phrases=phrases, left_out=len(given) - len(phrases))
+
+
+def _embeddings(
+    project: Project, phrases: tuple[str, ...], file: Path | None, progress: Callable[[Progress], None] | None
+) -> NDArray[np.float32]:
+    try:
+        return phrase_embeddings(project.home, project.encoder, phrases, progress=progress)
+    except PhraseError as error:
+        raise (error if file is None else PhraseError(f"vocabulary {file}: {error}")) from None
+
+
+def _notes(project: Project, model: Model) -> Path:
+    return project.home / "mlruns" / "searched" / f"{model.run_id}.json"
+
+
+def _note(project: Project, model: Model, class_name: str, phrases: tuple[str, ...]) -> None:
+    """Remember that these phrases were searched for the class."""
+    import filelock
+
+    digest = hashlib.sha256("\n".join(sorted(phrases)).encode()).hexdigest()[:12]
+    path = _notes(project, model)
+    with writing(path.parent, hint="then give the same command again"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(path.parent / "lock", timeout=PATIENCE_S):
+            noted = _read_notes(path)
+            noted.setdefault(class_name, {})[digest] = len(phrases)
+            content = {"schema_version": SCHEMA_VERSION, "searched": noted}
+            write_atomically(path, [json.dumps(content, ensure_ascii=False, indent=1).encode()])
+
+
+def _read_notes(path: Path) -> dict[str, dict[str, int]]:
+    if not path.exists():
+        return {}
+    try:
+        content = json.loads(path.read_bytes())
+        if content["schema_version"] != SCHEMA_VERSION:
+            raise ValueError(f"schema_version {content['schema_version']}")
+        return {
+            str(name): {str(digest): int(count) for digest, count in of.items()}
+            for name, of in content["searched"].items()
+        }
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StoreError(
+            f"{path}: cannot be read ({error}); it tells how many phrases were searched, so bring "
+            "it back from a copy, or remove it and give the suggestions again"
+        ) from None

@@ -1,0 +1,1 @@
+"""In and out: features, predictions, tables, bundles, ONNX."""

@@ -1,0 +1,203 @@
+"""A data set with all that was made of it in one file, for another machine.
+
+A bundle unpacks to a small home: ``data_manifests/NAME``, ``images/NAME``, ``features/...``,
+``encoders/NAME``; and ``runs/ID/run.json`` with the run's files beside it, which go into the
+tracking store. Runs keep the id of the machine that made them first as the tag ``original``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+from clarify.data.archive import Member, write_archive
+from clarify.data.content import CONTENT_DIGITS, full_content
+from clarify.data.images import BadImage
+from clarify.data.manifest import Manifest, write_manifest
+from clarify.data.opening import open_image_file
+from clarify.errors import InputError
+from clarify.track.records import Kind
+from clarify.workflow.exchange.predict import output_file
+
+if TYPE_CHECKING:
+    from clarify.data.parallel import Progress
+    from clarify.track.mlflow import Run
+    from clarify.workflow.model.project import Project
+
+__all__ = ["BUNDLE", "ENDINGS", "FEATURE_FILES", "IMPORTED_FILES", "Bundled", "export_bundle"]
+
+BUNDLE = "clarify-bundle"
+ENDINGS = (".tar",)
+# Of each the last file says that the others are whole.
+FEATURE_FILES = ("features.npy", "index.json")
+IMPORTED_FILES = ("phrases.npy", "phrases.json", "encoder.json")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Bundled:
+    """What a bundle holds.
+
+    Parameters
+    ----------
+    path : Path
+    name : str
+        The data set.
+    size : int
+        Bytes.
+    images, features, encoders, runs : int
+        How many there are: images, sets of features, imported encoders, runs.
+    left_out : tuple of str
+        Images that cannot be read, and why.
+    """
+
+    path: Path
+    name: str
+    size: int
+    images: int
+    features: int
+    encoders: int
+    runs: int
+    left_out: tuple[str, ...]
+
+
+def export_bundle(
+    project: Project, path: Path, *, progress: Callable[[Progress], None] | None = None
+) -> Bundled:
+    """Write a data set, its images, features, imported encoders and runs into one file.
+
+    Runs of other contents of the manifest stay behind, and so do registered models: promote again
+    where the bundle is imported.
+
+    Parameters
+    ----------
+    project : Project
+    path : Path
+        Ends in ``.tar``; replaced if it is there.
+    progress : callable, optional
+
+    Raises
+    ------
+    InputError
+        For another ending, or an image whose bytes are not those that the manifest means.
+    StoreError, AwayError, NotFoundError
+        If something cannot be read or written.
+    """
+    output_file(path, ENDINGS)
+    manifest = project.manifest
+    images, left_out = _images(manifest)
+    features = list(_features(project))
+    encoders = list(_encoders(project))
+    runs = _runs(project)
+    # Runs' files are fetched once, into a folder: from a server they come slowly.
+    with tempfile.TemporaryDirectory(prefix="clarify-") as folder:
+        members = [
+            *_manifest(manifest, Path(folder)),
+            *images,
+            *features,
+            *encoders,
+            *_run_members(project, runs, Path(folder)),
+        ]
+        head = {"kind": BUNDLE, "data_set": manifest.name, "manifest": manifest.digest}
+        size = write_archive(path, head, members, progress=progress)
+    return Bundled(
+        path=path,
+        name=manifest.name,
+        size=size,
+        images=len(images),
+        features=len(features) // len(FEATURE_FILES),
+        encoders=len(encoders) // len(IMPORTED_FILES),
+        runs=len(runs),
+        left_out=tuple(left_out),
+    )
+
+
+def _manifest(manifest: Manifest, folder: Path) -> Iterator[Member]:
+    """Write the manifest anew, its root being the bundle's own images."""
+    write_manifest(
+        folder / "manifest",
+        root=f"../../images/{manifest.name}",
+        **{
+            key: getattr(manifest, key)
+            for key in ("name", "title", "source", "licence", "classes", "splits", "attributes", "table")
+        },
+    )
+    for path in sorted((folder / "manifest").iterdir()):
+        yield Member(name=f"data_manifests/{manifest.name}/{path.name}", source=path)
+
+
+def _images(manifest: Manifest) -> tuple[list[Member], list[str]]:
+    """Return the images that can be read, and a line for each of the others."""
+    table = manifest.table
+    meant = table["content"] if "content" in table.columns else [None] * table.height
+    found: dict[str, Member] = {}
+    left_out = []
+    for path, content in zip(table["path"], meant, strict=True):
+        place = manifest.root / path
+        try:
+            with open_image_file(place, inside=manifest.root) as file:
+                seen = full_content(file)[:CONTENT_DIGITS] if content else content
+        except BadImage as bad:
+            left_out.append(f"{path}: {bad.reason}")
+            continue
+        if seen != content:
+            raise InputError(
+                f"image {place} has other bytes (SHA-256 {seen}) than the manifest means "
+                f"({content}); restore it, or make the manifest again"
+            )
+        found[path] = Member(name=f"images/{manifest.name}/{path}", source=place.resolve())
+    return list(found.values()), left_out
+
+
+def _features(project: Project) -> Iterator[Member]:
+    place = project.store.folder(project.manifest, project.encoder.identity).parent
+    for last in sorted(place.glob(f"*/{FEATURE_FILES[-1]}")):
+        for name in FEATURE_FILES:
+            source = last.with_name(name)
+            yield Member(name=source.relative_to(project.home).as_posix(), source=source)
+
+
+def _encoders(project: Project) -> Iterator[Member]:
+    from clarify.embed.imported import imported_folder
+
+    place = imported_folder(project.home, project.manifest.name)
+    for last in sorted(place.glob(f"*/{IMPORTED_FILES[-1]}")):
+        for name in IMPORTED_FILES:
+            source = last.with_name(name)
+            yield Member(name=source.relative_to(project.home).as_posix(), source=source)
+
+
+def _runs(project: Project) -> list[Run]:
+    manifest = project.manifest
+    return [
+        run
+        for kind in get_args(Kind)
+        for run in project.tracking.runs(manifest.name, kind=kind)
+        if run.tags["manifest"] == manifest.digest
+    ]
+
+
+def _run_members(project: Project, runs: list[Run], folder: Path) -> Iterator[Member]:
+    origins = {run.id: origin(run) for run in runs}
+    for run in runs:
+        place = folder / "runs" / origins[run.id]
+        files = project.tracking.files(run.id)
+        values = dataclasses.asdict(run) | {"id": origins[run.id], "files": files}
+        del values["delivery"]
+        parent = run.tags["parent"]
+        values["tags"] = {**run.tags, "parent": origins.get(parent, parent)}
+        content = json.dumps(values, ensure_ascii=False, indent=1).encode()
+        yield Member(name=f"runs/{origins[run.id]}/run.json", source=content)
+        for path in files:
+            copy = place / path
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(project.tracking.artifact(run.id, path))
+            yield Member(name=f"runs/{origins[run.id]}/files/{path}", source=copy)
+
+
+def origin(run: Run) -> str:
+    """Return the id that a run had on the machine that made it."""
+    return run.tags["original"] or run.id

@@ -1,0 +1,1 @@
+"""Look after a home: data sets, their origin, and what is missing."""

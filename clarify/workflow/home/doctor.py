@@ -1,0 +1,209 @@
+"""Look over an installation and a home: what is there, what is wrong, what to do about it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import platform
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from clarify.data.manifest import find_manifests, read_manifest
+from clarify.errors import AwayError, ClarifyError, StoreError
+from clarify.workflow.home.probe import finish_probe, start_probe
+
+if TYPE_CHECKING:
+    from clarify.track.mlflow import TrackingStore
+
+__all__ = ["Finding", "examine"]
+
+State = Literal["ok", "note", "wrong"]
+PACKAGES = ("torch", "torchvision", "timm", "open_clip_torch", "mlflow", "streamlit", "polars", "plotly")
+GIGABYTE = 1e9
+LITTLE_ROOM, NO_ROOM = 5 * GIGABYTE, 0.5 * GIGABYTE
+IMAGES = re.compile(r"[\d,]+ images")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was looked at.
+
+    Parameters
+    ----------
+    what : str
+    state : {"ok", "note", "wrong"}
+        Fine; worth knowing; in the way of work.
+    seen : str
+    remedy : str
+        What to do; empty where nothing is to be done.
+    """
+
+    what: str
+    state: State
+    seen: str
+    remedy: str = ""
+
+    def to_dict(self) -> dict[str, str]:
+        """Return it as plain values."""
+        return dataclasses.asdict(self)
+
+
+def examine(
+    home: Path, *, encoder: str, backbone: str, open_store: Callable[[], TrackingStore]
+) -> tuple[Finding, ...]:
+    """Look at everything, changing and downloading nothing.
+
+    Parameters
+    ----------
+    home : Path
+    encoder, backbone : str
+        As they are configured; a backbone that is empty is the encoder's.
+    open_store : callable
+        Builds the tracking store's adapter.
+    """
+    probe = start_probe(home, encoder, backbone)  # looks while a store that is away is waited for
+    found = [*_versions(), *_home(home), *_tracking(open_store), _disk(home)]
+    return (*found, *_probed(home, finish_probe(probe)))
+
+
+def _versions() -> Iterator[Finding]:
+    yield Finding(what="Python", state="ok", seen=platform.python_version())
+    for name in PACKAGES:
+        try:
+            yield Finding(what=name, state="ok", seen=version(name))
+        except PackageNotFoundError:
+            yield Finding(what=name, state="wrong", seen="not installed", remedy=f"pip install {name}")
+
+
+def _home(home: Path) -> Iterator[Finding]:
+    if home.is_dir() and os.access(home, os.W_OK | os.X_OK):
+        yield Finding(what="home", state="ok", seen=str(home))
+    elif home.exists():
+        yield Finding(
+            what="home",
+            state="wrong",
+            seen=f"{home} cannot be written",
+            remedy="mend its permissions, or choose another --home",
+        )
+    else:
+        yield Finding(
+            what="home",
+            state="note",
+            seen=f"{home} is not there yet",
+            remedy="the first command that writes makes it",
+        )
+
+
+def _tracking(open_store: Callable[[], TrackingStore]) -> Iterator[Finding]:
+    try:
+        store = open_store()
+    except ClarifyError as error:
+        yield _wrong("tracking store", error)
+        return
+    try:
+        yield Finding(what="tracking store", state="ok", seen=store.look())
+    except AwayError as error:
+        # A file that is locked for a moment is somebody at work.
+        state: State = "wrong" if store.backend.remote else "note"
+        yield dataclasses.replace(_wrong("tracking store", error), state=state)
+    except StoreError as error:
+        yield _wrong("tracking store", error)
+    yield from _outbox(store)
+
+
+def _outbox(store: TrackingStore) -> Iterator[Finding]:
+    waiting, damaged = store.outbox.waiting(), store.outbox.damaged()
+    if not waiting and not damaged:
+        yield Finding(what="outbox", state="ok", seen="nothing waits")
+    if waiting:
+        since = datetime.fromtimestamp(waiting[0].at / 1000, UTC).isoformat(timespec="seconds")
+        elsewhere = sum(entry.store != store.meant_for for entry in waiting)
+        remedy = "the next command that reaches the tracking store delivers them"
+        if elsewhere:
+            names = sorted({entry.store or "the home's own" for entry in waiting})
+            remedy += f"; {elsewhere} wait for another store, of: {', '.join(names)}"
+        seen = f"{len(waiting)} descriptions wait, the oldest since {since}"
+        yield Finding(what="outbox", state="note", seen=seen, remedy=remedy)
+    if damaged:
+        yield Finding(
+            what="outbox, damaged",
+            state="wrong",
+            seen=f"{len(damaged)} entries cannot be read: {', '.join(map(str, damaged[:3]))}",
+            remedy="look at record.json in each, describe again, then remove the folder",
+        )
+
+
+def _disk(home: Path) -> Finding:
+    place = next(each for each in (home, *home.parents) if each.exists())
+    free = shutil.disk_usage(place).free
+    seen = f"{free / GIGABYTE:,.1f} GB free at {place}"
+    if free >= LITTLE_ROOM:
+        return Finding(what="disk", state="ok", seen=seen)
+    state: State = "note" if free >= NO_ROOM else "wrong"
+    return Finding(what="disk", state=state, seen=seen, remedy="make room")
+
+
+def _probed(home: Path, probed: dict[str, Any]) -> Iterator[Finding]:
+    cores = len(os.sched_getaffinity(0))
+    if "failed" in probed:
+        yield Finding(
+            what="devices and encoder",
+            state="wrong",
+            seen=f"{cores} CPU cores; torch or the encoder failed: {probed['failed']}",
+            remedy="reinstall torch and torchvision together: pip install --force-reinstall "
+            "torch torchvision",
+        )
+    else:
+        graphics = ", ".join(probed["devices"]) or "no CUDA device"
+        yield Finding(what="devices", state="ok", seen=f"{cores} CPU cores, {graphics}")
+        for each in probed["encoders"]:
+            what = f"weights of {each['spec']}"
+            if each["wrong"]:
+                yield _wrong(what, each["wrong"])
+            else:
+                yield Finding(what=what, state="ok", seen=f"found: {each['seen']}")
+    yield from _data_sets(home, probed.get("features", {}))
+
+
+def _data_sets(home: Path, features: dict[str, dict[str, str]]) -> Iterator[Finding]:
+    try:
+        places = find_manifests(home)
+    except ClarifyError as error:
+        yield _wrong("data sets", error)
+        return
+    if not places:
+        yield Finding(
+            what="data sets",
+            state="note",
+            seen=f"none in {home / 'data_manifests'}",
+            remedy="run: clarify demo, or: clarify data --help",
+        )
+    for name, place in places.items():
+        try:
+            manifest = read_manifest(place)
+        except ClarifyError as error:
+            yield _wrong(f"data set {name}", error)
+            continue
+        yield Finding(what=f"data set {name}", state="ok", seen=f"{manifest.table.height:,} rows in {place}")
+        for spec, seen in features.get(name, {}).items():
+            yield _features(name, spec, seen)
+
+
+def _features(name: str, spec: str, seen: str) -> Finding:
+    what = f"features of {name}"
+    if IMAGES.fullmatch(seen):
+        return Finding(what=what, state="ok", seen=f"{seen}, by {spec}")
+    if seen == "none":
+        return Finding(what=what, state="note", seen=f"none by {spec}", remedy=f"run: clarify embed {name}")
+    return _wrong(what, seen)
+
+
+def _wrong(what: str, error: ClarifyError | str) -> Finding:
+    """Cut a refusal where its next step begins."""
+    seen, _, remedy = str(error).partition("; ")
+    return Finding(what=what, state="wrong", seen=seen, remedy=remedy)

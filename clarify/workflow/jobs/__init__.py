@@ -1,0 +1,1 @@
+"""A retraining in a process of its own, which every session sees alike."""

@@ -1,0 +1,276 @@
+"""What the process of a job does: wait for its turn, retrain, and write how far it is."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from clarify.errors import ClarifyError, InputError
+from clarify.workflow.jobs.files import Job, JobFolder, Standing, State, locked, now
+from clarify.workflow.jobs.queue import jobs
+
+if TYPE_CHECKING:
+    from clarify.workflow.model.progress import RetrainingProgress
+    from clarify.workflow.model.project import Project
+
+__all__ = ["run_job"]
+
+LOOK_S = 0.2
+PATIENCE_S = 5.0
+"""A job that was asked to end and has not by then ends without being asked."""
+
+WRITE_S = 0.4
+MOST_LOOKS = 240
+"""Values a group in the lines of losses; beyond it every other one is left out."""
+
+MOST_GROUPS = 12
+WORKERS = 2
+"""Threads that decode for a network."""
+
+SAID = {
+    "read": "It reads the features.",
+    "fit": "It fits heads, one a weight decay.",
+    "control": "It fits heads without the phrases, to know what these bring.",
+    "record": "It records the model.",
+}
+
+
+def _cancelled(job: Job) -> str:
+    kept = "" if job.wanted.recipe.part == "head" else (" Started again, it goes on from its last epoch.")
+    return f"It was cancelled; nothing of it is recorded.{kept}"
+
+
+class CancelledError(Exception):
+    """Somebody asked the job to end."""
+
+
+def run_job(folder: JobFolder, open_project: Callable[[Job], Project]) -> Standing:
+    """Do a job from beginning to end; returns how it ended.
+
+    Parameters
+    ----------
+    folder : JobFolder
+        Its lock is this process's standard input.
+    open_project : callable
+        Builds the adapters for the job, with who asked as reviewer.
+
+    Raises
+    ------
+    InputError
+        If the lock was not handed over.
+    """
+    job = folder.read()
+    _check_lock(folder)
+    os.nice(10)  # the dashboard has the cores first
+    board = Board(folder)
+    with _watching(board):
+        try:
+            with _turn(folder, job, board):
+                board.write("running", message=SAID["read"])
+                run = _retrain(open_project(job), job, board)
+            board.write("done", message="", run=run, step=board.standing.steps)
+        except CancelledError:
+            board.write("cancelled", message=_cancelled(job))
+        except ClarifyError as error:
+            board.write("failed", message=str(error))
+        except MemoryError:
+            board.write(
+                "failed",
+                message="There was not enough memory; close something, or free memory, and start it again.",
+            )
+        except Exception as error:
+            traceback.print_exc()
+            board.write(
+                "failed",
+                message="It ended by a fault in the program "
+                f"({type(error).__name__}: {error}); please report it with the file "
+                f"{folder.log}",
+            )
+    return board.standing
+
+
+def _retrain(project: Project, job: Job, board: Board) -> str:
+    from clarify.finetune.processes import Processes
+    from clarify.workflow.describe.phrases import kept_descriptions
+    from clarify.workflow.model.models import open_model, standing_on
+    from clarify.workflow.retrain.heads import retrain
+    from clarify.workflow.retrain.networks import RETRAINING, retrain_network
+
+    wanted = job.wanted
+    if project.manifest.digest != wanted.manifest:
+        raise InputError(
+            f"data set {wanted.data_set} was changed since this was asked for (manifest "
+            f"{wanted.manifest[:12]} then, {project.manifest.digest[:12]} now); start it anew"
+        )
+    base = open_model(project, wanted.base)
+    descriptions = kept_descriptions(project, base, wanted.descriptions)
+    project = standing_on(project, base)
+    if wanted.recipe.part == "head":
+        trained = retrain(
+            project, base, descriptions, recipe=wanted.recipe, progress=board.told, delivery=job.digest
+        )
+        return trained.model.run_id
+    network = retrain_network(
+        project,
+        base,
+        descriptions,
+        recipe=wanted.recipe,
+        progress=board.told,
+        schedule=wanted.schedule or RETRAINING,
+        processes=Processes(),
+        workers=WORKERS,
+        delivery=job.digest,
+    )
+    return network.model.run_id if network is not None else ""
+
+
+class Board:
+    """Writes how far a job is, from the thread that works and the one that watches.
+
+    Parameters
+    ----------
+    folder : JobFolder
+    """
+
+    def __init__(self, folder: JobFolder) -> None:
+        self.folder = folder
+        self.cancelled = threading.Event()
+        self.standing = Standing(state="queued", pid=os.getpid())
+        self._lock = threading.Lock()
+        self._recording = False
+        self._written = 0.0
+
+    def write(self, state: State, **changes: object) -> None:
+        """Write a new state."""
+        with self._lock:
+            self._write(state, **changes)
+
+    def told(self, progress: RetrainingProgress) -> None:
+        """Take note of the progress; ends the work where somebody asked for that.
+
+        From the moment that recording begins it is too late to cancel.
+        """
+        with self._lock:
+            if self.cancelled.is_set():
+                raise CancelledError
+            self._recording = progress.stage == "record"
+            moved = progress.step != self.standing.step or self._recording
+            if not moved and time.monotonic() - self._written < WRITE_S:
+                return
+            self._write(
+                "running",
+                message=_said(progress),
+                figures=dict(progress.figures),
+                step=progress.step,
+                steps=progress.steps,
+                losses=_longer(self.standing.losses, progress.losses),
+            )
+
+    def give_up(self) -> None:
+        """End the process at once as cancelled, unless it is being recorded."""
+        with self._lock:
+            if not self._recording and self.standing.state in ("queued", "running"):
+                self._write("cancelled", message="It was cancelled; nothing of it is recorded.")
+                os.killpg(os.getpgrp(), signal.SIGTERM)
+
+    def _write(self, state: State, **changes: object) -> None:
+        self.standing = dataclasses.replace(
+            self.standing,
+            state=state,
+            at=now(),
+            **changes,  # type: ignore[arg-type]
+        )
+        self.folder.write_standing(self.standing)
+        self._written = time.monotonic()
+
+
+def _said(progress: RetrainingProgress) -> str:
+    if progress.seconds_left is None or progress.images_a_second is None:
+        return SAID[progress.stage]
+    what = {"control": "It trains the control"}.get(progress.stage, "It trains the network")
+    minutes = progress.seconds_left / 60
+    left = f"{minutes:.0f} minutes" if minutes >= 1.5 else f"{progress.seconds_left:.0f} seconds"
+    return f"{what}: {progress.images_a_second:,.0f} images a second, about {left} left."
+
+
+def _longer(lines: dict[str, list[float]], losses: object) -> dict[str, list[float]]:
+    """Return the lines with one more look; thinned out where they grow long."""
+    if not isinstance(losses, dict) or not losses:
+        return lines
+    described = sorted(losses, key=lambda name: " · " not in name)[:MOST_GROUPS]
+    longer = {name: [*lines.get(name, []), round(losses[name], 5)] for name in described}
+    if len(next(iter(longer.values()))) <= MOST_LOOKS:
+        return longer
+    return {name: values[::2] for name, values in longer.items()}
+
+
+@contextlib.contextmanager
+def _turn(folder: JobFolder, job: Job, board: Board) -> Iterator[None]:
+    """Wait until no other job of the home runs, and none that was asked for before waits."""
+    board.write("queued", message="It starts.")
+    while True:
+        if board.cancelled.is_set():
+            raise CancelledError
+        held = None if _is_behind(folder, job) else locked(folder.path.parent / "turn")
+        if held is not None:
+            break
+        if board.standing.message != "It waits for another retraining to end.":
+            board.write("queued", message="It waits for another retraining to end.")
+        time.sleep(LOOK_S)
+    try:
+        yield
+    finally:
+        os.close(held)
+
+
+def _is_behind(folder: JobFolder, job: Job) -> bool:
+    before = (job.asked_at, job.digest)
+    return any(
+        (other.asked_at, other.digest) < before
+        for other in jobs(folder.home)
+        if other.standing.state == "queued" and other.digest != job.digest
+    )
+
+
+@contextlib.contextmanager
+def _watching(board: Board) -> Iterator[None]:
+    """Look for the file that cancels, as long as the work goes on."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(LOOK_S):
+            if board.folder.cancel.exists():
+                board.cancelled.set()
+                if not ended.wait(PATIENCE_S):
+                    board.give_up()
+                return
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+
+
+def _check_lock(folder: JobFolder) -> None:
+    """Make sure that the standard input is the job's lock, and held."""
+    import fcntl
+
+    try:
+        if os.path.samestat(os.fstat(0), os.stat(folder.lock)):
+            fcntl.flock(0, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+    except OSError:
+        pass
+    raise InputError(
+        f"job {folder.digest} was not handed to this process; the dashboard starts jobs by itself"
+    )

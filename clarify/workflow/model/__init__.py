@@ -1,0 +1,1 @@
+"""What every step works with: a project, its models, what they get wrong, the table of corrections."""

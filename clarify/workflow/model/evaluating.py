@@ -1,0 +1,113 @@
+"""How a model does on validation and test, and what its groups came to before and after."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from clarify.method.groups.metrics import Accuracy, evaluate
+from clarify.workflow.model.project import annotated_groups_of, split_data
+from clarify.workflow.model.trained import REPORTED, HalfResult
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups
+    from clarify.method.groups.metrics import Evaluation
+    from clarify.workflow.model.models import Model
+    from clarify.workflow.model.project import Project, SplitData
+
+__all__ = ["all_splits", "annotated", "described_evaluations", "evaluations_of", "half_results"]
+
+
+def all_splits(project: Project) -> dict[str, SplitData]:
+    """Read every split of the project."""
+    return {split: split_data(project, split) for split in project.manifest.splits}
+
+
+def annotated(project: Project, data: SplitData) -> AnnotatedGroups | None:
+    """Return the groups that annotations name; None where there are none."""
+    return annotated_groups_of(project.manifest, data.labels, data.attributes)
+
+
+def evaluations_of(
+    project: Project,
+    splits: Mapping[str, SplitData],
+    model: Model,
+    held_out: NDArray[np.float64] | None = None,
+) -> dict[str, Evaluation]:
+    """Evaluate on validation and test; annotated groups are for this report only.
+
+    Parameters
+    ----------
+    held_out : ndarray of float64, (N, K), optional
+        Probabilities that count for validation instead of the model's.
+    """
+    in_training = annotated(project, splits["train"])
+    return {
+        name: evaluate(
+            _predicted(model, splits[name], held_out),
+            splits[name].labels,
+            project.manifest.classes,
+            groups=annotated(project, splits[name]),
+            train_counts=None if in_training is None else in_training.counts,
+        )
+        for name in REPORTED
+        if name in splits
+    }
+
+
+def described_evaluations(
+    project: Project,
+    splits: Mapping[str, SplitData],
+    groups: Mapping[str, DescribedGroups],
+    model: Model,
+    held_out: NDArray[np.float64] | None = None,
+) -> dict[str, Evaluation]:
+    """Evaluate on validation and test by described groups; see `evaluations_of`."""
+    return {
+        name: evaluate(
+            _predicted(model, splits[name], held_out),
+            splits[name].labels,
+            project.manifest.classes,
+            groups=found,
+        )
+        for name, found in groups.items()
+        if name in REPORTED
+    }
+
+
+def _predicted(model: Model, data: SplitData, held_out: NDArray[np.float64] | None) -> NDArray[np.int64]:
+    if held_out is None or data.name != "validation":
+        return model.predict(data)
+    return np.asarray(held_out.argmax(axis=1), dtype=np.int64)
+
+
+def half_results(
+    predicted: Mapping[str, NDArray[np.int64]], data: SplitData, groups: DescribedGroups | AnnotatedGroups
+) -> tuple[HalfResult, ...]:
+    """Return what each of several models gets right in each group.
+
+    Parameters
+    ----------
+    predicted : mapping of {"base", "now", "control"} to (N,) int64
+        By those names of `HalfResult`.
+    data : SplitData
+        Of N images.
+    groups : DescribedGroups or AnnotatedGroups
+    """
+    right = {name: found == data.labels for name, found in predicted.items()}
+    return tuple(
+        HalfResult(
+            name=name,
+            label=int(data.labels[rows][0]) if rows.any() else -1,
+            **{
+                of: Accuracy(count=int(rows.sum()), correct=int(found[rows].sum()))
+                for of, found in right.items()
+            },
+        )
+        for name, rows in ((name, groups.index == number) for number, name in enumerate(groups.names))
+    )

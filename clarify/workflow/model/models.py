@@ -1,0 +1,173 @@
+"""Find a run of this manifest and its encoders, and read its model back."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from clarify.errors import InputError, NotFoundError, nearest
+from clarify.method.fit.head import Head
+from clarify.track.artifacts import read_arrays
+from clarify.workflow.model.backbones import backbone_of, stands_on_its_own
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from clarify.embed.encoders import ImageEncoder
+    from clarify.track.mlflow import Run
+    from clarify.workflow.model.project import Project, SplitData
+
+__all__ = ["IMPORTED", "Model", "find_run", "open_model", "standing_on", "usable_runs"]
+
+IMPORTED = "imported"
+"""What stands for the objective of a model that Clarify did not train."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """What predicts: a head, or predictions that were imported; with the run that records it.
+
+    Parameters
+    ----------
+    run_id : str
+    name : str
+        For people: the objective and the phrases.
+    head : Head or None
+        None for a model of which only predictions are known.
+    imported : mapping of image id to class number
+        The predictions of such a model; empty otherwise.
+    backbone : ImageEncoder or None
+        The body of a network that was trained here, which the head stands on; None where it is
+        the backbone of the settings.
+    """
+
+    run_id: str
+    name: str
+    head: Head | None
+    imported: Mapping[str, int] = dataclasses.field(default_factory=dict, repr=False)
+    backbone: ImageEncoder | None = None
+
+    def predict(self, data: SplitData) -> NDArray[np.int64]:
+        """Return the predicted class of each image of a split, shape (N,).
+
+        Raises
+        ------
+        FeatureError
+            If the head takes features of another width.
+        NotFoundError
+            If predictions were imported, and an image has none.
+        """
+        if self.head is not None:
+            return self.head.predict(data.features)
+        missing = [name for name in data.ids.tolist() if name not in self.imported]
+        if missing:
+            raise NotFoundError(
+                f"{self.name} (run {self.run_id[:8]}) has no prediction of {len(missing)} of "
+                f"{len(data.ids)} images of split {data.name}, such as {missing[0]!r}; import "
+                "predictions of all of them"
+            )
+        return np.array([self.imported[name] for name in data.ids.tolist()], dtype=np.int64)
+
+    def own_head(self) -> Head:
+        """Return the head.
+
+        Raises
+        ------
+        InputError
+            If there is none.
+        """
+        if self.head is None:
+            raise InputError(
+                f"{self.name} (run {self.run_id[:8]}): only its predictions are known, so it "
+                "cannot predict other images; choose a model that Clarify trained"
+            )
+        return self.head
+
+
+def open_model(project: Project, run: str | None = None, *, kind: str = "base") -> Model:
+    """Read a model back from its run: the newest of its kind, or the one whose id begins so.
+
+    Raises
+    ------
+    NotFoundError
+        If there is none for this manifest and backbone.
+    """
+    found = find_run(project, run, kind=kind)
+    if found.params["objective"] == IMPORTED:
+        return _imported(project, found)
+    content = project.tracking.artifact(found.id, "head.safetensors")
+    head = Head.from_arrays(read_arrays(content), class_names=project.manifest.classes)
+    backbone = backbone_of(project, found)
+    return Model(run_id=found.id, name=found.name, head=head, backbone=backbone)
+
+
+def standing_on(project: Project, model: Model) -> Project:
+    """Return the project as a model needs it: with the body that its head stands on."""
+    if model.backbone is None:
+        return project
+    return dataclasses.replace(project, backbone=model.backbone)
+
+
+def _imported(project: Project, run: Run) -> Model:
+    import polars as pl
+
+    table = pl.read_parquet(project.tracking.artifact(run.id, "predictions.parquet"))
+    numbers = {name: number for number, name in enumerate(project.manifest.classes)}
+    predicted = zip(table["id"], table["predicted"], strict=True)
+    imported = {name: numbers[label] for name, label in predicted}
+    return Model(run_id=run.id, name=run.name, head=None, imported=imported)
+
+
+def find_run(project: Project, run: str | None, *, kind: str) -> Run:
+    """Return a model's run for this manifest and backbone: the newest, or the one `run` begins.
+
+    Raises
+    ------
+    NotFoundError
+        If there is none, or `run` begins several.
+    """
+    manifest = project.manifest
+    of_kind = project.tracking.runs(manifest.name, kind=kind)
+    usable = usable_runs(project, of_kind)
+    if run is not None:
+        return _only(usable, of_kind, run, kind)
+    if usable:
+        return usable[0]
+    next_step = {"base": "train", "retraining": "retrain"}.get(kind, "describe")
+    others = f" ({len(of_kind)} of other manifests or backbones)" if of_kind else ""
+    raise NotFoundError(
+        f"data set {manifest.name}: no {kind} run for manifest {manifest.digest[:12]} and backbone "
+        f"{project.backbone.name}{others}; run: clarify {next_step} {manifest.name}"
+    )
+
+
+def usable_runs(project: Project, runs: Sequence[Run]) -> list[Run]:
+    """Return which models are of the project's manifest, and stand on its backbone, in order."""
+    return [each for each in runs if _fits(project, each)]
+
+
+def _fits(project: Project, run: Run) -> bool:
+    """Whether a model's run is of this manifest, and its head finds the features that it takes."""
+    backbone = project.backbone.identity.image_digest
+    # Of any other model only predictions are known, or it brings its own body.
+    any_will_do = run.params["objective"] == IMPORTED or stands_on_its_own(run)
+    return run.tags["manifest"] == project.manifest.digest and (
+        any_will_do or run.tags["backbone"] == backbone
+    )
+
+
+def _only(usable: list[Run], of_kind: list[Run], run: str, kind: str) -> Run:
+    begun = [each for each in usable if each.id.startswith(run)]
+    if len(begun) == 1:
+        return begun[0]
+    if len(begun) > 1:
+        raise NotFoundError(f"run {run!r} begins {len(begun)} {kind} runs; give more characters")
+    if any(each.id.startswith(run) for each in of_kind):
+        raise NotFoundError(
+            f"{kind} run {run!r} was made with another manifest or backbone; give --backbone as "
+            "it was then, or train again"
+        )
+    raise NotFoundError(f"no {kind} run {run!r}; {nearest(run, [each.id[:8] for each in usable])}")

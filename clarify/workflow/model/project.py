@@ -1,0 +1,249 @@
+"""One data set with everything that works on it: manifest, encoder, features, tracking."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from clarify.errors import FeatureError, GroupError, NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+
+    from clarify.data.manifest import Manifest
+    from clarify.data.thumbnails import Thumbnails
+    from clarify.embed.encoders import Encoder, ImageEncoder
+    from clarify.embed.extract import Progress
+    from clarify.embed.store import Features, FeatureStore
+    from clarify.method.groups.groups import AnnotatedGroups
+    from clarify.track.mlflow import TrackingStore
+    from clarify.track.records import RunContext
+
+__all__ = ["Project", "SplitData", "annotated_groups_of", "embed", "run_context", "split_data"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """The adapters that the workflow's functions work with, for one data set.
+
+    Parameters
+    ----------
+    home : Path
+        Absolute folder of data_manifests, images, features and mlruns.
+    manifest : Manifest
+        The data set.
+    encoder : Encoder
+        Embeds its images and the phrases in one space, in which they are compared.
+    backbone : ImageEncoder
+        Embeds its images for the heads; the encoder itself unless another was chosen.
+    store : FeatureStore
+        Features on disk.
+    tracking : TrackingStore
+        Where every run is kept.
+    thumbnails : Thumbnails
+        Small pictures of its images.
+    reviewer : str
+        Who is at work; goes into every record.
+    """
+
+    home: Path
+    manifest: Manifest
+    encoder: Encoder
+    backbone: ImageEncoder
+    store: FeatureStore
+    tracking: TrackingStore
+    thumbnails: Thumbnails
+    reviewer: str
+
+    @property
+    def encoders(self) -> tuple[ImageEncoder, ...]:
+        """Return whose features are needed: the encoder first, the backbone last, each once."""
+        return (self.encoder,) if self.backbone is self.encoder else (self.encoder, self.backbone)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SplitData:
+    """The images of one split that could be read, row by row in the manifest's order.
+
+    Parameters
+    ----------
+    name : str
+        The split.
+    features : (N, D) float32
+        By the backbone: what heads take, of unit length unless it is a trained network.
+    embeddings : (N, E) float32, rows of unit length
+        By the encoder: what phrases are compared with.
+    labels : (N,) int64, indices into the manifest's classes
+    table_rows : (N,) int64, where they stand in the manifest's table
+    ids : (N,) str
+    root : Path
+        What the images' files lie under.
+    files : (N,) str, their paths below it
+    attributes : mapping of attribute name to (N,) str
+    """
+
+    name: str
+    features: NDArray[np.float32]
+    embeddings: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    table_rows: NDArray[np.int64]
+    ids: NDArray[np.str_]
+    root: Path
+    files: NDArray[np.str_]
+    attributes: dict[str, NDArray[np.str_]]
+
+    def of_class(self, class_index: int) -> NDArray[np.int64]:
+        """Return the rows of one class, shape (M,)."""
+        return np.flatnonzero(self.labels == class_index)
+
+    def path(self, row: int) -> Path:
+        """Return where the image of a row lies."""
+        return self.root / str(self.files[row])
+
+    def take(self, rows: NDArray[np.int64]) -> SplitData:
+        """Return some of its images, in the order given."""
+        return dataclasses.replace(
+            self,
+            features=self.features[rows],
+            embeddings=self.embeddings[rows],
+            labels=self.labels[rows],
+            table_rows=self.table_rows[rows],
+            ids=self.ids[rows],
+            files=self.files[rows],
+            attributes={name: values[rows] for name, values in self.attributes.items()},
+        )
+
+
+def open_features(project: Project, encoder: ImageEncoder) -> Features:
+    """Return the features of the project's data set by one of its encoders.
+
+    Raises
+    ------
+    NotFoundError
+        If they were never extracted with this manifest and this encoder.
+    """
+    found = project.store.open(project.manifest, encoder.identity)
+    if found is None:
+        name = project.manifest.name
+        raise NotFoundError(
+            f"data set {name}: no features of manifest {project.manifest.digest[:12]} by encoder "
+            f"{encoder.name} in {project.home / 'features'}; run: clarify embed {name}"
+        )
+    return found
+
+
+def split_data(project: Project, split: str) -> SplitData:
+    """Read one split: features, embeddings, labels, ids, paths, attributes of readable images.
+
+    Raises
+    ------
+    NotFoundError
+        If the split or its features do not exist.
+    GroupError
+        If a class has no readable image in it.
+    FeatureError
+        If a feature is not finite.
+    """
+    manifest = project.manifest
+    rows = manifest.row_numbers(split)
+    opened = [open_features(project, encoder) for encoder in project.encoders]
+    readable = np.logical_and.reduce([found.valid[rows] for found in opened])
+    labels = manifest.labels(split)[readable]
+    counts = np.bincount(labels, minlength=len(manifest.classes))
+    if (counts == 0).any():
+        missing = manifest.classes[int(np.argmin(counts))]
+        raise GroupError(
+            f"data set {manifest.name}, split {split}: class {missing!r} has no readable image; "
+            "each class needs at least one in every split: mend the manifest's table"
+        )
+    ids = manifest.ids(split)[readable]
+    where = f"data set {manifest.name}, split {split}"
+    read = [
+        _read(found, rows[readable], ids, where, unit=encoder.unit)
+        for encoder, found in zip(project.encoders, opened, strict=True)
+    ]
+    return SplitData(
+        name=split,
+        features=read[-1],
+        embeddings=read[0],
+        labels=labels,
+        table_rows=rows[readable],
+        ids=ids,
+        root=manifest.root,
+        files=np.array(manifest.rows(split)["path"].to_list(), dtype=np.str_)[readable],
+        attributes={name: manifest.attribute(split, name)[readable] for name in manifest.attributes},
+    )
+
+
+def _read(
+    features: Features, rows: NDArray[np.int64], ids: NDArray[np.str_], where: str, *, unit: bool
+) -> NDArray[np.float32]:
+    """Read some rows, brought to unit length or not.
+
+    `where` begins the message about one that is not finite.
+    """
+    from clarify.method.phrases.similarity import normalised
+
+    values = features.take(rows)
+    bad = ~np.isfinite(values).all(axis=1)
+    if bad.any():
+        raise FeatureError(
+            f"{where}, image {ids[int(np.argmax(bad))]!r}: its features are not finite "
+            f"({int(bad.sum())} such images); remove the folder {features.folder} and embed again"
+        )
+    return normalised(values) if unit else np.asarray(values, dtype=np.float32)
+
+
+def run_context(project: Project, split: str) -> RunContext:
+    """Return what every record of the project shares; `split` is what the run looked at."""
+    import clarify
+    from clarify.track.records import DatasetRef, RunContext
+
+    manifest, identity = project.manifest, project.encoder.identity
+    return RunContext(
+        dataset=DatasetRef(
+            name=manifest.name, digest=manifest.digest, source=str(manifest.root), table=manifest.rows(split)
+        ),
+        encoder=identity.to_dict(),
+        encoder_digest=identity.digest,
+        backbone=project.backbone.identity.to_dict(),
+        backbone_digest=project.backbone.identity.image_digest,
+        reviewer=project.reviewer,
+        code_version=clarify.__version__,
+    )
+
+
+def annotated_groups_of(
+    manifest: Manifest, labels: NDArray[np.int64], attributes: Mapping[str, NDArray[np.str_]]
+) -> AnnotatedGroups | None:
+    """Return class x first attribute of the manifest as groups; None without attributes.
+
+    Parameters
+    ----------
+    labels : (N,) int64
+    attributes : mapping of attribute name to (N,) str
+    """
+    from clarify.method.groups.groups import annotated_groups
+
+    for name, values in manifest.attributes.items():
+        return annotated_groups(labels, manifest.classes, attributes[name], name, values=values)
+    return None
+
+
+def embed(
+    project: Project,
+    encoder: ImageEncoder,
+    *,
+    workers: int,
+    dtype: str = "float16",
+    progress: Callable[[Progress], None] | None = None,
+) -> Features:
+    """Extract an encoder's features of the images that have none yet; see `extract`."""
+    from clarify.embed.extract import extract
+
+    return extract(project.manifest, encoder, project.store, workers=workers, dtype=dtype, progress=progress)

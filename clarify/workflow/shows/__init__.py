@@ -1,0 +1,1 @@
+"""The demo and the tutorial, on top of everything else."""

@@ -1,0 +1,339 @@
+"""The error score against hand-computed cases, scipy, scikit-learn and its own invariants."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clarify.errors import FeatureError, InputError, NoScoreError
+from clarify.method.phrases.error_score import BANDS, ErrorScore, band, error_score, evidence
+from clarify.method.phrases.kolmogorov import COARSE_FROM
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+    from scipy.stats._stats_py import KstestResult
+
+tied = st.lists(st.integers(-6, 6).map(float), min_size=1, max_size=25)
+free = st.lists(st.floats(-1, 1, allow_nan=False, allow_subnormal=True), min_size=1, max_size=25)
+samples = st.one_of(tied, free)
+
+
+def share(flags: np.ndarray) -> Fraction:
+    return Fraction(int(flags.sum()), len(flags))
+
+
+def scipys(correct: ArrayLike, wrong: ArrayLike, method: str = "auto") -> KstestResult:
+    """Ask scipy, which warns where its exact p-value rounds past 1 and another is given."""
+    from scipy.stats import ks_2samp
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return ks_2samp(correct, wrong, method=method)
+
+
+def counted_p_value(correct: list[float], wrong: list[float]) -> Fraction:
+    """Count, in whole numbers, the orders of the pooled images that are as extreme or more."""
+    n, m = len(correct), len(wrong)
+    reach = round(error_score(correct, wrong).value * n * m)
+    inside = [[0] * (m + 1) for _ in range(n + 1)]
+    for i in range(n + 1):
+        for j in range(m + 1):
+            if abs(i * m - j * n) < reach:
+                before = (inside[i - 1][j] if i else 0) + (inside[i][j - 1] if j else 0)
+                inside[i][j] = before if i or j else 1
+    return 1 - Fraction(inside[n][m], math.comb(n + m, n))
+
+
+def test_a_clean_split_scores_one_and_is_cut_midway() -> None:
+    score = error_score([0.1, 0.2], [0.6, 0.9])
+    assert (score.value, score.threshold, score.wrong_is_above) == (1.0, pytest.approx(0.4), True)
+    assert (score.n_correct, score.n_wrong) == (2, 2)
+    assert (score.correct_on_wrong_side, score.wrong_on_wrong_side) == (0.0, 1.0)
+    assert list(score.wrong_side([0.39, 0.41])) == [False, True]
+
+
+def test_errors_below_the_cut_are_found_too() -> None:
+    score = error_score([0.7, 0.8, 0.3], [0.1, 0.2])
+    assert (score.value, score.threshold, score.wrong_is_above) == (1.0, 0.25, False)
+    assert list(score.wrong_side([0.2, 0.25, 0.3])) == [True, True, False]
+
+
+def test_a_mixed_case_is_as_counted_by_hand() -> None:
+    # Cut between 0.3 and 0.4: wrong above 3 of 4, right above 1 of 5.
+    score = error_score([0.1, 0.2, 0.25, 0.3, 0.6], [0.15, 0.4, 0.5, 0.7])
+    assert score.value == pytest.approx(3 / 4 - 1 / 5)
+    assert score.threshold == pytest.approx(0.35)
+    assert (score.correct_on_wrong_side, score.wrong_on_wrong_side) == (0.2, 0.75)
+
+
+def test_images_that_look_alike_score_zero() -> None:
+    assert error_score([0.5, 0.5], [0.5]).value == 0.0
+    assert error_score([1, 2, 3], [3, 2, 1]).value == 0.0
+
+
+def test_of_equally_good_cuts_the_widest_gap_is_taken() -> None:
+    # Below 1 wrong, then right at 1 and 2, then wrong at 9: cuts 0|1 and 2|9 both give 1/2.
+    assert error_score([1.0, 2.0], [0.0, 9.0]).threshold == 5.5
+    assert error_score([1.0, 2.0], [0.0, 9.0]).wrong_is_above
+
+
+@settings(deadline=None)
+@given(samples, samples)
+def test_the_value_is_scipys_statistic(correct: list[float], wrong: list[float]) -> None:
+    assert error_score(correct, wrong).value == pytest.approx(scipys(correct, wrong).statistic, abs=1e-12)
+
+
+@settings(deadline=None)
+@given(samples, samples)
+def test_the_value_is_youdens_j_in_the_better_direction(correct: list[float], wrong: list[float]) -> None:
+    from sklearn.metrics import roc_curve
+
+    truth = [0] * len(correct) + [1] * len(wrong)
+    false_rate, true_rate, _ = roc_curve(truth, correct + wrong, drop_intermediate=False)
+    youden = np.abs(true_rate - false_rate).max()
+    assert error_score(correct, wrong).value == pytest.approx(youden, abs=1e-12)
+
+
+@settings(deadline=None)
+@given(samples, samples)
+def test_the_threshold_gives_back_the_value_exactly(correct: list[float], wrong: list[float]) -> None:
+    score = error_score(correct, wrong)
+    there, elsewhere = share(score.wrong_side(wrong)), share(score.wrong_side(correct))
+    assert float(there - elsewhere) == score.value
+    assert (float(elsewhere), float(there)) == (score.correct_on_wrong_side, score.wrong_on_wrong_side)
+
+
+@settings(deadline=None)
+@given(samples, samples)
+def test_swapping_right_and_wrong_turns_the_direction_and_keeps_value_and_cut(
+    correct: list[float], wrong: list[float]
+) -> None:
+    score, swapped = error_score(correct, wrong), error_score(wrong, correct)
+    assert (score.value, score.threshold) == (swapped.value, swapped.threshold)
+    assert score.value == 0.0 or score.wrong_is_above is not swapped.wrong_is_above
+
+
+@settings(deadline=None)
+@given(samples, samples)
+def test_no_cut_over_all_observed_values_is_better(correct: list[float], wrong: list[float]) -> None:
+    right, errors = np.array(correct), np.array(wrong)
+    every = [abs(share(errors > cut) - share(right > cut)) for cut in [*correct, *wrong]]
+    assert error_score(correct, wrong).value == float(max(every))
+
+
+@settings(deadline=None)
+@given(st.floats(-1, 1, allow_subnormal=True), st.integers(1, 5), st.integers(1, 5))
+def test_neighbouring_floats_are_parted_and_equal_ones_are_not(
+    value: float, n_correct: int, n_wrong: int
+) -> None:
+    above = math.nextafter(value, 2.0)
+    score = error_score([value] * n_correct, [above] * n_wrong)
+    assert score.value == 1.0
+    assert value <= score.threshold < above
+    assert score.wrong_side([above] * 2).all()
+    assert not score.wrong_side([value]).any()
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=30),
+    st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=30),
+)
+def test_single_precision_is_cut_alike_in_single_and_in_double(
+    correct: list[float], wrong: list[float]
+) -> None:
+    right, errors = np.array(correct, np.float32), np.array(wrong, np.float32)
+    score = error_score(right, errors)
+    assert score == error_score(correct, wrong)
+    both = np.concatenate([right, errors])
+    in_single = both > np.float32(score.threshold)
+    assert np.array_equal(in_single == score.wrong_is_above, score.wrong_side(both))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.floats(-1, 1), st.integers(0, 3))
+def test_the_short_cut_for_many_images_changes_nothing(seed: int, shift: float, decimals: int) -> None:
+    rng = np.random.default_rng(seed)
+    few = np.round(rng.normal(0, 1, COARSE_FROM + 1 + seed % 70), decimals)
+    many = np.round(rng.normal(shift, 1, COARSE_FROM * 2), decimals)
+    cuts = np.unique(np.concatenate([few, many]))
+    below = [np.searchsorted(np.sort(s), cuts, side="right") / len(s) for s in (few, many)]
+    score = error_score(few, many)
+    assert score.value == pytest.approx(np.abs(below[0] - below[1]).max(), abs=1e-12)
+
+
+@settings(deadline=None)
+@given(samples, samples)
+def test_the_p_value_is_the_share_of_orders_as_extreme(correct: list[float], wrong: list[float]) -> None:
+    exact = float(counted_p_value(correct, wrong))
+    assert error_score(correct, wrong).p_value == pytest.approx(exact, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("n", "m", "shift"),
+    [(4, 3, 1.0), (7, 5, 1.0), (30, 4, 0.7), (9, 9, 1.0), (97, 101, 1.0), (1200, 100, 0.3)],
+)
+@pytest.mark.parametrize("decimals", [17, 1])
+def test_the_p_value_is_scipys_exact_one(n: int, m: int, shift: float, decimals: int) -> None:
+    rng = np.random.default_rng(n)
+    correct = np.round(rng.normal(0, 1, n), decimals)
+    wrong = np.round(rng.normal(shift, 1, m), decimals)
+    reference = scipys(correct, wrong, method="exact").pvalue
+    assert error_score(correct, wrong).p_value == pytest.approx(reference, rel=1e-8)
+
+
+def test_a_tiny_p_value_keeps_its_digits() -> None:
+    # Two perfect orders out of C(1300, 100).
+    score = error_score(np.arange(1200) / 1200, 2 + np.arange(100) / 100)
+    exact = Fraction(2, math.comb(1300, 100))
+    assert score.p_value == pytest.approx(float(exact), rel=1e-9)
+
+
+def test_the_p_value_of_large_samples_is_scipys_asymptotic_one() -> None:
+    rng = np.random.default_rng(5)
+    correct, wrong = rng.normal(0, 1, 10_001), rng.normal(0.05, 1, 2_000)
+    assert error_score(correct, wrong).p_value == pytest.approx(scipys(correct, wrong).pvalue, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("correct", "wrong", "text"),
+    [
+        ([0.1], [], "all 1 images were predicted right, none wrong"),
+        ([], [0.1, 0.2], "all 2 images were predicted wrong, none right"),
+        ([], [], "no images at all"),
+    ],
+)
+def test_a_class_with_one_kind_of_image_has_no_score_and_says_why(
+    correct: list[float], wrong: list[float], text: str
+) -> None:
+    with pytest.raises(NoScoreError, match=text):
+        error_score(correct, wrong)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_similarities_that_are_not_finite_are_refused(bad: float) -> None:
+    with pytest.raises(FeatureError, match="of wrong images"):
+        error_score([0.1, 0.2], [0.3, bad])
+    with pytest.raises(FeatureError, match="of right images"):
+        error_score([bad, 0.2], [0.3])
+    with pytest.raises(FeatureError, match="entry 1"):
+        error_score([0.1], [0.2]).wrong_side([0.0, bad])
+
+
+@pytest.mark.parametrize("bad", [["a"], [[0.1], [0.2]], None, [None]])
+def test_what_is_not_a_row_of_numbers_is_refused_in_one_line(bad: object) -> None:
+    with pytest.raises(FeatureError) as caught:
+        error_score(bad, [0.1])  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
+
+
+def test_a_score_out_of_range_cannot_be_made() -> None:
+    with pytest.raises(InputError, match=r"value is 1\.2"):
+        ErrorScore(
+            value=1.2,
+            threshold=0.0,
+            wrong_is_above=True,
+            n_correct=1,
+            n_wrong=1,
+            correct_on_wrong_side=0.0,
+            wrong_on_wrong_side=1.0,
+        )
+
+
+def test_the_words_change_where_they_say() -> None:
+    assert [band(end) for end, _ in BANDS] == [word for _, word in BANDS[1:]] + ["very strong"]
+    assert band(0.0) == "no better than chance"
+
+
+# Evidence
+
+
+def drawn(shift: float, n_correct: int, n_wrong: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return rng.normal(0, 1, n_correct), rng.normal(shift, 1, n_wrong)
+
+
+def test_the_interval_holds_the_population_score_in_most_draws() -> None:
+    # Two unit normals a distance d apart have the statistic 2 Phi(d / 2) - 1.
+    held = 0
+    for seed in range(200):
+        low, high = evidence(*drawn(0.8, 200, 20, seed), n_tried=1, seed=seed).interval
+        held += low <= math.erf(0.4 / math.sqrt(2)) <= high
+    assert held >= 182  # 91 %
+
+
+@settings(max_examples=30, deadline=None)
+@given(samples, samples, st.integers(0, 99))
+def test_the_interval_holds_the_score_and_stays_in_range(
+    correct: list[float], wrong: list[float], seed: int
+) -> None:
+    found = evidence(correct, wrong, n_tried=1, seed=seed, resamples=100)
+    low, high = found.interval
+    assert 0.0 <= low <= found.score.value <= high <= 1.0
+
+
+def test_five_errors_perfectly_split_are_not_called_certain() -> None:
+    found = evidence(np.arange(5), 10 + np.arange(5), n_tried=1, seed=0)
+    assert found.score.value == 1.0
+    assert found.interval[0] < 0.7
+    assert found.few_wrong
+
+
+def test_the_interval_allows_for_the_choice_of_the_cut() -> None:
+    # Nothing is there to be found: the score is luck, and the interval should reach down to 0.
+    reached = [evidence(*drawn(0.0, 200, 20, s), n_tried=1, seed=s).interval[0] == 0 for s in range(100)]
+    assert np.mean(reached) > 0.75
+
+
+def test_luck_does_not_hold_out_and_a_real_cause_does() -> None:
+    luck = [evidence(*drawn(0.0, 100, 12, s), n_tried=1, seed=s) for s in range(40)]
+    assert np.mean([found.score.value for found in luck]) > 0.2
+    assert abs(np.mean([found.held_out for found in luck])) < 0.05
+    assert min(found.held_out for found in luck) < 0
+    assert evidence(*drawn(2.0, 600, 60, 0), n_tried=1, seed=0).held_out > 0.5
+
+
+def test_the_p_value_is_multiplied_by_the_phrases_tried_up_to_one() -> None:
+    correct, wrong = drawn(1.0, 100, 15, 3)
+    one = evidence(correct, wrong, n_tried=1, seed=0)
+    assert one.p_corrected == one.score.p_value
+    assert evidence(correct, wrong, n_tried=7, seed=0).p_corrected == 7 * one.score.p_value
+    assert evidence(correct, wrong, n_tried=10**9, seed=0).p_corrected == 1.0
+
+
+def test_nine_wrong_images_are_few_and_ten_are_not() -> None:
+    assert evidence([0.0] * 30, list(range(9)), n_tried=1, seed=0).few_wrong
+    assert not evidence([0.0] * 30, list(range(10)), n_tried=1, seed=0).few_wrong
+
+
+def test_one_wrong_image_cannot_be_held_out() -> None:
+    found = evidence([0.1, 0.2, 0.3], [0.9], n_tried=1, seed=0)
+    assert found.held_out is None
+    assert found.score.value == 1.0
+
+
+def test_the_same_seed_gives_the_same_evidence_and_another_does_not() -> None:
+    sample = drawn(0.7, 200, 30, 1)
+    assert evidence(*sample, n_tried=2, seed=4) == evidence(*sample, n_tried=2, seed=4)
+    assert evidence(*sample, n_tried=2, seed=4).interval != (evidence(*sample, n_tried=2, seed=5).interval)
+
+
+def test_evidence_flat_holds_score_and_interval() -> None:
+    flat = evidence([0.1, 0.2, 0.3], [0.2, 0.9], n_tried=2, seed=0).to_dict()
+    assert flat["value"] == 0.5
+    assert {"interval_low", "interval_high", "held_out", "p_value", "p_corrected"} <= set(flat)
+    assert flat["n_tried"] == 2
+
+
+def test_evidence_refuses_counts_that_cannot_be() -> None:
+    with pytest.raises(InputError, match="n_tried is 0"):
+        evidence([0.1], [0.2], n_tried=0, seed=0)
+    with pytest.raises(InputError, match="resamples is 5"):
+        evidence([0.1], [0.2], n_tried=1, seed=0, resamples=5)

@@ -1,0 +1,220 @@
+"""`clarify doctor`: what it finds, that it changes nothing, and that it comes back in time."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import shutil
+import socket
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clarify.report.doctor import findings
+from clarify.track.outbox import Outbox
+from clarify.workflow.home.doctor import Finding
+from tests.conftest import DATA_SET, Done, run_clarify
+from tests.track.test_outbox import entry, locked
+
+
+def content(home: Path) -> dict[str, str]:
+    """Hash every file but SQLite's own helpers, which whoever looks in makes."""
+    return {
+        str(path.relative_to(home)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in home.rglob("*")
+        if path.is_file() and not path.name.endswith(("-wal", "-shm"))
+    }
+
+
+def examined(home: Path, *arguments: str) -> tuple[Done, dict[str, dict[str, Any]]]:
+    done = run_clarify("doctor", "--json", *arguments, home=home)
+    found = {each["what"]: each for each in done.result["findings"]}
+    assert done.result["ok"] is (done.status == 0)
+    assert done.result["ok"] is all(each["state"] != "wrong" for each in found.values())
+    return done, found
+
+
+@pytest.fixture
+def no_store_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+pytestmark = [pytest.mark.usefixtures("no_store_set"), pytest.mark.slow]
+
+
+def test_a_home_that_is_in_order_has_nothing_wrong_and_is_left_as_it_was(home: Path) -> None:
+    before = content(home)
+    done, found = examined(home)
+    assert done.status == 0, found
+    for what in (
+        "Python",
+        "torch",
+        "timm",
+        "open_clip_torch",
+        "mlflow",
+        "streamlit",
+        "polars",
+        "plotly",
+        "devices",
+        "weights of small-clip",
+        "home",
+        "tracking store",
+        "outbox",
+        "disk",
+        f"data set {DATA_SET}",
+        f"features of {DATA_SET}",
+    ):
+        assert found[what]["state"] == "ok", found[what]
+    assert "848 images, by small-clip" in found[f"features of {DATA_SET}"]["seen"]
+    assert content(home) == before
+
+
+def test_in_an_empty_folder_it_works_and_makes_nothing(tmp_path: Path) -> None:
+    done, found = examined(tmp_path)
+    assert done.status == 0
+    assert found["tracking store"]["seen"].endswith("makes it")
+    assert found["data sets"]["state"] == "note"
+    assert "clarify demo" in found["data sets"]["remedy"]
+    assert list(tmp_path.iterdir()) == []
+    done, found = examined(tmp_path / "nowhere")
+    assert done.status == 0
+    assert found["home"]["state"] == "note"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_moved_an_old_and_a_broken_store_are_wrong_with_the_next_step(home: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "moved"
+    shutil.copytree(home, moved)
+    done, found = examined(moved)
+    assert done.status == 1
+    assert "clarify relocate" in found["tracking store"]["remedy"]
+    with closing(sqlite3.connect(home / "mlruns" / "mlflow.db")) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = '451aebb31d03'")
+    _, found = examined(home)
+    assert "mlflow db upgrade" in found["tracking store"]["remedy"]
+    (home / "mlruns" / "mlflow.db").write_bytes(b"not a database" * 100)
+    _, found = examined(home)
+    assert "is damaged" in found["tracking store"]["seen"]
+    assert "restore a copy" in found["tracking store"]["remedy"]
+
+
+def test_a_store_that_somebody_writes_to_is_a_note(home: Path) -> None:
+    with locked(home):
+        done, found = examined(home)
+    assert done.status == 0
+    assert found["tracking store"]["state"] == "note"
+    assert "locked" in found["tracking store"]["seen"]
+
+
+def test_what_waits_and_what_is_damaged_in_the_outbox_is_shown_and_left_there(home: Path) -> None:
+    outbox = Outbox(home)
+    outbox.put(entry("forest", "a" * 32))
+    outbox.put(entry("snow", "b" * 32))
+    outbox.put(dataclasses.replace(entry("ice", "c" * 32), store="http://elsewhere:5000"))
+    (home / "outbox" / ("b" * 32) / "0").unlink()
+    before = content(home / "outbox")
+    done, found = examined(home)
+    assert done.status == 1
+    assert found["outbox"]["state"] == "note"
+    assert found["outbox"]["seen"] == "2 descriptions wait, the oldest since 2023-11-14T22:13:20+00:00"
+    assert "1 wait for another store" in found["outbox"]["remedy"]
+    assert "http://elsewhere:5000" in found["outbox"]["remedy"]
+    assert found["outbox, damaged"]["state"] == "wrong"
+    assert str(home / "outbox" / ("b" * 32)) in found["outbox, damaged"]["seen"]
+    assert content(home / "outbox") == before
+
+
+def test_weights_that_are_not_here_are_wrong_and_are_not_fetched(tmp_path: Path) -> None:
+    done, found = examined(
+        tmp_path,
+        "--encoder",
+        "open_clip:ViT-B-32:/no/such.safetensors",
+        "--backbone",
+        "timm:resnet18.a1_in1k",
+    )
+    assert done.status == 1
+    assert found["weights of open_clip:ViT-B-32:/no/such.safetensors"]["state"] == "wrong"
+    hub = found["weights of timm:resnet18.a1_in1k"]
+    assert hub["state"] == "wrong"
+    assert "copy it here" in hub["remedy"] or "give" in hub["remedy"]
+    assert "clarify: 2 wrong: weights of" in done.err
+
+
+def test_each_manifest_and_its_features_are_looked_at(home: Path) -> None:
+    broken = home / "data_manifests" / "broken"
+    broken.mkdir()
+    (broken / "manifest.toml").write_text("name = ")
+    for folder in (home / "features").iterdir():
+        shutil.rmtree(folder)
+    done, found = examined(home)
+    assert done.status == 1
+    assert found["data set broken"]["state"] == "wrong"
+    assert found[f"features of {DATA_SET}"]["state"] == "note"
+    assert f"clarify embed {DATA_SET}" in found[f"features of {DATA_SET}"]["remedy"]
+
+
+def test_a_server_that_is_away_is_told_in_time_and_without_its_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as silent:  # takes connections and answers none
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(8)
+        port = silent.getsockname()[1]
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://ada:se-cret@127.0.0.1:{port}")
+        started = time.monotonic()
+        done, found = examined(tmp_path)
+    assert time.monotonic() - started < 15
+    assert done.status == 1
+    assert found["tracking store"]["state"] == "wrong"
+    assert "no answer within 5 s" in found["tracking store"]["seen"]
+    assert "ada:***@127.0.0.1" in found["tracking store"]["seen"]
+    assert "se-cret" not in done.out + done.err
+
+
+def test_an_address_that_is_not_legal_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "./mlruns")
+    done, found = examined(tmp_path)
+    assert done.status == 1
+    assert "legal are postgresql://" in found["tracking store"]["remedy"]
+
+
+def test_the_text_is_aligned_with_the_remedy_below() -> None:
+    long = "a store that is somewhere else " * 5
+    lines = findings(
+        [
+            Finding(what="Python", state="ok", seen="3.11"),
+            Finding(what="tracking store", state="wrong", seen=long, remedy="start it"),
+        ]
+    ).splitlines()
+    assert lines[0] == "ok     Python          3.11"
+    assert lines[1].startswith("WRONG  tracking store  a store")
+    assert lines[2].startswith(" " * 23)
+    assert lines[-2] == " " * 23 + "> start it"
+    assert lines[-1] == "1 wrong"
+    assert all(len(line) <= 100 for line in lines)
+
+
+def test_a_description_that_waits_is_said_to(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clarify.track.mlflow.DESCRIPTION_SECONDS", 0.2)
+    with locked(home):
+        done = run_clarify("describe", DATA_SET, "landbird", "forest", home=home)
+    assert done.status == 0, done.err
+    assert "kept, and waiting in the outbox for the tracking store" in done.out
+    assert done.err.count("note: the tracking store") == 1
+    retrained = run_clarify("retrain", DATA_SET, "--json", home=home)
+    assert retrained.status == 0, retrained.err
+    assert not Outbox(home).names()
+    assert os.listdir(home / "outbox") == [".lock"]
+
+
+def test_making_the_store_is_told_on_stderr(home: Path) -> None:
+    shutil.rmtree(home / "mlruns")
+    done = run_clarify("train", DATA_SET, home=home)
+    assert done.status == 0
+    assert done.err.count("making the tracking store") == 1
+    assert "making" not in done.out

@@ -1,0 +1,354 @@
+"""Retrainings in processes of their own: started once, seen by all, killed, cancelled, queued."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from clarify.assembly import open_project
+from clarify.config import Settings
+from clarify.errors import NotFoundError
+from clarify.method.phrases.descriptions import Description
+from clarify.workflow.describe.grouping import PreviewedGroups, groups_preview
+from clarify.workflow.describe.phrases import kept_descriptions
+from clarify.workflow.jobs.files import Job, JobFolder, Standing, Wanted, locked, now
+from clarify.workflow.jobs.queue import cancel, jobs, start
+from clarify.workflow.model.models import open_model
+from clarify.workflow.model.progress import RetrainingProgress
+from clarify.workflow.model.project import Project, split_data
+from clarify.workflow.model.recipe import Recipe
+from clarify.workflow.retrain.heads import retrain
+from tests.conftest import DATA_SET, Done
+
+SOON_S = 120.0
+# Each starts processes that import torch; a retraining through the page stays among the quick ones.
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def project(home: Path) -> Iterator[Project]:
+    opened = open_project(Settings(home=home, reviewer="Ada"), DATA_SET)
+    yield opened
+    for job in jobs(home):  # nothing outlives its test
+        if job.active:
+            cancel(home, job.digest)
+    for job in jobs(home):
+        ended(project=opened, digest=job.digest)
+
+
+def wanted_of(project: Project, objective: str = "worst_group", *classes: str) -> Wanted:
+    runs = project.tracking.runs(DATA_SET, kind="description")
+    return Wanted(
+        data_set=DATA_SET,
+        manifest=project.manifest.digest,
+        base=project.tracking.runs(DATA_SET, kind="base")[0].id,
+        descriptions=tuple(run.id for run in runs if not classes or run.tags["class"] in classes),
+        recipe=Recipe(objective=objective),
+        encoder="small-clip",
+        backbone="",
+    )
+
+
+PHRASES = (("landbird", "water"), ("waterbird", "forest"))
+
+
+def until(reached: Callable[[], object], what: str) -> None:
+    last = time.monotonic() + SOON_S
+    while not reached():
+        assert time.monotonic() < last, f"not within {SOON_S} s: {what}"
+        time.sleep(0.05)
+
+
+def job_of(project: Project, digest: str) -> Job:
+    return JobFolder(project.home, digest).read()
+
+
+def ended(project: Project, digest: str) -> Job:
+    folder = JobFolder(project.home, digest)
+    until(lambda: not folder.read().active and not folder.lives(), "the job's end")
+    return folder.read()
+
+
+def retrainings(project: Project) -> list[str]:
+    return [run.id for run in project.tracking.runs(DATA_SET, kind="retraining")]
+
+
+@pytest.fixture
+def held_turn(home: Path) -> Iterator[Callable[[], None]]:
+    """Hold the home's turn, so that jobs wait; returns what lets go of it."""
+    (home / "jobs").mkdir(exist_ok=True)
+    handles = [locked(home / "jobs" / "turn")]
+    assert handles[0] is not None
+
+    def let_go() -> None:
+        while handles:
+            handle = handles.pop()
+            assert handle is not None
+            os.close(handle)
+
+    yield let_go
+    let_go()
+
+
+def test_a_job_retrains_in_its_own_process_and_is_recorded_once_by_who_asked(project: Project) -> None:
+    wanted = wanted_of(project)
+    assert start(project, wanted, PHRASES)
+    job = ended(project, wanted.digest)
+    assert job.standing.state == "done", job.standing
+    (run,) = project.tracking.runs(DATA_SET, kind="retraining")
+    assert job.standing.run == run.id
+    assert run.tags["reviewer"] == "Ada"
+    assert run.tags["parent"] == wanted.base
+    assert job.standing.pid != os.getpid()
+    assert job.standing.step == job.standing.steps
+    lines = job.standing.losses
+    assert {"waterbird · with forest", "waterbird · without forest"} <= set(lines)
+    assert len({len(values) for values in lines.values()}) == 1
+    # The worst group's loss falls.
+    first, last = (max(values[at] for values in lines.values()) for at in (0, -1))
+    assert last < first
+
+
+def test_the_same_thing_asked_for_by_two_at_once_is_one_job_and_one_run(project: Project) -> None:
+    wanted = wanted_of(project)
+    other = dataclasses.replace(wanted, descriptions=wanted.descriptions[::-1])
+    assert other.digest == wanted.digest
+    answers: list[bool] = []
+    both = threading.Barrier(2)
+
+    def press(what: Wanted, who: str) -> None:
+        both.wait()
+        answers.append(start(dataclasses.replace(project, reviewer=who), what, PHRASES))
+
+    people = [threading.Thread(target=press, args=each) for each in ((wanted, "Ada"), (other, "Bo"))]
+    for each in people:
+        each.start()
+    for each in people:
+        each.join()
+    assert sorted(answers) == [False, True]
+    assert len(jobs(project.home)) == 1
+    ended(project, wanted.digest)
+    assert not start(project, wanted, PHRASES)  # done is done
+    assert len(retrainings(project)) == 1
+
+
+def test_a_job_whose_run_was_deleted_can_be_started_again(project: Project) -> None:
+    wanted = wanted_of(project)
+    start(project, wanted, PHRASES)
+    run = ended(project, wanted.digest).standing.run
+    project.tracking.client.delete_run(run)
+    assert start(project, wanted, PHRASES)
+    assert ended(project, wanted.digest).standing.state == "done"
+    assert len(retrainings(project)) == 1
+
+
+def test_a_killed_job_says_so_and_can_be_started_again(
+    project: Project, held_turn: Callable[[], None]
+) -> None:
+    wanted = wanted_of(project)
+    start(project, wanted, PHRASES)
+    until(lambda: "waits" in job_of(project, wanted.digest).standing.message, "waiting")
+    os.kill(job_of(project, wanted.digest).standing.pid, signal.SIGKILL)
+    job = ended(project, wanted.digest)
+    assert job.standing.state == "killed"
+    held_turn()
+    assert start(project, wanted, PHRASES)
+    assert ended(project, wanted.digest).standing.state == "done"
+    assert len(retrainings(project)) == 1
+
+
+def test_a_job_killed_between_recording_and_saying_so_is_not_recorded_twice(project: Project) -> None:
+    wanted = wanted_of(project)
+    start(project, wanted, PHRASES)
+    job = ended(project, wanted.digest)
+    standing = dataclasses.replace(job.standing, state="running", run="")
+    JobFolder(project.home, wanted.digest).write_standing(standing)
+    assert job_of(project, wanted.digest).standing.state == "killed"
+    assert start(project, wanted, PHRASES)
+    assert ended(project, wanted.digest).standing.run == job.standing.run
+    assert retrainings(project) == [job.standing.run]
+
+
+def test_a_job_that_waits_is_cancelled_and_leaves_nothing(
+    project: Project, held_turn: Callable[[], None]
+) -> None:
+    wanted = wanted_of(project)
+    start(project, wanted, PHRASES)
+    until(lambda: job_of(project, wanted.digest).standing.pid, "its process")
+    cancel(project.home, wanted.digest)
+    assert ended(project, wanted.digest).standing.state == "cancelled"
+    assert retrainings(project) == []
+    held_turn()
+    assert start(project, wanted, PHRASES)
+    assert ended(project, wanted.digest).standing.state == "done"
+
+
+def test_a_job_at_work_is_cancelled_and_nothing_of_it_is_listed(project: Project) -> None:
+    wanted = wanted_of(project, "group_dro")
+    start(project, wanted, PHRASES)
+    until(lambda: job_of(project, wanted.digest).standing.losses, "the first losses")
+    cancel(project.home, wanted.digest)
+    assert job_of(project, wanted.digest).stopping or not job_of(project, wanted.digest).active
+    assert ended(project, wanted.digest).standing.state == "cancelled"
+    assert retrainings(project) == []
+
+
+def test_a_job_that_does_not_listen_ends_by_itself_as_cancelled(project: Project) -> None:
+    wanted = wanted_of(project)
+    folder = JobFolder(project.home, wanted.digest)
+    folder.path.mkdir(parents=True)
+    standing = Standing(state="queued", at=now())
+    folder.write(Job(wanted=wanted, phrases=PHRASES, by="Ada", asked_at=standing.at, standing=standing))
+    code = (
+        "import time; from pathlib import Path\n"
+        "from clarify.workflow import job_process\n"
+        "from clarify.workflow.jobs.files import JobFolder\n"
+        "job_process.PATIENCE_S = 0.3\n"
+        f"folder = JobFolder(Path({str(project.home)!r}), {wanted.digest!r})\n"
+        "job_process.run_job(folder, lambda job: time.sleep(60))\n"
+    )
+    held = folder.take()
+    with subprocess.Popen([sys.executable, "-c", code], stdin=held, start_new_session=True) as process:
+        assert held is not None
+        os.close(held)
+        until(lambda: folder.read().standing.state == "running", "it runs")
+        cancel(project.home, wanted.digest)
+        assert process.wait(SOON_S) == -signal.SIGTERM
+    assert folder.read().standing.state == "cancelled"
+
+
+def test_a_job_that_cannot_be_done_says_why(project: Project, clarify: Callable[..., Done]) -> None:
+    kept = clarify("describe", DATA_SET, "landbird", "snow", "--threshold", "0.05", "--json")
+    run = project.tracking.runs(DATA_SET, kind="description")[0]
+    assert run.id == kept.result["run"]
+    # A cut that nothing reaches.
+    path = project.tracking.artifact_folder(run.id) / "description.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"threshold": 9.0}))
+    wanted = dataclasses.replace(wanted_of(project), descriptions=(run.id,))
+    start(project, wanted, (("landbird", "snow"),))
+    job = ended(project, wanted.digest)
+    assert job.standing.state == "failed"
+    assert "class 'landbird', phrase 'snow': no image" in job.standing.message
+    assert "move the threshold" in job.standing.message
+    assert retrainings(project) == []
+
+
+def test_a_job_is_refused_when_the_data_set_was_changed_since(project: Project) -> None:
+    wanted = dataclasses.replace(wanted_of(project), manifest="0" * 64)
+    start(project, wanted, PHRASES)
+    job = ended(project, wanted.digest)
+    assert job.standing.state == "failed"
+    assert "was changed since this was asked for" in job.standing.message
+
+
+def test_two_jobs_run_one_after_the_other_in_the_order_they_were_asked_for(
+    project: Project, held_turn: Callable[[], None]
+) -> None:
+    later, sooner = wanted_of(project), wanted_of(project, "reweight")
+    start(project, sooner, PHRASES)
+    start(project, later, PHRASES)
+    for each in (sooner, later):
+        until(lambda each=each: "waits" in job_of(project, each.digest).standing.message, "waiting")
+    pid = job_of(project, sooner.digest).standing.pid
+    os.kill(pid, signal.SIGSTOP)  # asked for before, and slow
+    try:
+        held_turn()
+        time.sleep(1.0)
+        assert job_of(project, later.digest).standing.state == "queued"
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    until(lambda: job_of(project, sooner.digest).standing.state == "running", "the sooner one to run")
+    while job_of(project, sooner.digest).active:
+        assert job_of(project, later.digest).standing.state == "queued"
+        time.sleep(0.02)
+    assert ended(project, later.digest).standing.state == "done"
+    assert ended(project, sooner.digest).standing.state == "done"
+    assert len(retrainings(project)) == 2
+
+
+def test_jobs_of_a_data_set_are_listed_and_damaged_ones_are_not(
+    project: Project, held_turn: Callable[[], None]
+) -> None:
+    wanted = wanted_of(project)
+    start(project, wanted, PHRASES)
+    broken = project.home / "jobs" / "broken"
+    broken.mkdir()
+    (broken / "job.json").write_text("{")
+    (job,) = jobs(project.home, DATA_SET)
+    assert job.phrases == PHRASES
+    assert job.by == "Ada"
+    assert jobs(project.home, "others") == []
+    with pytest.raises(NotFoundError, match="there is no job broken"):
+        cancel(project.home, "broken")
+
+
+def test_the_command_of_a_job_is_for_the_dashboard_alone(
+    project: Project, clarify: Callable[..., Done], held_turn: Callable[[], None]
+) -> None:
+    wanted = wanted_of(project)
+    start(project, wanted, PHRASES)
+    assert "was not handed to this process" in clarify("job", wanted.digest).refusal
+    assert "there is no job 123" in clarify("job", "123").refusal
+
+
+def descriptions_of(project: Project) -> tuple[Description, ...]:
+    return kept_descriptions(project, open_model(project))
+
+
+def previewed(project: Project, **changes: object) -> PreviewedGroups:
+    train, validation = split_data(project, "train"), split_data(project, "validation")
+    validation = dataclasses.replace(validation, **changes)
+    return groups_preview(project, descriptions_of(project), train=train, validation=validation)
+
+
+def test_the_groups_are_known_before_anything_is_started(project: Project) -> None:
+    found = previewed(project)
+    trained = retrain(project, open_model(project), descriptions_of(project))
+    assert {each.name: each.train for each in found.groups} == trained.group_counts
+    assert found.merged == trained.merged
+    assert sum(each.validation for each in found.groups) == 200
+    assert [each.name for each in found.groups][-1] == "landbird"  # whole classes come last
+    assert [each.described for each in found.groups] == [True, True, False]
+
+
+def test_the_preview_tells_merged_cells_and_groups_too_small_for_the_gate(project: Project) -> None:
+    assert not any(each.too_few for each in previewed(project).groups)
+    assert any("landbird" in line for line in previewed(project).merged)
+    data = split_data(project, "validation")
+    rows = np.concatenate([data.of_class(0)[:15], data.of_class(1)])
+    few = previewed(
+        project, labels=data.labels[rows], embeddings=data.embeddings[rows], features=data.features[rows]
+    )
+    assert {each.name for each in few.groups if each.too_few} == {"landbird"}
+
+
+def test_a_retraining_tells_every_step_and_what_its_listener_raises_ends_it(project: Project) -> None:
+    seen: list[RetrainingProgress] = []
+    retrain(project, open_model(project), descriptions_of(project), progress=seen.append)
+    assert list(dict.fromkeys(each.stage for each in seen)) == ["read", "fit", "control", "record"]
+    assert sorted({each.step for each in seen}) == list(range(seen[0].steps))
+    assert [each.step for each in seen] == sorted(each.step for each in seen)
+    assert all(each.losses for each in seen if each.stage == "fit")
+    before = retrainings(project)
+
+    class Enough(Exception):
+        pass
+
+    def refuse(progress: RetrainingProgress) -> None:
+        if progress.stage == "record":
+            raise Enough
+
+    with pytest.raises(Enough):
+        retrain(project, open_model(project), descriptions_of(project), progress=refuse)
+    assert retrainings(project) == before

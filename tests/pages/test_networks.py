@@ -63,19 +63,19 @@ def test_what_changes_is_chosen_and_the_whole_network_is_trained_in_a_job(visit:
     next(each for each in page.button if each.label == "Retrain").click().run()
     assert not page.exception
     (job,) = jobs(home, DATA_SET)
-    assert job.wanted.recipe.part == "whole"
-    assert job.wanted.schedule is not None
-    assert job.wanted.schedule.epochs == 1
+    assert job.request.recipe.part == "whole"
+    assert job.request.recipe.schedule is not None
+    assert job.request.recipe.schedule.epochs == 1
     assert "the whole network" in html_of(page)
     last = time.monotonic() + SOON_S
     while JobFolder(home, job.digest).read().active:
         assert time.monotonic() < last
         time.sleep(0.2)
-    standing = JobFolder(home, job.digest).read().standing
-    assert standing.state == "done", standing
-    assert standing.figures["worst group"] >= 0
+    status = JobFolder(home, job.digest).read().status
+    assert status.state == "done", status
+    assert status.figures["worst group"] >= 0
     (run,) = TrackingStore(home).runs(DATA_SET, kind="retraining")
-    assert (run.id, run.params["part"]) == (standing.run, "whole")
+    assert (run.id, run.params["part"]) == (status.run, "whole")
     for name in ("retrain", "compare", "registry"):
         page = visit(name)
         assert not page.exception

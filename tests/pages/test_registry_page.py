@@ -23,7 +23,7 @@ from clarify.workflow.decide.promote import promote
 from clarify.workflow.describe.phrases import kept_descriptions
 from clarify.workflow.model.models import find_run, open_model
 from clarify.workflow.model.project import Project
-from clarify.workflow.retrain.heads import retrain, retrain_oracle
+from clarify.workflow.retrain.retrain import retrain, retrain_oracle
 from tests.conftest import DATA_SET, Done
 from tests.pages.conftest import Visit, html_of
 

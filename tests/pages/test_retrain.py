@@ -15,7 +15,7 @@ from streamlit.testing.v1.element_tree import Button
 
 from clarify.track.mlflow import TrackingStore
 from clarify.ui.retrain.outcomes import lines_html
-from clarify.workflow.jobs.files import Job, JobFolder, Standing, Wanted, locked, now
+from clarify.workflow.jobs.files import Job, JobFolder, JobStatus, Request, locked, now
 from clarify.workflow.jobs.queue import cancel, jobs
 from clarify.workflow.model.recipe import Recipe
 from tests.conftest import DATA_SET, Done
@@ -43,7 +43,7 @@ def button(page: AppTest, label: str) -> Button:
 
 def pretend(home: Path, state: str, *, by: str = "Ada", phrase: str = "water", **how: object) -> Job:
     """Write a job as its process would have left it."""
-    wanted = Wanted(
+    request = Request(
         data_set=DATA_SET,
         manifest="0" * 64,
         base="1" * 32,
@@ -52,8 +52,8 @@ def pretend(home: Path, state: str, *, by: str = "Ada", phrase: str = "water", *
         encoder="small-clip",
         backbone="",
     )
-    standing = Standing(state=state, at=now(), **how)  # type: ignore[arg-type]
-    job = Job(wanted=wanted, phrases=(("landbird", phrase),), by=by, asked_at=now(), standing=standing)
+    status = JobStatus(state=state, at=now(), **how)  # type: ignore[arg-type]
+    job = Job(request=request, phrases=(("landbird", phrase),), by=by, asked_at=now(), status=status)
     folder = JobFolder(home, job.digest)
     folder.path.mkdir(parents=True)
     folder.write(job)
@@ -229,7 +229,7 @@ def test_other_ways_are_chosen_and_go_into_the_job(visit: Visit, home: Path) -> 
     next(each for each in page.button if each.label == "Retrain").click().run()
     assert not page.exception
     (job,) = jobs(home, DATA_SET)
-    assert job.wanted.recipe == Recipe(
+    assert job.request.recipe == Recipe(
         objective="erm", erase="mean_difference", refit=True, select="worst_class"
     )
     told = html_of(page)

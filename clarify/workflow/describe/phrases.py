@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from clarify.method.phrases.phrases import Phrase
     from clarify.track.mlflow import Run
+    from clarify.workflow.model.arrays import DataSet
     from clarify.workflow.model.failures import Failures
     from clarify.workflow.model.models import Model
     from clarify.workflow.model.project import Project, SplitData
@@ -140,7 +141,7 @@ class ScoredPhrase:
 
 
 def description_scores(
-    project: Project,
+    project: DataSet,
     phrase: Phrase,
     image_embeddings: NDArray[np.float32],
     calibrations: Mapping[str, Calibration],
@@ -155,7 +156,7 @@ def description_scores(
 
 
 def try_phrase(
-    project: Project,
+    project: DataSet,
     failures: Failures,
     class_name: str,
     text: str,
@@ -360,7 +361,7 @@ def kept_descriptions(project: Project, model: Model, runs: Sequence[str] = ()) 
 
 
 def halves_of(
-    project: Project, descriptions: Sequence[Description], data: SplitData
+    project: DataSet, descriptions: Sequence[Description], data: SplitData
 ) -> dict[str, list[tuple[str, NDArray[np.bool_]]]]:
     """Return by class each phrase with which images have it: what `fit_partition` takes."""
     found: dict[str, list[tuple[str, NDArray[np.bool_]]]] = {}
@@ -395,7 +396,7 @@ def phrases_tried(project: Project, model: Model, class_name: str) -> set[str]:
     return {run.tags["phrase"] for run in _described(project, model) if run.tags["class"] == class_name}
 
 
-def _calibrations(project: Project, phrase: Phrase, data: SplitData) -> dict[str, Calibration]:
+def _calibrations(project: DataSet, phrase: Phrase, data: SplitData) -> dict[str, Calibration]:
     if not phrase.is_compound:
         return {}
     embeddings = project.encoder.encode_phrases(phrase.atoms)

@@ -275,7 +275,7 @@ def test_torchrun_trains_by_the_same_command_and_records_once(home: Path) -> Non
         (("retrain", DATA_SET, "--epochs", "3"), "--epochs is about networks"),
         (("retrain", DATA_SET, "--whole", "--batch-size", "3"), "cannot hold the 4 groups"),
         (("retrain", DATA_SET, "--last-layers", "99"), "layers, 99 of them were asked for"),
-        (("retrain", DATA_SET, "--last-layers", "0"), "head, whole and last-N are legal"),
+        (("retrain", DATA_SET, "--last-layers", "0"), "part 'last-0' is unknown; nearest: last-N"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_in_one_line(

@@ -74,7 +74,6 @@ def corrected(project: Project, seed: int) -> dict[str, Trained]:
     from clarify.workflow.describe.phrases import score_phrase
     from clarify.workflow.model.failures import failures_of
     from clarify.workflow.model.models import open_model, standing_on
-    from clarify.workflow.model.project import split_data
     from clarify.workflow.model.recipe import Recipe
     from clarify.workflow.retrain.heads import retrain
     from clarify.workflow.retrain.networks import Plan, retrain_network, train_network
@@ -84,7 +83,7 @@ def corrected(project: Project, seed: int) -> dict[str, Trained]:
     erm = train_network(project, plan, **alone)
     base = open_model(project, erm.model.run_id)
     own = standing_on(project, base)
-    failures = failures_of(base, split_data(own, "validation"))
+    failures = failures_of(base, base.data(project, "validation"))
     described = [score_phrase(project, failures, *each, keep=True).description for each in PHRASES.items()]
     whole = retrain_network(
         own,

@@ -88,7 +88,7 @@ def draw_choice(page: Page, failures: Failures, offered: list[Offered]) -> None:
             blocks.empty("No phrase is kept yet.", "Describe a class, and keep what explains its errors.")
         )
         return
-    what = "the last layer" if failures.model.backbone is None else "the model"
+    what = "the model" if failures.model.is_network else "the last layer"
     st.html(f'<div class="c-sentence">Train {what} again so that these count:</div>')
     with st.container(height=SCROLLED_PX if len(offered) > MOST_PHRASES else "content"):
         chosen = draw_phrases(offered)
@@ -161,7 +161,7 @@ def preview(page: Page, failures: Failures, chosen: list[Offered]) -> PreviewedG
 
 def draw_part(failures: Failures) -> tuple[str, Schedule | None]:
     """Draw what of a network changes; of a head on features that were not trained, the head."""
-    if failures.model.backbone is None:
+    if not failures.model.is_network:
         return "head", None
     what, often = st.columns([2, 1])
     part = str(what.selectbox("What changes", list(PARTS), format_func=PARTS.__getitem__))

@@ -73,13 +73,11 @@ def _embed(shell: Shell) -> None:
 def _diagnose(shell: Shell) -> None:
     from clarify.report import loop as report
     from clarify.workflow.model.failures import diagnose, failures_of
-    from clarify.workflow.model.models import open_model, standing_on
-    from clarify.workflow.model.project import split_data
+    from clarify.workflow.model.models import open_model
 
     project = shell.project()
     model = open_model(project, shell.args.model)
-    data = split_data(standing_on(project, model), "validation")
-    found = diagnose(project, failures_of(model, data))
+    found = diagnose(project, failures_of(model, model.data(project, "validation")))
     result = {"model": model.run_id, "classes": [each.to_dict() for each in found]}
     shell.answer(result, report.diagnosis(found))
 
@@ -96,15 +94,14 @@ def _try_phrase(shell: Shell, *, keep: bool) -> None:
     from clarify.report import loop as report
     from clarify.workflow.describe.phrases import score_phrase
     from clarify.workflow.model.failures import failures_of
-    from clarify.workflow.model.models import open_model, standing_on
-    from clarify.workflow.model.project import split_data
+    from clarify.workflow.model.models import open_model
 
     args = shell.args
     project = shell.project()
     model = open_model(project, args.model)
     scored = score_phrase(
         project,
-        failures_of(model, split_data(standing_on(project, model), "validation")),
+        failures_of(model, model.data(project, "validation")),
         args.class_name,
         args.phrase,
         threshold=args.threshold,

@@ -13,8 +13,7 @@ __all__ = ["add_commands"]
 def _suggest(shell: Shell) -> None:
     from clarify.report import suggest as report
     from clarify.workflow.describe.suggest import suggest
-    from clarify.workflow.model.models import open_model, standing_on
-    from clarify.workflow.model.project import split_data
+    from clarify.workflow.model.models import open_model
 
     args = shell.args
     project = shell.project()
@@ -23,7 +22,7 @@ def _suggest(shell: Shell) -> None:
         found = suggest(
             project,
             model,
-            split_data(standing_on(project, model), "validation"),
+            model.data(project, "validation"),
             args.class_name,
             vocabulary_file=args.vocabulary,
             most=args.most,
@@ -35,8 +34,7 @@ def _suggest(shell: Shell) -> None:
 def _promise(shell: Shell) -> None:
     from clarify.report import suggest as report
     from clarify.workflow.describe.suggest import promises
-    from clarify.workflow.model.models import open_model, standing_on
-    from clarify.workflow.model.project import split_data
+    from clarify.workflow.model.models import open_model
 
     project = shell.project()
     model = open_model(project, shell.args.model)
@@ -44,7 +42,7 @@ def _promise(shell: Shell) -> None:
         found = promises(
             project,
             model,
-            split_data(standing_on(project, model), "validation"),
+            model.data(project, "validation"),
             vocabulary_file=shell.args.vocabulary,
             progress=move,
             searched=search,

@@ -19,7 +19,7 @@ from clarify.errors import ClarifyError, NotFoundError, nearest, shown
 from clarify.track.listing import Listings
 from clarify.workflow.describe.suggest import ClassSuggestions, suggest
 from clarify.workflow.model.failures import Failures, failures_of
-from clarify.workflow.model.models import open_model, standing_on, usable_runs
+from clarify.workflow.model.models import open_model, usable_runs
 from clarify.workflow.model.project import split_data
 from clarify.workflow.retrain.preview import Previewed, preview_retraining
 
@@ -68,11 +68,11 @@ class Desk:
 
     def split(self, name: str, model: Model | None = None) -> SplitData:
         """Return a split's labels, and its features as a model takes them; read at first."""
-        project = self.project if model is None else standing_on(self.project, model)
-        key = (name, project.backbone.identity.image_digest)
+        backbone = self.project.backbone if model is None else model.body(self.project)
+        key = (name, backbone.identity.image_digest)
         with self._lock:
             if key not in self._splits:
-                self._splits[key] = split_data(project, name)
+                self._splits[key] = split_data(self.project, name, backbone)
             return self._splits[key]
 
     def runs(self, kind: AnyKind) -> list[Run]:

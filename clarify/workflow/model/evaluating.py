@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from clarify.embed.encoders import ImageEncoder
     from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups
     from clarify.method.groups.metrics import Evaluation
     from clarify.workflow.model.models import Model
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["all_splits", "annotated", "described_evaluations", "evaluations_of", "half_results"]
 
 
-def all_splits(project: Project) -> dict[str, SplitData]:
-    """Read every split of the project."""
-    return {split: split_data(project, split) for split in project.manifest.splits}
+def all_splits(project: Project, backbone: ImageEncoder | None = None) -> dict[str, SplitData]:
+    """Read every split of the project; see `split_data`."""
+    return {split: split_data(project, split, backbone) for split in project.manifest.splits}
 
 
 def annotated(project: Project, data: SplitData) -> AnnotatedGroups | None:

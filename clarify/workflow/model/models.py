@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clarify.errors import InputError, NotFoundError, nearest
+from clarify.errors import FeatureError, InputError, NotFoundError, nearest
 from clarify.method.fit.head import Head
 from clarify.track.artifacts import read_arrays
 from clarify.workflow.model.backbones import backbone_of, stands_on_its_own
+from clarify.workflow.model.project import split_data
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,8 +41,10 @@ class Model:
     imported : mapping of image id to class number
         The predictions of such a model; empty otherwise.
     backbone : ImageEncoder or None
-        The body of a network that was trained here, which the head stands on; None where it is
-        the backbone of the settings.
+        Whose features the head takes; None of a model that was made from arrays.
+    is_network : bool
+        Whether the backbone is the body of a network that was trained here, not the one of the
+        settings.
     """
 
     run_id: str
@@ -49,6 +52,21 @@ class Model:
     head: Head | None
     imported: Mapping[str, int] = dataclasses.field(default_factory=dict, repr=False)
     backbone: ImageEncoder | None = None
+    is_network: bool = False
+
+    def body(self, project: Project) -> ImageEncoder:
+        """Return the backbone; of a model that was made from arrays the project's."""
+        return self.backbone or project.backbone
+
+    def data(self, project: Project, split: str) -> SplitData:
+        """Read a split with the features that the head takes.
+
+        Raises
+        ------
+        NotFoundError, GroupError, FeatureError
+            As `split_data`.
+        """
+        return split_data(project, split, self.body(project))
 
     def predict(self, data: SplitData) -> NDArray[np.int64]:
         """Return the predicted class of each image of a split, shape (N,).
@@ -56,11 +74,12 @@ class Model:
         Raises
         ------
         FeatureError
-            If the head takes features of another width.
+            If the head takes features of another backbone, or of another width.
         NotFoundError
             If predictions were imported, and an image has none.
         """
         if self.head is not None:
+            self._check(data)
             return self.head.predict(data.features)
         missing = [name for name in data.ids.tolist() if name not in self.imported]
         if missing:
@@ -70,6 +89,17 @@ class Model:
                 "predictions of all of them"
             )
         return np.array([self.imported[name] for name in data.ids.tolist()], dtype=np.int64)
+
+    def _check(self, data: SplitData) -> None:
+        """Refuse features of another backbone: of the same width, nothing else would tell."""
+        if self.backbone is None or not data.backbone:
+            return
+        own = self.backbone.identity.image_digest
+        if data.backbone != own:
+            raise FeatureError(
+                f"{self.name} (run {self.run_id[:8]}) takes features by {self.backbone.name} ({own}), "
+                f"split {data.name} has those of backbone {data.backbone}; read it by Model.data"
+            )
 
     def own_head(self) -> Head:
         """Return the head.
@@ -100,15 +130,19 @@ def open_model(project: Project, run: str | None = None, *, kind: str = "base") 
         return _imported(project, found)
     content = project.tracking.artifact(found.id, "head.safetensors")
     head = Head.from_arrays(read_arrays(content), class_names=project.manifest.classes)
-    backbone = backbone_of(project, found)
-    return Model(run_id=found.id, name=found.name, head=head, backbone=backbone)
+    body = backbone_of(project, found)
+    return Model(
+        run_id=found.id,
+        name=found.name,
+        head=head,
+        backbone=body or project.backbone,
+        is_network=body is not None,
+    )
 
 
 def standing_on(project: Project, model: Model) -> Project:
-    """Return the project as a model needs it: with the body that its head stands on."""
-    if model.backbone is None:
-        return project
-    return dataclasses.replace(project, backbone=model.backbone)
+    """Return the project as a model needs it: with the backbone that its head stands on."""
+    return dataclasses.replace(project, backbone=model.body(project))
 
 
 def _imported(project: Project, run: Run) -> Model:
@@ -118,7 +152,7 @@ def _imported(project: Project, run: Run) -> Model:
     numbers = {name: number for number, name in enumerate(project.manifest.classes)}
     predicted = zip(table["id"], table["predicted"], strict=True)
     imported = {name: numbers[label] for name, label in predicted}
-    return Model(run_id=run.id, name=run.name, head=None, imported=imported)
+    return Model(run_id=run.id, name=run.name, head=None, imported=imported, backbone=project.backbone)
 
 
 def find_run(project: Project, run: str | None, *, kind: str) -> Run:

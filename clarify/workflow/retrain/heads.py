@@ -246,7 +246,9 @@ def _fitted(
         progress=steps.fit(train.groups, seed),
     )
     cost = _cost(began, found.fit.head)
-    model = Model(run_id="", name=asked.name, head=found.fit.head, backbone=base.backbone)
+    model = Model(
+        run_id="", name=asked.name, head=found.fit.head, backbone=base.backbone, is_network=base.is_network
+    )
     control = _without_phrases(
         train,
         validation,
@@ -263,7 +265,7 @@ def _fitted(
         settings={
             **_settings(found.fit, objective),
             **asked.settings,
-            PLACE: IN_PARENT if base.backbone is not None else "",
+            PLACE: IN_PARENT if base.is_network else "",
         },
         rule=asked.rule.name,
         table=found.table,

@@ -73,7 +73,7 @@ def recorded_network(
     own = dataclasses.replace(project, backbone=body)
     embed(own, body, workers=workers, dtype="float32")
     splits = all_splits(own)
-    model = Model(run_id="", name=name, head=head, backbone=body)
+    model = Model(run_id="", name=name, head=head, backbone=body, is_network=True)
     halves = (
         ()
         if groups is None

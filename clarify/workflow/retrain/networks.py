@@ -428,7 +428,7 @@ def _trainable(network: Network, part: str) -> list[str] | None:
 
 
 def _body(base: Model) -> Any:
-    if base.backbone is None:
+    if not base.is_network:
         raise InputError(
             f"{base.name} (run {base.run_id[:8]}) is a head on features that were not trained "
             "here, so there is no network to train on; retrain its head, or train a network first: "

@@ -18,12 +18,13 @@ from clarify.cli import (
     benchmark,
     dashboard,
     data,
+    decide,
+    demo,
     doctor,
     exchange,
     imports,
     jobs,
     loop,
-    registry,
     serving,
     suggest,
     training,
@@ -33,6 +34,33 @@ from clarify.config import read_settings
 from clarify.errors import ClarifyError, StoreError
 
 __all__ = ["main"]
+
+COMMANDS = (
+    demo.add_demo,
+    loop.add_embed,
+    training.add_train,
+    loop.add_diagnose,
+    suggest.add_promise,
+    suggest.add_suggest,
+    loop.add_score,
+    loop.add_describe,
+    training.add_retrain,
+    decide.add_compare,
+    decide.add_promote,
+    data.add_data,
+    imports.add_features,
+    imports.add_predictions,
+    exchange.add_import,
+    exchange.add_export,
+    serving.add_predict,
+    decide.add_history,
+    decide.add_rollback,
+    dashboard.add_serve,
+    doctor.add_doctor,
+    doctor.add_relocate,
+    benchmark.add_benchmark,
+    jobs.add_commands,
+)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -64,9 +92,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"clarify {__version__}")
     commands = Commands(parser, common)
-    steps = (loop, training, suggest, registry, serving, benchmark)
-    for module in (*steps, data, imports, exchange, dashboard, jobs, doctor):
-        module.add_commands(commands)
+    for add_command in COMMANDS:
+        add_command(commands)
     return parser
 
 

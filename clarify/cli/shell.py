@@ -17,7 +17,7 @@ from clarify.errors import InputError
 if TYPE_CHECKING:
     from clarify.workflow.model.project import Project
 
-__all__ = ["Commands", "Progress", "Shell", "bar", "phrases_of"]
+__all__ = ["Commands", "Progress", "Shell", "add_base_model", "bar", "phrases_of"]
 
 
 class Progress(Protocol):
@@ -86,6 +86,13 @@ class Commands:
     def group(self, name: str, what: str) -> Commands:
         """Add a command that has commands of its own, as in ``clarify data check``."""
         return Commands(self._commands.add_parser(name, help=what, description=what), self._common)
+
+
+def add_base_model(command: argparse.ArgumentParser) -> None:
+    """Let a command choose whose errors it is about."""
+    command.add_argument(
+        "--model", metavar="RUN", help="base model's run, or its first characters (default: newest)"
+    )
 
 
 def phrases_of(given: Sequence[str], option: str) -> dict[str, str]:

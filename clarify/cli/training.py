@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from clarify.finetune.schedule import Schedule
     from clarify.workflow.model.progress import RetrainingProgress
 
-__all__ = ["add_commands"]
+__all__ = ["add_retrain", "add_train"]
 
 OF_NETWORKS = ("weights", "classes", "epochs", "batch_size", "rate", "image_size", "bf16", "compile", "ema")
 
 
 def _train(shell: Shell) -> None:
-    from clarify.report import loop as report
+    from clarify.cli import training_words as report
     from clarify.workflow.retrain.heads import train
 
     args = shell.args
@@ -52,7 +52,7 @@ def _train(shell: Shell) -> None:
 
 
 def _retrain(shell: Shell) -> None:
-    from clarify.report import loop as report
+    from clarify.cli import training_words as report
     from clarify.workflow.describe.phrases import kept_descriptions
     from clarify.workflow.model.models import open_model, standing_on
     from clarify.workflow.model.recipe import Recipe
@@ -171,8 +171,8 @@ def _add_of_networks(command: argparse.ArgumentParser, *, epochs: int) -> None:
     group.add_argument("--ema", action="store_true", help="a running mean of the weights is the model")
 
 
-def add_commands(commands: Commands) -> None:
-    """Add them."""
+def add_train(commands: Commands) -> None:
+    """Add ``train``."""
     command = commands.add(
         "train",
         _train,
@@ -201,6 +201,9 @@ def add_commands(commands: Commands) -> None:
     command.add_argument("--seed", type=int, default=0, help="(default: 0)")
     _add_of_networks(command, epochs=20)
 
+
+def add_retrain(commands: Commands) -> None:
+    """Add ``retrain``."""
     command = commands.add(
         "retrain", _retrain, "Retrain so that the described halves count.", "retrain rendered-waterbirds"
     )

@@ -35,32 +35,32 @@ from clarify.errors import ClarifyError, StoreError
 
 __all__ = ["main"]
 
-COMMANDS = (
-    demo.add_demo,
-    loop.add_embed,
-    training.add_train,
-    loop.add_diagnose,
-    suggest.add_promise,
-    suggest.add_suggest,
-    loop.add_score,
-    loop.add_describe,
-    training.add_retrain,
-    decide.add_compare,
-    decide.add_promote,
-    data.add_data,
-    imports.add_features,
-    imports.add_predictions,
-    exchange.add_import,
-    exchange.add_export,
-    serving.add_predict,
-    decide.add_history,
-    decide.add_rollback,
-    dashboard.add_serve,
-    doctor.add_doctor,
-    doctor.add_relocate,
-    benchmark.add_benchmark,
-    jobs.add_commands,
-)
+COMMANDS = {
+    "the loop": (
+        demo.add_demo,
+        loop.add_embed,
+        training.add_train,
+        loop.add_diagnose,
+        suggest.add_promise,
+        suggest.add_suggest,
+        loop.add_score,
+        loop.add_describe,
+        training.add_retrain,
+        decide.add_compare,
+        decide.add_promote,
+    ),
+    "data": (
+        data.add_data,
+        imports.add_features,
+        imports.add_predictions,
+        exchange.add_import,
+        exchange.add_export,
+    ),
+    "models and registry": (serving.add_predict, decide.add_history, decide.add_rollback),
+    "team": (dashboard.add_serve,),
+    "look after": (doctor.add_doctor, doctor.add_relocate, benchmark.add_benchmark),
+}
+"""Every command that people give, under the heading and in the order in which `--help` shows it."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -87,13 +87,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="clarify",
         description="Correct an image classifier by saying in words what it gets wrong.",
-        epilog="The loop: embed, train, diagnose, score, describe, retrain, compare, promote. "
-        "`clarify demo` runs it all on a data set of its own.",
+        epilog="`clarify demo` runs the whole loop on a data set of its own.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"clarify {__version__}")
-    commands = Commands(parser, common)
-    for add_command in COMMANDS:
-        add_command(commands)
+    commands = Commands(parser, common, listed=False)
+    for heading, add_each in COMMANDS.items():
+        commands.headed(heading, add_each)
+    jobs.add_commands(commands)  # under no heading: the dashboard gives it, and people do not
     return parser
 
 

@@ -62,6 +62,9 @@ COMMANDS = {
 }
 """Every command that people give, under the heading and in the order in which `--help` shows it."""
 
+FLAGS = ("home", "encoder", "backbone", "reviewer", "workers")
+"""The settings that are options of every command."""
+
 
 def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
@@ -82,6 +85,12 @@ def _parser() -> argparse.ArgumentParser:
         help="whose features the models stand on, as timm:MODEL[:PATH] (default: the encoder's)",
     )
     shared.add_argument("--reviewer", metavar="WHO", help="your name, for the records")
+    shared.add_argument(
+        "--workers",
+        metavar="N",
+        type=int,
+        help="threads that decode images, and processes that draw the demo's (default: 2)",
+    )
     shared.add_argument("--json", action="store_true", help="print one JSON object on stdout")
 
     parser = argparse.ArgumentParser(
@@ -105,12 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # threads that decode: embedding the demo took 23 s with spinning, 8 s without.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        flags = {
-            "home": args.home,
-            "encoder": args.encoder,
-            "backbone": args.backbone,
-            "reviewer": args.reviewer,
-        }
+        flags = {name: getattr(args, name) for name in FLAGS}
         args.handler(Shell(settings=read_settings(flags, os.environ, Path.cwd()), args=args))
         sys.stdout.flush()
     except ClarifyError as error:

@@ -38,6 +38,7 @@ def serve(settings: Settings, *, host: str = "localhost", port: int = PORT) -> N
         "CLARIFY_ENCODER": settings.encoder,
         "CLARIFY_BACKBONE": settings.backbone,
         "CLARIFY_REVIEWER": settings.reviewer,
+        "CLARIFY_WORKERS": str(settings.workers),
         "MLFLOW_TRACKING_URI": settings.tracking_uri,
         "CLARIFY_LEADS": ",".join(settings.leads),
     }

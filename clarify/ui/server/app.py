@@ -37,6 +37,7 @@ def warm_up(job: Job) -> None:
     objects at a time, several times a minute, while everybody waits a third of a second.
     """
     import plotly.graph_objects  # noqa: F401 - the slowest import of the pages
+    import scipy.stats  # noqa: F401 - the next, for a score's p-value
 
     job.say("opening the data set")
     desks = shared().desks

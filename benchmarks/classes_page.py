@@ -100,7 +100,7 @@ def prepare(name: str) -> None:
     desk.failures = lambda run=None: failures  # type: ignore[method-assign, assignment, misc]
     desk.runs = lambda kind: runs if kind == "description" else []  # type: ignore[method-assign]
     promises = dict(zip(manifest.classes, rng.random(len(manifest.classes)).tolist(), strict=True))
-    shared().background.once(("promises", MODEL + name), lambda job: promises).result(10)
+    shared().background.once(("promises", MODEL + name), lambda say: promises).future.result(10)
 
 
 def reruns_s(names: tuple[str, ...]) -> dict[str, float]:

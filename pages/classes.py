@@ -114,8 +114,8 @@ def draw_promise(known: Promised) -> None:
             "First where many images are wrong; the promise could not be worked out: "
             f"{blocks.plain(known.trouble)}"
         )
-    elif known.job is not None:
-        wait_for_promises(known.job)
+    elif known.work is not None:
+        wait_for_promises(known.work)
 
 
 def draw_rows(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from clarify.evidence.suites import Compared
     from clarify.workflow.model.project import Project
 
-__all__ = ["add_commands"]
+__all__ = ["add_benchmark"]
 
 
 def _benchmark(shell: Shell) -> None:
@@ -98,8 +98,8 @@ def _write(place: Path, found: Compared) -> None:
         (place / "charts.html").write_text(page, encoding="utf-8")
 
 
-def add_commands(commands: Commands) -> None:
-    """Add them."""
+def add_benchmark(commands: Commands) -> None:
+    """Add ``benchmark``."""
     command = commands.add(
         "benchmark",
         _benchmark,

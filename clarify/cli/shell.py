@@ -6,8 +6,10 @@ import argparse
 import contextlib
 import dataclasses
 import json
+import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from clarify.assembly import open_project
@@ -17,7 +19,11 @@ from clarify.errors import InputError
 if TYPE_CHECKING:
     from clarify.workflow.model.project import Project
 
-__all__ = ["Commands", "Progress", "Shell", "bar", "phrases_of"]
+__all__ = ["Commands", "Progress", "Shell", "add_base_model", "bar", "phrases_of"]
+
+
+NAMES = 13
+"""Width of the column of names where commands are listed under headings."""
 
 
 class Progress(Protocol):
@@ -65,19 +71,28 @@ class Commands:
         Gets one subcommand a command.
     common : ArgumentParser
         Options of every command.
+    listed : bool
+        Whether the parser's help lists every command; else it lists those that are `headed`.
     """
 
-    def __init__(self, parser: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
-        self._commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    def __init__(
+        self, parser: argparse.ArgumentParser, common: argparse.ArgumentParser, *, listed: bool = True
+    ) -> None:
+        self._parser = parser
+        self._commands = parser.add_subparsers(
+            dest="command",
+            required=True,
+            metavar="COMMAND",
+            help=None if listed else "one of these; clarify COMMAND --help says the rest",
+        )
         self._common = common
+        self._listed = listed
 
     def add(
         self, name: str, run: Callable[[Shell], None], what: str, example: str, *, data_set: bool = True
     ) -> argparse.ArgumentParser:
         """Add a command; with `data_set` its first argument is ``NAME``, a data set."""
-        command = self._commands.add_parser(
-            name, help=what, description=what, epilog=f"example: clarify {example}", parents=[self._common]
-        )
+        command = self._parser_of(name, what, epilog=f"example: clarify {example}", parents=[self._common])
         command.set_defaults(handler=run)
         if data_set:
             command.add_argument("name", metavar="NAME", help="the data set, as in data_manifests")
@@ -85,7 +100,30 @@ class Commands:
 
     def group(self, name: str, what: str) -> Commands:
         """Add a command that has commands of its own, as in ``clarify data check``."""
-        return Commands(self._commands.add_parser(name, help=what, description=what), self._common)
+        return Commands(self._parser_of(name, what), self._common)
+
+    def headed(self, heading: str, add_each: Iterable[Callable[[Commands], None]]) -> None:
+        """Add commands that the help lists under a heading: argparse has one list of them all."""
+        before = len(self._commands.choices)
+        for add in add_each:
+            add(self)
+        told = list(self._commands.choices.items())[before:]
+        lines = [f"{name:<{NAMES}}{command.description}" for name, command in told]
+        width, indent = shutil.get_terminal_size().columns - 4, " " * NAMES
+        wrapped = (textwrap.fill(line, max(width, 40), subsequent_indent=indent) for line in lines)
+        self._parser.add_argument_group(heading, "\n".join(wrapped))
+
+    def _parser_of(self, name: str, what: str, **more: Any) -> argparse.ArgumentParser:
+        # argparse lists each command that has a help of its own.
+        listed: dict[str, Any] = {"help": what} if self._listed else {}
+        return self._commands.add_parser(name, description=what, **listed, **more)
+
+
+def add_base_model(command: argparse.ArgumentParser) -> None:
+    """Let a command choose whose errors it is about."""
+    command.add_argument(
+        "--model", metavar="RUN", help="base model's run, or its first characters (default: newest)"
+    )
 
 
 def phrases_of(given: Sequence[str], option: str) -> dict[str, str]:

@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from clarify.workflow.model.progress import RetrainingProgress
     from clarify.workflow.retrain.engine import Means
 
-__all__ = ["add_commands"]
+__all__ = ["add_retrain", "add_train"]
 
 OF_NETWORKS = ("weights", "classes", "epochs", "batch_size", "rate", "image_size", "bf16", "compile", "ema")
 
 
 def _train(shell: Shell) -> None:
-    from clarify.report import loop as report
+    from clarify.cli import training_words as report
     from clarify.workflow.retrain.engine import BasePlan
     from clarify.workflow.retrain.retrain import train
 
@@ -54,7 +54,7 @@ def _train(shell: Shell) -> None:
 
 
 def _retrain(shell: Shell) -> None:
-    from clarify.report import loop as report
+    from clarify.cli import training_words as report
     from clarify.workflow.describe.phrases import kept_descriptions
     from clarify.workflow.model.models import open_model
     from clarify.workflow.retrain.retrain import retrain
@@ -169,8 +169,8 @@ def _add_choices(command: argparse.ArgumentParser, flag: str, table: Choices[Any
     command.add_argument(flag, metavar="NAME", default=usual, help=f"{what}. {rows} (default: {usual})")
 
 
-def add_commands(commands: Commands) -> None:
-    """Add them."""
+def add_train(commands: Commands) -> None:
+    """Add ``train``."""
     command = commands.add(
         "train",
         _train,
@@ -199,6 +199,9 @@ def add_commands(commands: Commands) -> None:
     command.add_argument("--seed", type=int, default=0, help="(default: 0)")
     _add_of_networks(command, epochs=20)
 
+
+def add_retrain(commands: Commands) -> None:
+    """Add ``retrain``."""
     command = commands.add(
         "retrain", _retrain, "Retrain so that the described halves count.", "retrain rendered-waterbirds"
     )

@@ -11,7 +11,6 @@ import streamlit as st
 from clarify.ui.pieces.page import Page
 from clarify.workflow.describe.phrases import TriedPhrase, record_phrase, take_back, try_phrase
 from clarify.workflow.describe.suggest import phrases_searched
-from clarify.workflow.outbox import waits
 
 if TYPE_CHECKING:
     from clarify.track.run import Run
@@ -107,7 +106,7 @@ def keep(page: Page, failures: Failures, tried: TriedPhrase, *, note: str) -> No
     """Keep a phrase: it is in the store, or in the outbox, when this returns."""
     done = record_phrase(page.project, failures, tried, keep=True, note=note)
     page.desk.look_again()
-    where = " It waits here until the tracking store is back." if waits(done.run_id) else ""
+    where = " It waits here until the tracking store is back." if done.waiting else ""
     st.toast(f"Kept.{where}")
 
 

@@ -19,6 +19,7 @@ from clarify.method.phrases.descriptions import Description
 from clarify.method.phrases.error_score import ErrorScore, Evidence, band, evidence
 from clarify.method.phrases.phrases import Calibration, calibrate, parse_phrase, phrase_scores
 from clarify.method.phrases.similarity import similarities as similarities_to
+from clarify.track.mlflow import WAITING
 from clarify.track.records import description_record
 from clarify.workflow.describe.suggest import phrases_searched
 from clarify.workflow.model.project import run_context
@@ -122,6 +123,11 @@ class ScoredPhrase:
     with_phrase: Accuracy
     without_phrase: Accuracy
     kept: bool
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it still waits in the outbox: the store was away."""
+        return self.run_id.startswith(WAITING)
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values."""

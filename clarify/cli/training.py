@@ -12,20 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from clarify.cli.shell import Commands, Shell, phrases_of
 from clarify.errors import InputError
-from clarify.finetune.schedule import Schedule
-from clarify.workflow.model.recipe import (
-    ERASURES,
-    OBJECTIVES,
-    PARTS,
-    RETRAINING,
-    SELECTIONS,
-    TRAINING,
-    Choices,
-    Recipe,
-)
 
 if TYPE_CHECKING:
+    from clarify.finetune.schedule import Schedule
     from clarify.workflow.model.progress import RetrainingProgress
+    from clarify.workflow.model.recipe import Choices
     from clarify.workflow.retrain.engine import Means
 
 __all__ = ["add_retrain", "add_train"]
@@ -35,6 +26,7 @@ OF_NETWORKS = ("weights", "classes", "epochs", "batch_size", "rate", "image_size
 
 def _train(shell: Shell) -> None:
     from clarify.cli import training_words as report
+    from clarify.finetune.schedule import Schedule
     from clarify.workflow.retrain.engine import BasePlan
     from clarify.workflow.retrain.retrain import train
 
@@ -57,6 +49,7 @@ def _retrain(shell: Shell) -> None:
     from clarify.cli import training_words as report
     from clarify.workflow.describe.phrases import kept_descriptions
     from clarify.workflow.model.models import open_model
+    from clarify.workflow.model.recipe import PARTS, Recipe
     from clarify.workflow.retrain.retrain import retrain
 
     args = shell.args
@@ -97,6 +90,8 @@ def _schedule(args: argparse.Namespace, *, network: bool, advice: str) -> Schedu
             if getattr(args, name, None):
                 raise InputError(f"--{name.replace('_', '-')} is about networks: {advice}")
         return None
+    from clarify.workflow.model.recipe import RETRAINING, TRAINING
+
     usual = RETRAINING if args.command == "retrain" else TRAINING
     if args.command == "train" and args.weights:
         usual = dataclasses.replace(TRAINING, rate=RETRAINING.rate)
@@ -164,6 +159,8 @@ def _add_of_networks(command: argparse.ArgumentParser, *, epochs: int) -> None:
 
 def _add_choices(command: argparse.ArgumentParser, flag: str, table: Choices[Any], what: str) -> None:
     """Add an option that chooses a row of a table; an unknown name is refused by the table."""
+    from clarify.workflow.model.recipe import Recipe
+
     usual = getattr(Recipe(), flag.removeprefix("--"))
     rows = "; ".join(f"{row.name}: {row.words[:1].lower()}{row.words[1:]}" for row in table.values())
     command.add_argument(flag, metavar="NAME", default=usual, help=f"{what}. {rows} (default: {usual})")
@@ -202,6 +199,8 @@ def add_train(commands: Commands) -> None:
 
 def add_retrain(commands: Commands) -> None:
     """Add ``retrain``."""
+    from clarify.workflow.model.recipe import ERASURES, OBJECTIVES, PARTS, SELECTIONS, Recipe
+
     command = commands.add(
         "retrain", _retrain, "Retrain so that the described halves count.", "retrain rendered-waterbirds"
     )

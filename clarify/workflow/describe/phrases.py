@@ -42,6 +42,7 @@ __all__ = [
     "TriedPhrase",
     "description_scores",
     "kept_descriptions",
+    "phrase_similarity",
     "phrases_tried",
     "record_phrase",
     "score_phrase",
@@ -159,6 +160,15 @@ def description_scores(
         for atom, embedding in zip(phrase.atoms, embeddings, strict=True)
     }
     return phrase_scores(phrase, by_atom, calibrations)
+
+
+def phrase_similarity(
+    project: DataSet, text: str, data: SplitData, *, calibrated_on: SplitData
+) -> NDArray[np.float64]:
+    """Return a phrase's score of every image, shape (N,); a compound one is calibrated on other images."""
+    phrase = parse_phrase(text)
+    calibrations = _calibrations(project, phrase, calibrated_on)
+    return description_scores(project, phrase, data.embeddings, calibrations)
 
 
 def try_phrase(

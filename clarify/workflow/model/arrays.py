@@ -8,7 +8,7 @@ and `clarify.diagnose` run the very code that `clarify retrain` runs.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,6 +20,8 @@ from clarify.workflow.model.project import SplitData
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+
+    from clarify.method.groups.groups import AnnotatedGroups
 
 __all__ = ["ArrayData", "CallableEncoder", "ClassNames", "DataSet", "PhraseEncoder", "split_of"]
 
@@ -148,7 +150,7 @@ def split_of(
     labels: NDArray[np.int64],
     *,
     embeddings: NDArray[np.float32] | None = None,
-    attributes: Mapping[str, NDArray[np.str_]] | None = None,
+    truth: AnnotatedGroups | None = None,
 ) -> SplitData:
     """Return the images of a split of which only arrays are known.
 
@@ -158,7 +160,8 @@ def split_of(
     labels : (N,) int64
     embeddings : (N, E) float32, optional
         What phrases are compared with; the features unless given.
-    attributes : mapping of attribute name to (N,) str, optional
+    truth : AnnotatedGroups, optional
+        For reports.
     """
     rows = np.arange(len(labels), dtype=np.int64)
     ids = rows.astype(np.str_)
@@ -171,5 +174,6 @@ def split_of(
         ids=ids,
         root=Path(),
         files=ids,
-        attributes=dict(attributes or {}),
+        attributes={},
+        truth=truth,
     )

@@ -164,7 +164,8 @@ class ErasureRow:
 
     Parameters
     ----------
-    name, words : str
+    name, words, source : str
+        The last one says whose it is.
     estimate : callable or None
         Of standardised features and what the phrases say of the images, what is erased; None
         where it needs neither.
@@ -179,6 +180,7 @@ class ErasureRow:
 
     name: str
     words: str
+    source: str = "Clarify, by erasure alone"
     estimate: Callable[[NDArray[np.float64], Sequence[Concept]], Erasure] | None = None
     one_class: bool = False
     opposites: bool = False
@@ -208,9 +210,17 @@ ERASURES = Choices(
             opposites=True,
         ),
         ErasureRow(
-            name="leace", words="What the halves differ in, changing least (LEACE)", estimate=erasure.leace
+            name="leace",
+            words="What the halves differ in, changing least (LEACE)",
+            source="Belrose et al. 2023 (arXiv 2306.03819)",
+            estimate=erasure.leace,
         ),
-        ErasureRow(name="text", words="The phrase's own direction (CLIP features only)", by_text=True),
+        ErasureRow(
+            name="text",
+            words="The phrase's own direction (CLIP features only)",
+            source="after Adila et al. 2024 (RoboShot, arXiv 2309.04344)",
+            by_text=True,
+        ),
     ),
 )
 """What is taken out of the features first; see `clarify.method.fit.erasure`."""

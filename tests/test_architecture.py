@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import json
 import subprocess
 import sys
@@ -178,10 +179,17 @@ LIKE = {"track/served_images.py": "workflow"}
 HEAVY = {"torch", "open_clip", "timm", "mlflow", "streamlit", "plotly", "scipy", "torchvision"}
 
 
-def imports(source: str) -> set[str]:
-    """Return the absolute names of the modules that a source file imports, anywhere in it."""
+def imports(source: str, *, for_types: bool = True) -> set[str]:
+    """Return the absolute names of the modules that a source file imports, anywhere in it.
+
+    Without `for_types` those are left out that only a type checker reads.
+    """
     found: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if not for_types and isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            node.body = []
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -237,6 +245,28 @@ def sources() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
 
 
+def modules() -> dict[str, str]:
+    """Return the source of every module of the package by its name."""
+    return {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path.read_text()
+        for path in sources()
+    }
+
+
+def circle(found: dict[str, str]) -> list[str]:
+    """Return modules of which each imports the one before, back to the first; none if there are none."""
+    graph = {}
+    for name, source in found.items():
+        others = {other for other in imports(source, for_types=False) if other in found}
+        # `from package import module` is about the module.
+        graph[name] = {other for other in others if not any(o.startswith(f"{other}.") for o in others)}
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        return list(error.args[1])
+    return []
+
+
 def test_every_import_follows_the_plan_of_the_house() -> None:
     found = [
         line
@@ -265,10 +295,26 @@ def test_the_test_of_imports_can_fail(path: str, source: str) -> None:
     assert violations(path, source) != []
 
 
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    assert circle(modules()) == []
+
+
+def test_the_test_of_circles_can_fail() -> None:
+    found = {
+        "a": "import b",
+        "b": "def f():\n    from c import thing",
+        "c": "if TYPE_CHECKING:\n    import d\nfrom a import name",
+        "d": "import a",
+        "e": "from d import x",
+    }
+    assert set(circle(found)) == {"a", "b", "c"}
+    assert circle({**found, "c": "if TYPE_CHECKING:\n    import a"}) == []
+
+
 def test_importing_every_light_module_loads_nothing_heavy_and_writes_nothing(tmp_path: Path) -> None:
     names = [
-        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-        for path in sources()
+        name
+        for name, path in zip(modules(), sources(), strict=True)
         if path.name not in {"served_head.py", "served_images.py", "__main__.py"}
         and path.relative_to(PACKAGE).as_posix() not in VENDORS["streamlit"]
     ]

@@ -20,9 +20,9 @@ from clarify.track.address import read_address
 from clarify.track.backend import LocalFiles
 from clarify.track.backends import backend_of
 from clarify.track.copies import Copies
-from clarify.track.outbox import WAITING, DamagedError, Entry, Outbox
+from clarify.track.outbox import DamagedError, Entry, Outbox
 from clarify.track.records import RunRecord
-from clarify.track.run import PREFIX, Run, completed, now, search, write_once
+from clarify.track.run import PREFIX, WAITING, Run, completed, now, search, write_once
 
 if TYPE_CHECKING:
     import mlflow.entities

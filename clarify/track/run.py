@@ -16,12 +16,15 @@ if TYPE_CHECKING:
 
     from clarify.track.backend import Backend
 
-__all__ = ["DELIVERY", "PREFIX", "Run", "begin", "completed", "log_step", "search", "write_once"]
+__all__ = ["DELIVERY", "PREFIX", "WAITING", "Run", "begin", "completed", "log_step", "search", "write_once"]
 
 PREFIX = "clarify."
 STATUS = "clarify.status"
 DELIVERY = "clarify.delivery"
 """Tag that is equal for every attempt to write a record."""
+
+WAITING = "waiting-"
+"""Begins the id of a run that was not delivered yet; its delivery id follows."""
 
 COMPLETED = "completed"
 PAGE = 1000
@@ -51,6 +54,17 @@ class Run:
     tags: Mapping[str, str]
     started: int
     delivery: str = ""
+
+    @property
+    def origin(self) -> str:
+        """Return the id that it had in the store that it was first written to."""
+        return self.tags["original"] or self.id
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """Return every id that it has had: its own, its origin's, and the one it waited under."""
+        waited = {WAITING + self.delivery} if self.delivery else set()
+        return frozenset({self.id, self.origin} | waited)
 
 
 def write_once(

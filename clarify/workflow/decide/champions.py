@@ -87,7 +87,8 @@ class Described:
     description : Description
         The phrase, with its author, date and note.
     score : float or None
-        Its error score when it was kept; None if its run is gone.
+        Its error score when it was kept; None if its run is gone, or the model's record is of a
+        time when it did not name the runs.
     """
 
     description: Description
@@ -206,11 +207,7 @@ def lineage(project: Project, run_id: str) -> Lineage:
             "restore it in MLflow, or promote another"
         )
     recorded = json.loads(project.tracking.artifact(run.id, "descriptions.json"))
-    tried = [
-        each
-        for each in project.tracking.runs(name, kind="description")
-        if each.tags["parent"] == run.tags["parent"]
-    ]
+    tried = project.tracking.runs(name, kind="description")
     return Lineage(
         run=run,
         base=_of_id(project.tracking.runs(name, kind="base"), run.tags["parent"]),
@@ -237,8 +234,6 @@ def _of_id(runs: list[Run], run_id: str) -> Run | None:
 
 
 def _described(what: Description, tried: list[Run]) -> Described:
-    for run in tried:
-        same = run.tags["class"] == what.class_name and run.tags["phrase"] == what.phrase
-        if same and float(run.params["threshold"]) == what.threshold:
-            return Described(description=what, score=run.metrics.get("validation/error_score"))
-    return Described(description=what, score=None)
+    run = next((run for run in tried if what.run in run.ids), None)
+    score = None if run is None else run.metrics.get("validation/error_score")
+    return Described(description=what, score=score)

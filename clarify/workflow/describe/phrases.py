@@ -284,7 +284,10 @@ def record_phrase(
         parent=failures.model.run_id,
         kept=keep,
     )
-    return dataclasses.replace(scored, run_id=project.tracking.log(record))
+    run_id = project.tracking.log(record)
+    return dataclasses.replace(
+        scored, run_id=run_id, description=dataclasses.replace(scored.description, run=run_id)
+    )
 
 
 def take_back(project: Project, run_id: str) -> None:
@@ -337,7 +340,7 @@ def score_phrase(
 
 
 def kept_descriptions(project: Project, model: Model, runs: Sequence[str] = ()) -> tuple[Description, ...]:
-    """Return the descriptions to retrain with.
+    """Return the descriptions to retrain with, each with its run, so that a lineage finds it again.
 
     Parameters
     ----------
@@ -370,10 +373,13 @@ def kept_descriptions(project: Project, model: Model, runs: Sequence[str] = ()) 
                 best[name] = run
         chosen = list(best.values())
     chosen.sort(key=lambda run: project.manifest.class_index(run.tags["class"]))
-    return tuple(
-        Description.from_dict(json.loads(project.tracking.artifact(run.id, "description.json")))
-        for run in chosen
-    )
+    return tuple(_description(project, run) for run in chosen)
+
+
+def _description(project: Project, run: Run) -> Description:
+    found = json.loads(project.tracking.artifact(run.id, "description.json"))
+    # By its first id, which is known on every machine that a bundle takes it to.
+    return Description.from_dict(found | {"run": run.origin})
 
 
 def halves_of(

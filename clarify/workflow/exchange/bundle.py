@@ -181,7 +181,7 @@ def _runs(project: Project) -> list[Run]:
 
 
 def _run_members(project: Project, runs: list[Run], folder: Path) -> Iterator[Member]:
-    origins = {run.id: origin(run) for run in runs}
+    origins = {run.id: run.origin for run in runs}
     for run in runs:
         place = folder / "runs" / origins[run.id]
         files = project.tracking.files(run.id)
@@ -196,8 +196,3 @@ def _run_members(project: Project, runs: list[Run], folder: Path) -> Iterator[Me
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(project.tracking.artifact(run.id, path))
             yield Member(name=f"runs/{origins[run.id]}/files/{path}", source=copy)
-
-
-def origin(run: Run) -> str:
-    """Return the id that a run had on the machine that made it."""
-    return run.tags["original"] or run.id

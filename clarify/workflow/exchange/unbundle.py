@@ -23,7 +23,7 @@ from clarify.data.manifest import find_manifests, open_manifest, read_manifest, 
 from clarify.errors import ClarifyError, InputError, StoreError, shown
 from clarify.track.artifacts import Artifact
 from clarify.track.records import TAGS, DatasetRef, Kind, RunRecord
-from clarify.workflow.exchange.bundle import BUNDLE, FEATURE_FILES, IMPORTED_FILES, origin
+from clarify.workflow.exchange.bundle import BUNDLE, FEATURE_FILES, IMPORTED_FILES
 
 if TYPE_CHECKING:
     from clarify.data.manifest import Manifest
@@ -281,7 +281,7 @@ def _log_runs(home: Path, unpacked: _Unpacked, tracking: TrackingStore) -> int:
     manifest = unpacked.manifest
     known: dict[str, str] = {}
     for kind in get_args(Kind):
-        known |= {origin(run): run.id for run in tracking.runs(manifest.name, kind=kind)}
+        known |= {run.origin: run.id for run in tracking.runs(manifest.name, kind=kind)}
     already = 0
     for run in unpacked.runs:
         if run["id"] in known:

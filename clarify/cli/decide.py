@@ -21,10 +21,8 @@ __all__ = ["add_compare", "add_history", "add_promote", "add_rollback", "promoti
 
 
 def _compare(shell: Shell) -> None:
-    from clarify.workflow.decide.compare import compare
-
-    rows = compare(shell.project(), split=shell.args.split)
-    shell.answer({"models": [row.to_dict() for row in rows]}, _comparison(rows))
+    found = shell.open().compare(shell.args.split)
+    shell.answer(found.to_dict(), _comparison(found.rows))
 
 
 def _promote(shell: Shell) -> None:

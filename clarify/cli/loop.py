@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from clarify.cli.shell import Commands, Shell, add_base_model, bar
+from clarify.cli.shell import Commands, Shell, add_base_model
 from clarify.cli.words import SHORT_RUN, percent, score_text, table
 
 if TYPE_CHECKING:
@@ -19,45 +19,32 @@ __all__ = ["add_describe", "add_diagnose", "add_embed", "add_score", "diagnosis"
 
 
 def _embed(shell: Shell) -> None:
-    from clarify.workflow.model.backbones import bodies_without_features
-    from clarify.workflow.model.project import embed
-
-    project = shell.project()
-    if project.encoder.domain:
+    project = shell.open()
+    own = project.workspace.encoder
+    if own.domain:
         shell.say(
-            f"note: encoder {project.encoder.name} knows {project.encoder.domain}; for other "
-            "images give --encoder open_clip:ARCHITECTURE:TAG_OR_FILE"
+            f"note: encoder {own.name} knows {own.domain}; for other images give --encoder "
+            "open_clip:ARCHITECTURE:TAG_OR_FILE"
         )
-    found = []
-    wanted = [(encoder, shell.args.dtype) for encoder in project.encoders]
-    # A head that was trained with its body takes features as exact as it was trained on.
-    wanted += [(body, "float32") for body in bodies_without_features(project)]
-    for encoder, dtype in wanted:
-        with bar(f"embed {project.manifest.name} by {encoder.name}") as move:
-            features = embed(project, encoder, workers=shell.settings.workers, dtype=dtype, progress=move)
-        found.append(
-            {
-                "encoder": encoder.identity.to_dict(),
-                "name": encoder.name,
-                "images": int(features.valid.sum()),
-                "width": features.width,
-                "folder": str(features.folder),
-                "left_out": [bad.to_dict() for bad in features.bad],
-            }
-        )
-    result = {"data_set": project.manifest.name, "manifest": project.manifest.digest, "features": found}
+    found = [
+        {
+            "encoder": encoder.identity.to_dict(),
+            "name": encoder.name,
+            "images": int(features.valid.sum()),
+            "width": features.width,
+            "folder": str(features.folder),
+            "left_out": [bad.to_dict() for bad in features.bad],
+        }
+        for encoder, features in project.embed(dtype=shell.args.dtype)
+    ]
+    digest = project.workspace.manifest.digest
+    result = {"data_set": project.name, "manifest": digest, "features": found}
     shell.answer(result, _embedded(result))
 
 
 def _diagnose(shell: Shell) -> None:
-    from clarify.workflow.model.failures import diagnose, failures_of
-    from clarify.workflow.model.models import open_model
-
-    project = shell.project()
-    model = open_model(project, shell.args.model)
-    found = diagnose(project, failures_of(model, model.data(project, "validation")))
-    result = {"model": model.run_id, "classes": [each.to_dict() for each in found]}
-    shell.answer(result, diagnosis(found))
+    found = shell.open().diagnose(shell.args.model)
+    shell.answer(found.to_dict(), diagnosis(found.classes))
 
 
 def _score(shell: Shell) -> None:
@@ -69,23 +56,14 @@ def _describe(shell: Shell) -> None:
 
 
 def _try_phrase(shell: Shell, *, keep: bool) -> None:
-    from clarify.workflow.describe.phrases import score_phrase
-    from clarify.workflow.model.failures import failures_of
-    from clarify.workflow.model.models import open_model
-
     args = shell.args
-    project = shell.project()
-    model = open_model(project, args.model)
-    found = score_phrase(
-        project,
-        failures_of(model, model.data(project, "validation")),
-        args.class_name,
-        args.phrase,
-        threshold=args.threshold,
-        keep=keep,
-        note=args.note,
+    found = (
+        shell.open()
+        .diagnose(args.model)
+        .describe(args.class_name, args.phrase, threshold=args.threshold, keep=keep, note=args.note)
     )
-    shell.answer(found.to_dict(), scored(found))
+    assert found.recorded is not None  # of a data set in a home every phrase is
+    shell.answer(found.to_dict(), scored(found.recorded))
 
 
 def _embedded(result: dict[str, Any]) -> str:
@@ -121,7 +99,7 @@ def scored(result: ScoredPhrase) -> str:
     """Tell how well a phrase explains the errors, and how far to trust that."""
     from clarify.method.phrases.error_score import band  # with NumPy, which `--help` needs not load
 
-    found, score = result.evidence, result.evidence.score
+    found, score, halves = result.evidence, result.evidence.score, result.tried.halves
     held_out = "no held-out score" if found.held_out is None else (f"held-out {score_text(found.held_out)}")
     lines = [
         f"{result.description.class_name}: {result.description.phrase!r} "
@@ -130,12 +108,12 @@ def scored(result: ScoredPhrase) -> str:
         f"{100 * (1 - score.correct_on_wrong_side):.0f}% of the right ones on the other.",
         f"  95% interval {score_text(found.interval[0])} to {score_text(found.interval[1])}, "
         f"{held_out}, p {found.p_corrected:.2g} corrected for {found.n_tried} tried",
-        f"  with: {_half(result.with_phrase)}; without: {_half(result.without_phrase)}",
+        f"  with: {_half(halves.with_phrase)}; without: {_half(halves.without_phrase)}",
     ]
     if found.few_wrong:
         lines.append(f"  only {score.n_wrong} wrong images: this score may be luck")
-    if result.unknown_words:
-        lines.append("  the encoder was never taught: " + ", ".join(result.unknown_words))
+    if result.tried.unknown_words:
+        lines.append("  the encoder was never taught: " + ", ".join(result.tried.unknown_words))
     done = "kept" if result.kept else "tried"
     if result.waiting:
         lines.append(f"  {done}, and waiting in the outbox for the tracking store")

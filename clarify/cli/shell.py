@@ -3,43 +3,28 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import json
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from clarify.assembly import open_project
 from clarify.config import Settings
 from clarify.errors import InputError
+from clarify.face.pages import bar
 
 if TYPE_CHECKING:
+    from clarify.face import project as face
     from clarify.workflow.model.project import Project
 
-__all__ = ["Commands", "Progress", "Shell", "add_base_model", "bar", "phrases_of"]
+__all__ = ["Commands", "Shell", "add_base_model", "bar", "phrases_of"]
 
 
 NAMES = 13
 """Width of the column of names where commands are listed under headings."""
-
-
-class Progress(Protocol):
-    """How far a long step is: things done, of how many, and how many of them were bad."""
-
-    @property
-    def done(self) -> int:
-        """Things done."""
-
-    @property
-    def total(self) -> int:
-        """Things to do."""
-
-    @property
-    def bad(self) -> int:
-        """Things that could not be used."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +37,12 @@ class Shell:
     def project(self) -> Project:
         """Open the data set that the command names."""
         return open_project(self.settings, self.args.name, say=self.say)
+
+    def open(self) -> face.Project:
+        """Open it as `clarify.open` does."""
+        from clarify.face.project import Project
+
+        return Project(self.project(), self.settings)
 
     def answer(self, result: dict[str, Any], text: str) -> None:
         """Print the result: for machines as one JSON object, else as text."""
@@ -141,19 +132,3 @@ def phrases_of(given: Sequence[str], option: str) -> dict[str, str]:
             raise InputError(f"{option} {each!r}; CLASS=PHRASE is legal")
         found[name] = phrase.strip()
     return found
-
-
-@contextlib.contextmanager
-def bar(title: str, unit: str = "image") -> Iterator[Callable[[Progress], None]]:
-    """Show a bar with rate and time left on stderr; yields the callback that moves it."""
-    from tqdm import tqdm
-
-    with tqdm(desc=title, unit=unit, file=sys.stderr, dynamic_ncols=True) as shown:
-
-        def move(progress: Progress) -> None:
-            shown.total = progress.total
-            if progress.bad:
-                shown.set_postfix_str(f"{progress.bad} left out", refresh=False)
-            shown.update(progress.done - shown.n)
-
-        yield move

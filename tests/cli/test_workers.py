@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from clarify.workflow.model import project as step
+from clarify.face import project as step
 from tests.conftest import DATA_SET, run_clarify
 
 

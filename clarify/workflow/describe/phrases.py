@@ -14,7 +14,7 @@ import polars as pl
 
 from clarify.data.images import grid
 from clarify.errors import InputError, NotFoundError, nearest
-from clarify.method.groups.metrics import Accuracy, halves_accuracy
+from clarify.method.groups.metrics import HalvesAccuracy, Side, halves_accuracy
 from clarify.method.phrases.descriptions import Description
 from clarify.method.phrases.error_score import ErrorScore, Evidence, band, evidence
 from clarify.method.phrases.phrases import Calibration, calibrate, parse_phrase, phrase_scores
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from PIL.Image import Image
+    from plotly.graph_objects import Figure
 
     from clarify.method.phrases.phrases import Phrase
     from clarify.track.mlflow import Run
@@ -51,6 +52,7 @@ __all__ = [
 ]
 
 GRID_IMAGES = 70
+SIDES: tuple[Side, ...] = ("with", "without")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -85,6 +87,49 @@ class TriedPhrase:
         """Return which of the images have what the phrase says, shape (N,)."""
         return self.description.with_half(self.scores)
 
+    @property
+    def halves(self) -> HalvesAccuracy:
+        """The model's accuracy on the images with the phrase, and on those without it."""
+        return halves_accuracy(self.right, self.with_half)
+
+    def table(self, data: SplitData) -> pl.DataFrame:
+        """Return a row an image: ``id, similarity, right, with_phrase``."""
+        columns = {"id": data.ids[self.rows], "similarity": self.scores, "right": self.right}
+        return pl.DataFrame({**columns, "with_phrase": self.with_half})
+
+    def figure(self) -> Figure:
+        """Return how the scores of right and of wrong images are spread, with the cut."""
+        from clarify.track.figures import distribution_figure
+
+        what = self.description
+        return distribution_figure(
+            self.scores, self.right, what.threshold, title=f"{what.class_name}: {what.phrase}"
+        )
+
+    def grid(self, project: Project, data: SplitData, half: Side, *, seed: int = 0) -> Image:
+        """Draw a seeded sample of one half, in the order of the split; wrong images are framed."""
+        chosen = self.with_half if half == "with" else ~self.with_half
+        rows, right = self.rows[chosen], self.right[chosen]
+        order = np.random.default_rng(seed).permutation(len(rows))[:GRID_IMAGES]
+        order.sort()
+        read = functools.partial(project.thumbnails.image, inside=project.manifest.root)
+        return grid([data.path(row) for row in rows[order]], (~right[order]).tolist(), read=read)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        halves, score = self.halves, self.evidence.score
+        return {
+            "class": self.description.class_name,
+            "phrase": self.description.phrase,
+            "error_score": score.value,
+            "meaning": band(score.value),
+            "evidence": self.evidence.to_dict(),
+            "threshold": self.description.threshold,
+            "unknown_words": list(self.unknown_words),
+            "with_phrase": dataclasses.asdict(halves.with_phrase),
+            "without_phrase": dataclasses.asdict(halves.without_phrase),
+        }
+
     def cut_at(self, threshold: float) -> TriedPhrase:
         """Return it with a cut chosen by hand; the score stays that of the best cut.
 
@@ -98,53 +143,39 @@ class TriedPhrase:
         return dataclasses.replace(self, description=moved)
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ScoredPhrase:
-    """A phrase tried on a class of the validation split.
+    """A phrase that was tried, and the run that records it.
 
     Parameters
     ----------
     run_id : str
-        The run that records it.
-    description : Description
-        The phrase with its cut.
-    evidence : Evidence
-        Score, p-value corrected for tries, interval, held-out score.
-    unknown_words : tuple of str
-        Words that the encoder was never taught; empty when it has an open vocabulary.
-    with_phrase, without_phrase : Accuracy
-        The model's accuracy in the two halves of the class.
+    tried : TriedPhrase
     kept : bool
     """
 
     run_id: str
-    description: Description
-    evidence: Evidence
-    unknown_words: tuple[str, ...]
-    with_phrase: Accuracy
-    without_phrase: Accuracy
+    tried: TriedPhrase
     kept: bool
 
     @property
+    def description(self) -> Description:
+        """The phrase with its cut."""
+        return self.tried.description
+
+    @property
+    def evidence(self) -> Evidence:
+        """Score, p-value corrected for tries, interval, held-out score."""
+        return self.tried.evidence
+
+    @property
     def waiting(self) -> bool:
-        """Whether it still waits in the outbox: the store was away."""
+        """Whether it waits in the outbox: the tracking store was away."""
         return self.run_id.startswith(WAITING)
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values."""
-        return {
-            "run": self.run_id,
-            "class": self.description.class_name,
-            "phrase": self.description.phrase,
-            "error_score": self.evidence.score.value,
-            "meaning": band(self.evidence.score.value),
-            "evidence": self.evidence.to_dict(),
-            "threshold": self.description.threshold,
-            "unknown_words": list(self.unknown_words),
-            "with_phrase": dataclasses.asdict(self.with_phrase),
-            "without_phrase": dataclasses.asdict(self.without_phrase),
-            "kept": self.kept,
-        }
+        return {"run": self.run_id, **self.tried.to_dict(), "kept": self.kept}
 
 
 def description_scores(
@@ -255,39 +286,23 @@ def record_phrase(
     """
     if len(note) > 2000:
         raise InputError(f"the note has {len(note)} characters; legal is at most 2000")
-    data, rows, having = failures.data, tried.rows, tried.with_half
-    halves = halves_accuracy(tried.right, having)
-    scored = ScoredPhrase(
-        run_id="",
-        description=dataclasses.replace(tried.description, note=note),
-        evidence=tried.evidence,
-        unknown_words=tried.unknown_words,
-        with_phrase=halves.with_phrase,
-        without_phrase=halves.without_phrase,
-        kept=keep,
-    )
+    noted = dataclasses.replace(tried, description=dataclasses.replace(tried.description, note=note))
+    data, halves = failures.data, noted.halves
     record = description_record(
         run_context(project, data.name),
-        description=scored.description,
-        evidence=scored.evidence,
-        with_phrase=scored.with_phrase,
-        without_phrase=scored.without_phrase,
-        unknown_words=scored.unknown_words,
-        similarities=pl.DataFrame(
-            {"id": data.ids[rows], "similarity": tried.scores, "right": tried.right, "with_phrase": having}
-        ),
-        pictures={
-            name: _grid(project, data, rows[half], tried.right[half], seed)
-            for name, half in (("with", having), ("without", ~having))
-            if keep
-        },
+        description=noted.description,
+        evidence=noted.evidence,
+        with_phrase=halves.with_phrase,
+        without_phrase=halves.without_phrase,
+        unknown_words=noted.unknown_words,
+        similarities=noted.table(data),
+        pictures={half: noted.grid(project, data, half, seed=seed) for half in SIDES if keep},
         parent=failures.model.run_id,
         kept=keep,
     )
     run_id = project.tracking.log(record)
-    return dataclasses.replace(
-        scored, run_id=run_id, description=dataclasses.replace(scored.description, run=run_id)
-    )
+    described = dataclasses.replace(noted.description, run=run_id)
+    return ScoredPhrase(run_id=run_id, tried=dataclasses.replace(noted, description=described), kept=keep)
 
 
 def take_back(project: Project, run_id: str) -> None:
@@ -392,16 +407,6 @@ def halves_of(
         scores = description_scores(project, phrase, data.embeddings, each.calibrations)
         found.setdefault(each.class_name, []).append((each.phrase, each.with_half(scores)))
     return found
-
-
-def _grid(
-    project: Project, data: SplitData, rows: NDArray[np.int64], right: NDArray[np.bool_], seed: int
-) -> Image:
-    """Draw a seeded sample of one half, in the order of the split."""
-    order = np.random.default_rng(seed).permutation(len(rows))[:GRID_IMAGES]
-    order.sort()
-    read = functools.partial(project.thumbnails.image, inside=project.manifest.root)
-    return grid([data.path(row) for row in rows[order]], (~right[order]).tolist(), read=read)
 
 
 def _value(run: Run) -> float:

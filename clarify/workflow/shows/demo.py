@@ -152,7 +152,7 @@ def run_demo(
     say("training the base model")
     base = alone(train(project))
     failures = failures_of(base.model, base.model.data(project, "validation"))
-    classes = diagnose(project, failures)
+    classes = diagnose(project.manifest.classes, failures)
     say(f"trying phrases: {WRONG_PHRASE}, {', '.join(PHRASES.values())}")
     wrong = _try(project, failures, dict.fromkeys(PHRASES, WRONG_PHRASE), keep=False)
     kept = _try(project, failures, PHRASES, keep=True)

@@ -25,7 +25,7 @@ from clarify.workflow.describe.phrases import (
 from clarify.workflow.model.failures import Failures, failures_of
 from clarify.workflow.model.models import open_model
 from clarify.workflow.model.project import Project
-from clarify.workflow.retrain.heads import retrain
+from clarify.workflow.retrain.retrain import retrain
 from tests.conftest import DATA_SET, Done, run_clarify
 
 pytestmark = pytest.mark.slow

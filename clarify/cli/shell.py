@@ -10,36 +10,21 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from clarify.assembly import open_project
 from clarify.config import Settings
 from clarify.errors import InputError
 
 if TYPE_CHECKING:
+    from clarify.data.parallel import Progress
     from clarify.workflow.model.project import Project
 
-__all__ = ["Commands", "Progress", "Shell", "add_base_model", "bar", "phrases_of"]
+__all__ = ["Commands", "Shell", "add_base_model", "bar", "phrases_of"]
 
 
 NAMES = 13
 """Width of the column of names where commands are listed under headings."""
-
-
-class Progress(Protocol):
-    """How far a long step is: things done, of how many, and how many of them were bad."""
-
-    @property
-    def done(self) -> int:
-        """Things done."""
-
-    @property
-    def total(self) -> int:
-        """Things to do."""
-
-    @property
-    def bad(self) -> int:
-        """Things that could not be used."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

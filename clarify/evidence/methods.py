@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from clarify.evidence.situation import Situation
     from clarify.method.fit.correction import Eraser
     from clarify.method.fit.objectives import Objective
-    from clarify.method.fit.selection import Fitted, Selection
+    from clarify.method.fit.selection import FittedHead, Selection
 
 __all__ = ["METHODS", "RULES", "Method", "Supervision"]
 
@@ -75,7 +75,7 @@ class Method:
         return "groups" if rule == ByAnnotatedWorstGroup.name else self.supervision
 
 
-def _chosen(candidates: Callable[[Situation], Sequence[Fitted]]) -> Fit:
+def _chosen(candidates: Callable[[Situation], Sequence[FittedHead]]) -> Fit:
     """Choose among candidates on validation."""
 
     def fit(at: Situation, rules: Sequence[Selection]) -> list[Head]:
@@ -150,11 +150,11 @@ def _eraser(at: Situation, name: str) -> Eraser | None:
     return found
 
 
-def _plain(method: Callable[..., Sequence[Fitted]]) -> Callable[[Situation], Sequence[Fitted]]:
+def _plain(method: Callable[..., Sequence[FittedHead]]) -> Callable[[Situation], Sequence[FittedHead]]:
     return lambda at: method(at.train.features, at.train.labels, at.classes)
 
 
-def _grouped(method: Callable[..., Sequence[Fitted]]) -> Callable[[Situation], Sequence[Fitted]]:
+def _grouped(method: Callable[..., Sequence[FittedHead]]) -> Callable[[Situation], Sequence[FittedHead]]:
     return lambda at: method(at.train.features, at.train.labels, at.classes, at.train.truth)
 
 
@@ -181,7 +181,7 @@ def _balanced_refit(at: Situation, rules: Sequence[Selection]) -> list[Head]:
     ]
 
 
-def _on_validation(method: Callable[..., Sequence[Fitted]]) -> Fit:
+def _on_validation(method: Callable[..., Sequence[FittedHead]]) -> Fit:
     def fit(at: Situation, _: Sequence[Selection]) -> list[Head]:
         given = at.validation
         (found,) = method(given.features, given.labels, at.classes, given.truth, seed=at.seed)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 
 if TYPE_CHECKING:
-    from clarify.method.fit.training import Progress
+    from clarify.method.fit.training import SolverProgress
     from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups
 
 __all__ = ["Report", "RetrainingProgress", "Stage", "Steps"]
@@ -75,26 +75,28 @@ class Steps:
         """Tell that the chosen head is about to be recorded."""
         self._tell("record", 1 + self._heads)
 
-    def fit(self, groups: DescribedGroups | AnnotatedGroups, seed: int) -> Callable[[Progress], None] | None:
+    def fit(
+        self, groups: DescribedGroups | AnnotatedGroups, seed: int
+    ) -> Callable[[SolverProgress], None] | None:
         """Return what a seed's first sweep is to report to; `groups` are those of training."""
         if self._report is None:
             return None
         counts = np.maximum(groups.counts, 1)
 
-        def told(progress: Progress) -> None:
+        def told(progress: SolverProgress) -> None:
             sums = np.bincount(groups.index, progress.example_losses, len(counts))
             losses = dict(zip(groups.names, (sums / counts).tolist(), strict=True))
             self._tell("fit", self._place(progress, 2 * seed), losses)
 
         return told
 
-    def control(self, seed: int) -> Callable[[Progress], None] | None:
+    def control(self, seed: int) -> Callable[[SolverProgress], None] | None:
         """Return what a seed's sweep without phrases is to report to."""
         if self._report is None:
             return None
         return lambda progress: self._tell("control", self._place(progress, 2 * seed + 1))
 
-    def _place(self, progress: Progress, sweeps: int) -> int:
+    def _place(self, progress: SolverProgress, sweeps: int) -> int:
         """Return which head is fitted, after so many sweeps."""
         return 1 + sweeps * len(self._decays) + self._decays.index(progress.weight_decay)
 

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from clarify.method.fit.erasure import Concept
     from clarify.method.fit.head import Head
     from clarify.method.fit.objectives import Objective
-    from clarify.method.fit.solver import Progress
+    from clarify.method.fit.solver import SolverProgress
     from clarify.method.fit.training import Fit, Selection
     from clarify.method.groups.groups import AnnotatedGroups
     from clarify.method.phrases.descriptions import Description
@@ -295,7 +295,7 @@ def _without_phrases(
     *,
     chosen_by: AnnotatedGroups | None = None,
     refit: bool = False,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Callable[[SolverProgress], None] | None = None,
 ) -> Corrected:
     """Retrain with the classes as groups, chosen by the same rule: what no phrase is needed for.
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from clarify.embed.networks import Network
     from clarify.finetune.processes import Processes
     from clarify.finetune.schedule import Schedule
-    from clarify.finetune.task import Fitted, Progress
+    from clarify.finetune.task import Fitted, TrainingProgress
     from clarify.method.groups.groups import DescribedGroups
     from clarify.method.phrases.descriptions import Description
     from clarify.workflow.model.progress import Report, Stage
@@ -188,10 +188,10 @@ class Told:
         self._last = RetrainingProgress(stage="read", step=0, steps=1)
         self._send(self._last)
 
-    def of(self, stage: Stage, part: int, parts: int) -> Callable[[Progress], None]:
+    def of(self, stage: Stage, part: int, parts: int) -> Callable[[TrainingProgress], None]:
         """Return what one of several trainings is to report to."""
 
-        def told(progress: Progress) -> None:
+        def told(progress: TrainingProgress) -> None:
             self._last = RetrainingProgress(
                 stage=stage,
                 step=part * progress.steps + progress.step,
@@ -219,7 +219,7 @@ class Told:
             self._progress(progress)
 
 
-def _whole(progress: Progress) -> float:
+def _whole(progress: TrainingProgress) -> float:
     """Return about how long a training like this one takes."""
     left = progress.steps - progress.step
     return progress.seconds_left * progress.steps / left if left else 0.0

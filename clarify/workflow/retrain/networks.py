@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from clarify.finetune.processes import Processes
-    from clarify.finetune.task import Fitted, Progress
+    from clarify.finetune.task import Fitted, TrainingProgress
     from clarify.method.fit.minibatch import BatchObjective
     from clarify.method.phrases.descriptions import Description
     from clarify.workflow.model.progress import Report, Stage
@@ -354,7 +354,7 @@ def _trained(
     workers: int,
     processes: Processes,
     checkpoints: Checkpoints,
-    progress: Callable[[Progress], None],
+    progress: Callable[[TrainingProgress], None],
     batches: Shuffled | Balanced,
     objective: BatchObjective,
     score: Callable[[NDArray[np.int64]], Mapping[str, float]],

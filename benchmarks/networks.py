@@ -204,7 +204,7 @@ def _seconds(data: Any, groups: Any, batches: Batches, *, ready: bool = False, *
     from clarify.finetune.pictures import Pictures
     from clarify.finetune.processes import Processes
     from clarify.finetune.schedule import Schedule
-    from clarify.finetune.task import Progress, Task
+    from clarify.finetune.task import Task, TrainingProgress
     from clarify.method.fit.minibatch import batch_objective
 
     class Over(Exception):
@@ -218,7 +218,7 @@ def _seconds(data: Any, groups: Any, batches: Batches, *, ready: bool = False, *
     )
     at: list[float] = []
 
-    def told(progress: Progress) -> None:
+    def told(progress: TrainingProgress) -> None:
         at.append(time.perf_counter())
         if len(at) > STEPS:
             raise Over

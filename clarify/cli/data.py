@@ -14,7 +14,7 @@ from clarify.errors import RefusedError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from clarify.data.checking import Checked, Finding, Pair
+    from clarify.data.checking import Checked, ImageFinding, Pair
     from clarify.data.manifest import Manifest
     from clarify.data.thumbnails import Made
     from clarify.workflow.home.correlate import Correlated
@@ -113,7 +113,7 @@ def _verdict(name: str, result: Checked) -> str:
     )
 
 
-def _told(finding: Finding) -> str:
+def _told(finding: ImageFinding) -> str:
     return f"row {finding.row:,}, {finding.id!r}, {finding.path}: {finding.what}"
 
 

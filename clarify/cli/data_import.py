@@ -14,7 +14,7 @@ from clarify.errors import InputError
 
 if TYPE_CHECKING:
     from clarify.data.sources.listing import Listing
-    from clarify.workflow.home.data import Imported
+    from clarify.workflow.home.data import ImportedDataSet
 
 __all__ = ["add_imports"]
 
@@ -111,7 +111,7 @@ def _lines(path: Path) -> tuple[str, ...]:
     return tuple(line.strip() for line in lines if line.strip())
 
 
-def _imported(result: Imported) -> str:
+def _imported(result: ImportedDataSet) -> str:
     """Tell what was imported, and what to do next."""
     manifest = result.manifest
     found = result.to_dict()

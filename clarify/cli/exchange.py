@@ -12,7 +12,7 @@ from clarify.cli.words import left_out
 if TYPE_CHECKING:
     from clarify.workflow.exchange.bundle import Bundled
     from clarify.workflow.exchange.export import Linked, Onnx, Tabled
-    from clarify.workflow.exchange.unbundle import Imported
+    from clarify.workflow.exchange.unbundle import ImportedBundle
 
 __all__ = ["add_export", "add_import"]
 
@@ -105,7 +105,7 @@ def _bundled(found: Bundled) -> str:
     return "\n".join([first, *left_out(found.left_out)])
 
 
-def _imported(found: Imported) -> str:
+def _imported(found: ImportedBundle) -> str:
     """Tell what an import brought."""
     known = f" ({found.known_runs} were here already)" if found.known_runs else ""
     return (

@@ -22,7 +22,7 @@ from clarify.workflow.retrain.heads import correct_head
 if TYPE_CHECKING:
     from clarify.evidence.situation import Situation
     from clarify.method.fit.head import Head
-    from clarify.method.fit.selection import Fitted, Selection
+    from clarify.method.fit.selection import FittedHead, Selection
 
 __all__ = ["Method", "Supervision", "methods"]
 
@@ -59,7 +59,7 @@ class Method:
         return "groups" if rule == ByAnnotatedWorstGroup.name else self.supervision
 
 
-def _chosen(candidates: Callable[[Situation], Sequence[Fitted]]) -> Fit:
+def _chosen(candidates: Callable[[Situation], Sequence[FittedHead]]) -> Fit:
     """Choose among candidates on validation."""
 
     def fit(at: Situation, rules: Sequence[Selection]) -> list[Head]:
@@ -85,11 +85,11 @@ def _clarify(**choices: Any) -> Fit:
     return fit
 
 
-def _plain(method: Callable[..., Sequence[Fitted]]) -> Callable[[Situation], Sequence[Fitted]]:
+def _plain(method: Callable[..., Sequence[FittedHead]]) -> Callable[[Situation], Sequence[FittedHead]]:
     return lambda at: method(at.train.features, at.train.labels, at.classes)
 
 
-def _grouped(method: Callable[..., Sequence[Fitted]]) -> Callable[[Situation], Sequence[Fitted]]:
+def _grouped(method: Callable[..., Sequence[FittedHead]]) -> Callable[[Situation], Sequence[FittedHead]]:
     return lambda at: method(at.train.features, at.train.labels, at.classes, truth_of(at.train))
 
 
@@ -102,7 +102,7 @@ def _balanced_refit(at: Situation, rules: Sequence[Selection]) -> list[Head]:
     ]
 
 
-def _on_validation(method: Callable[..., Sequence[Fitted]]) -> Fit:
+def _on_validation(method: Callable[..., Sequence[FittedHead]]) -> Fit:
     def fit(at: Situation, _: Sequence[Selection]) -> list[Head]:
         given = at.validation
         (found,) = method(given.features, given.labels, at.classes, truth_of(given), seed=at.seed)

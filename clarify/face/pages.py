@@ -7,29 +7,16 @@ import html
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-__all__ = ["Progress", "bar", "percent", "table"]
+if TYPE_CHECKING:
+    from clarify.data.parallel import Progress
+
+__all__ = ["bar", "percent", "table"]
 
 STYLE = "font:13px/1.5 system-ui,sans-serif;color:#1c1f23;border-collapse:collapse"
 CELL = "padding:3px 14px 3px 0;text-align:left;border-bottom:1px solid #e6e5e0"
 MUTED = "color:#6b6a65"
-
-
-class Progress(Protocol):
-    """How far a long step is: things done, of how many, and how many of them were bad."""
-
-    @property
-    def done(self) -> int:
-        """Things done."""
-
-    @property
-    def total(self) -> int:
-        """Things to do."""
-
-    @property
-    def bad(self) -> int:
-        """Things that could not be used."""
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from clarify.assembly import open_project
 from clarify.config import Settings, read_settings
 from clarify.face.diagnosis import Diagnosis, Score
 from clarify.face.models import Comparison, TrainedModel
-from clarify.face.pages import Progress, bar, table
+from clarify.face.pages import bar, table
 from clarify.workflow.decide.compare import compare
 from clarify.workflow.describe.phrases import kept_descriptions
 from clarify.workflow.model.backbones import bodies_without_features
@@ -24,6 +24,7 @@ from clarify.workflow.retrain.engine import BasePlan, Means
 from clarify.workflow.retrain.retrain import alone, retrain, train
 
 if TYPE_CHECKING:
+    from clarify.data.parallel import Progress
     from clarify.embed.encoders import ImageEncoder
     from clarify.embed.store import Features
     from clarify.workflow.model.project import Project as Workspace
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Project", "open"]
 
-Bar = Callable[[str], AbstractContextManager[Callable[[Progress], None]]]
+Bar = Callable[[str], AbstractContextManager[Callable[["Progress"], None]]]
 
 
 def open(

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from clarify.data.parallel import Progress
     from clarify.track.mlflow import TrackingStore
 
-__all__ = ["Imported", "import_bundle"]
+__all__ = ["ImportedBundle", "import_bundle"]
 
 WORK = ".import"
 RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -38,7 +38,7 @@ RUN_KEYS = {"id", "kind", "name", "params", "metrics", "tags", "started", "files
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Imported:
+class ImportedBundle:
     """What an import brought.
 
     Parameters
@@ -72,7 +72,7 @@ class _Unpacked:
 
 def import_bundle(
     home: Path, path: Path, tracking: TrackingStore, *, progress: Callable[[Progress], None] | None = None
-) -> Imported:
+) -> ImportedBundle:
     """Take a bundle into a home, all of it or nothing that is seen.
 
     Parameters
@@ -103,7 +103,7 @@ def import_bundle(
         _place(home, unpacked, known=known)
         features = sum(name.startswith("features/") for name in names) // len(FEATURE_FILES)
         encoders = sum(name.startswith("encoders/") for name in names) // len(IMPORTED_FILES)
-    return Imported(
+    return ImportedBundle(
         home=home,
         name=unpacked.manifest.name,
         images=sum(name.startswith("images/") for name in names),

@@ -13,8 +13,8 @@ from clarify.track.live import LiveRun
 from clarify.workflow.model.project import run_context
 
 if TYPE_CHECKING:
-    from clarify.finetune.task import Progress as TrainingProgress
-    from clarify.method.fit.training import Progress
+    from clarify.finetune.task import TrainingProgress
+    from clarify.method.fit.training import SolverProgress
     from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups
     from clarify.workflow.model.project import Project
 
@@ -85,26 +85,26 @@ class Steps:
         self._done += 1
         self._tell("record", 1 + self._place(0))
 
-    def fit(self, groups: DescribedGroups | AnnotatedGroups) -> Callable[[Progress], None] | None:
+    def fit(self, groups: DescribedGroups | AnnotatedGroups) -> Callable[[SolverProgress], None] | None:
         """Return what a seed's first sweep is to report to; `groups` are those of training."""
         if self._report is None:
             return None
         counts = np.maximum(groups.counts, 1)
 
-        def told(progress: Progress) -> None:
+        def told(progress: SolverProgress) -> None:
             sums = np.bincount(groups.index, progress.example_losses, len(counts))
             losses = dict(zip(groups.names, (sums / counts).tolist(), strict=True))
             self._tell("fit", self._of(progress, 0), losses)
 
         return told
 
-    def control(self) -> Callable[[Progress], None] | None:
+    def control(self) -> Callable[[SolverProgress], None] | None:
         """Return what a seed's sweep without phrases is to report to."""
         if self._report is None:
             return None
         return lambda progress: self._tell("control", self._of(progress, 1))
 
-    def _of(self, progress: Progress, sweeps: int) -> int:
+    def _of(self, progress: SolverProgress, sweeps: int) -> int:
         """Return which head is fitted, after so many sweeps of the seed."""
         return 1 + self._place(sweeps) + self._decays.index(progress.weight_decay)
 

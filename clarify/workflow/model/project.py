@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from clarify.data.manifest import Manifest
+    from clarify.data.parallel import Progress
     from clarify.data.thumbnails import Thumbnails
     from clarify.embed.encoders import Encoder, ImageEncoder
-    from clarify.embed.extract import Progress
     from clarify.embed.store import Features, FeatureStore
     from clarify.method.groups.groups import AnnotatedGroups
     from clarify.track.mlflow import TrackingStore

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from clarify.data.parallel import Progress
     from clarify.demo.datasets import DemoDataset
-    from clarify.embed.extract import Progress
     from clarify.track.promotion import Verdict
     from clarify.workflow.model.failures import ClassDiagnosis, Failures
     from clarify.workflow.model.project import Project

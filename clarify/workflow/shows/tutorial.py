@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from clarify.data.parallel import Progress
     from clarify.demo.datasets import DemoDataset
-    from clarify.embed.extract import Progress
     from clarify.workflow.describe.phrases import TriedPhrase
     from clarify.workflow.model.project import Project, SplitData
 

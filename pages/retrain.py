@@ -9,6 +9,7 @@ import streamlit as st
 
 from clarify.errors import ClarifyError
 from clarify.finetune.schedule import Schedule
+from clarify.track.runs import DescriptionRun
 from clarify.ui.pieces import blocks
 from clarify.ui.pieces.page import Page, current, refuse, stop_with
 from clarify.ui.retrain.jobs import draw_jobs
@@ -50,7 +51,7 @@ def draw(page: Page) -> None:
     except ClarifyError as error:
         stop_with(error)
     offered = offered_of(
-        page.desk.runs("description"),
+        page.desk.runs(DescriptionRun),
         base=failures.model.run_id,
         encoder=page.project.encoder.identity.digest,
     )

@@ -120,6 +120,7 @@ DOORS = {
     "track": {
         "clarify.track.artifacts",
         "clarify.track.figures",
+        "clarify.track.carrying",
         "clarify.track.history",
         "clarify.track.listing",
         "clarify.track.live",
@@ -129,6 +130,7 @@ DOORS = {
         "clarify.track.records",
         "clarify.track.registry",
         "clarify.track.run",
+        "clarify.track.runs",
     },
     "discover": {
         "clarify.discover.halves",
@@ -337,6 +339,54 @@ def test_the_test_of_names_can_fail() -> None:
         "c": "class _Own: ...",
     }
     assert repeated_classes(found) == {"Plan": ["a", "b"]}
+
+
+UNTYPED = {"tags", "params", "metrics"}
+"""What of a run MLflow keeps as text; only `track` reads it, everybody else typed runs."""
+
+
+def read_as_text(source: str) -> list[str]:
+    """List where a source reads what runs keep as text, or compares with what a flag is kept as.
+
+    A method that is called so is none of it: `RunContext.tags` writes.
+    """
+    tree = ast.parse(source)
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    wrong = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr in UNTYPED and id(node) not in called:
+            wrong.append(f"line {node.lineno}: .{node.attr}")
+        elif isinstance(node, ast.Compare):
+            values = [each for side in (node.left, *node.comparators) for each in ast.walk(side)]
+            if any(isinstance(each, ast.Constant) and each.value == "true" for each in values):
+                wrong.append(f'line {node.lineno}: compared with "true"')
+    return wrong
+
+
+def test_only_track_reads_runs_as_text() -> None:
+    others = [*(ROOT / "pages").glob("*.py"), *(ROOT / "benchmarks").glob("*.py"), *sources()]
+    named = {path.relative_to(ROOT).as_posix().removeprefix("clarify/"): path for path in others}
+    found = {name: read_as_text(path.read_text()) for name, path in named.items()}
+    assert {name: lines for name, lines in found.items() if lines and not name.startswith("track/")} == {}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'kept = run.tags["kept"]',
+        'seed = run.params.get("seed", "0")',
+        "values = list(run.metrics)",
+        'f"{run.tags}"',
+        'kept = text == "true"',
+        'if (kept, parent) != ("true", base): pass',
+    ],
+)
+def test_the_test_of_runs_as_text_can_fail(source: str) -> None:
+    assert read_as_text(source) != []
+
+
+def test_the_test_of_runs_as_text_lets_records_be_written() -> None:
+    assert read_as_text('tags = context.tags("cell", oracle="true")') == []
 
 
 def test_importing_every_light_module_loads_nothing_heavy_and_writes_nothing(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def _history(shell: Shell) -> None:
 
 def _comparison(rows: Sequence[Compared]) -> str:
     """Tell the models side by side."""
-    shown = [key for key in METRICS if any(key in row.metrics for row in rows)]
+    shown = [key for key in METRICS if any(key in row.figures for row in rows)]
     figures = table(
         ["model", *(METRICS[key] for key in shown), "seconds", "parameters", "run"],
         [
@@ -78,7 +78,7 @@ def _comparison(rows: Sequence[Compared]) -> str:
 
 
 def _with_deviation(row: Compared, key: str) -> str:
-    text = percent(row.metrics.get(key))
+    text = percent(row.figures.get(key))
     return f"{text} ± {100 * row.deviations[key]:.1f}" if key in row.deviations else text
 
 

@@ -23,6 +23,7 @@ from clarify.method.groups.metrics import evaluate
 from clarify.track.artifacts import parquet_artifact
 from clarify.track.records import RunRecord, metric_keys
 from clarify.track.run import now
+from clarify.track.runs import CellRun
 from clarify.workflow.model.recipe import SELECTIONS
 
 if TYPE_CHECKING:
@@ -183,22 +184,22 @@ class Ledger:
 
     def __init__(self, tracking: TrackingStore, context: RunContext, data_set: str) -> None:
         self._tracking, self._context = tracking, context
-        self._runs = {run.params["cell"]: run for run in tracking.runs(data_set, kind="cell")}
+        self._runs = {run.cell: run for run in tracking.runs(data_set, CellRun)}
 
     def known(self, cell: Cell) -> Figures | None:
         """Return what a cell came to, if it is done."""
         run = self._runs.get(cell.delivery)
         if run is None:
             return None
-        metrics = run.metrics
+        found, cost = run.figures("test"), run.figures("cost")
         right = pl.read_parquet(self._tracking.artifact(run.id, RIGHT))["right"].to_numpy()
         return Figures(
-            average=metrics["test/average_accuracy"],
-            adjusted_average=metrics["test/adjusted_average_accuracy"],
-            worst_group=metrics["test/worst_group_accuracy"],
-            minority_half=metrics.get("test/minority_half_accuracy"),
-            seconds=metrics["cost/seconds"],
-            peak_memory_mib=metrics["cost/peak_memory_mib"],
+            average=found["average_accuracy"],
+            adjusted_average=found["adjusted_average_accuracy"],
+            worst_group=found["worst_group_accuracy"],
+            minority_half=found.get("minority_half_accuracy"),
+            seconds=cost["seconds"],
+            peak_memory_mib=cost["peak_memory_mib"],
             right=right,
         )
 

@@ -148,13 +148,13 @@ class Comparison:
         shown = self._shown()
         figure = go.Figure(layout={"template": "plotly_white", "xaxis": {"tickformat": ".0%"}})
         for row in self.rows:
-            values = [row.metrics.get(key) for key in shown]
+            values = [row.figures.get(key) for key in shown]
             names = [FIGURES[key] for key in shown]
             figure.add_scatter(x=values, y=names, name=row.name, mode="markers", marker={"size": 12})
         return figure
 
     def _shown(self) -> list[str]:
-        return [key for key in FIGURES if any(key in row.metrics for row in self.rows)]
+        return [key for key in FIGURES if any(key in row.figures for row in self.rows)]
 
     def __repr__(self) -> str:
         """Say in one line what is compared."""
@@ -162,6 +162,6 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         shown = self._shown()
-        rows = [[row.name, *(percent(row.metrics.get(key)) for key in shown)] for row in self.rows]
+        rows = [[row.name, *(percent(row.figures.get(key)) for key in shown)] for row in self.rows]
         header = ["model", *(FIGURES[key] for key in shown)]
         return table("Models side by side", f"{self.split} images", header, rows)

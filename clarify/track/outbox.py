@@ -26,7 +26,7 @@ from clarify.data.files import sync_folder, writing
 from clarify.errors import ClarifyError, NotFoundError
 from clarify.track.artifacts import Artifact
 from clarify.track.records import TAGS, DatasetRef, RunRecord
-from clarify.track.run import WAITING, Run
+from clarify.track.run import WAITING, StoredRun
 
 __all__ = ["DamagedError", "Entry", "Outbox"]
 
@@ -63,10 +63,10 @@ class Entry:
         """What stands for its run until there is one."""
         return WAITING + self.delivery
 
-    def as_run(self) -> Run:
+    def as_run(self) -> StoredRun:
         """Return it as it will be listed."""
         record = self.record
-        return Run(
+        return StoredRun(
             id=self.run_id,
             kind=record.kind,
             name=record.name,

@@ -16,7 +16,17 @@ if TYPE_CHECKING:
 
     from clarify.track.backend import Backend
 
-__all__ = ["DELIVERY", "PREFIX", "WAITING", "Run", "begin", "completed", "log_step", "search", "write_once"]
+__all__ = [
+    "DELIVERY",
+    "PREFIX",
+    "WAITING",
+    "StoredRun",
+    "begin",
+    "completed",
+    "log_step",
+    "search",
+    "write_once",
+]
 
 PREFIX = "clarify."
 STATUS = "clarify.status"
@@ -32,8 +42,8 @@ BATCH = 100
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """A completed run, read back; or one that waits in the outbox.
+class StoredRun:
+    """A completed run as MLflow has it, or one that waits in the outbox; see `runs.py` for others' eyes.
 
     Parameters
     ----------
@@ -58,13 +68,7 @@ class Run:
     @property
     def origin(self) -> str:
         """Return the id that it had in the store that it was first written to."""
-        return self.tags["original"] or self.id
-
-    @property
-    def ids(self) -> frozenset[str]:
-        """Return every id that it has had: its own, its origin's, and the one it waited under."""
-        waited = {WAITING + self.delivery} if self.delivery else set()
-        return frozenset({self.id, self.origin} | waited)
+        return self.tags.get("original") or self.id
 
 
 def write_once(
@@ -98,7 +102,9 @@ def write_once(
     return _write(client, backend, record, experiment, delivery, at)
 
 
-def search(client: MlflowClient, data_set: str, kind: str | None = None, *, since: int = 0) -> Iterator[Run]:
+def search(
+    client: MlflowClient, data_set: str, kind: str | None = None, *, since: int = 0
+) -> Iterator[StoredRun]:
     """Yield completed runs, newest first: of a kind or of all, since then (ms since 1970)."""
     known = client.get_experiment_by_name(_name(data_set))
     if known is None:
@@ -109,7 +115,7 @@ def search(client: MlflowClient, data_set: str, kind: str | None = None, *, sinc
     if since > 0:
         asked += f" AND attributes.start_time >= {since}"
     for run in _runs(client, known.experiment_id, asked):
-        yield Run(
+        yield StoredRun(
             id=run.info.run_id,
             kind=run.data.tags.get(PREFIX + "kind", ""),
             name=run.info.run_name or "",

@@ -23,6 +23,7 @@ from clarify.evidence.situation import SHARE, Situation, seen_by
 from clarify.evidence.suites import compare_methods, situation_of
 from clarify.evidence.tables import csv_table, figure, markdown
 from clarify.track.mlflow import TrackingStore
+from clarify.track.runs import CellRun
 from clarify.workflow.model.project import Project
 from tests.conftest import DATA_SET, Done
 
@@ -47,16 +48,16 @@ def test_every_cell_is_a_run_and_is_written_once(project: Project) -> None:
     assert list(rows) == list(FEW)
     assert found.refused == ()
     store = TrackingStore(project.home)
-    runs = store.runs(DATA_SET, kind="cell")
+    runs = store.stored(DATA_SET, kind="cell")
     assert len(runs) == 6
     assert {run.params["supervision"] for run in runs} == {"none", "words", "groups"}
     assert {run.tags["oracle"] for run in runs if run.params["method"] == "group_dro"} == {"true"}
     again = compare_methods("rendered", [(project, PHRASES)], seeds=2, methods=FEW)
     assert again == found
-    assert len(store.runs(DATA_SET, kind="cell")) == 6
+    assert len(store.runs(DATA_SET, CellRun)) == 6
     more = compare_methods("rendered", [(project, PHRASES)], seeds=3, methods=("erm",))
     assert more.rows[0].seeds == 3
-    assert len(store.runs(DATA_SET, kind="cell")) == 7
+    assert len(store.runs(DATA_SET, CellRun)) == 7
 
 
 def test_a_row_is_the_mean_of_its_seeds_by_hand(project: Project, whole: Situation) -> None:
@@ -231,7 +232,7 @@ def test_a_comparison_that_is_killed_loses_and_doubles_no_cell(home: Path) -> No
         process.wait()
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     rows = json.loads(done.stdout)["rows"]
-    runs = TrackingStore(home).runs(DATA_SET, kind="cell")
-    names = [run.params["cell"] for run in runs]
+    runs = TrackingStore(home).runs(DATA_SET, CellRun)
+    names = [run.cell for run in runs]
     assert len(names) == len(set(names)) == sum(row["seeds"] for row in rows)
     assert {row["seeds"] for row in rows} == {5}

@@ -13,7 +13,7 @@ from clarify.ui.pieces import blocks
 from clarify.workflow.model.recipe import OBJECTIVES, PARTS, Recipe
 
 if TYPE_CHECKING:
-    from clarify.track.run import Run
+    from clarify.track.runs import DescriptionRun
     from clarify.workflow.describe.grouping import GroupSize, PreviewedGroups
     from clarify.workflow.jobs.files import Job
 
@@ -65,13 +65,13 @@ class Offered:
     best: bool = False
 
 
-def offered_of(runs: Sequence[Run], *, base: str, encoder: str) -> list[Offered]:
+def offered_of(runs: Sequence[DescriptionRun], *, base: str, encoder: str) -> list[Offered]:
     """Return the kept descriptions of a base model, each phrase of a class once, best first.
 
     Parameters
     ----------
-    runs : sequence of Run
-        Descriptions, newest first.
+    runs : sequence of DescriptionRun
+        Newest first.
     base : str
         The base model's run.
     encoder : str
@@ -79,10 +79,9 @@ def offered_of(runs: Sequence[Run], *, base: str, encoder: str) -> list[Offered]
     """
     found: dict[tuple[str, str], Offered] = {}
     for run in runs:
-        tags = run.tags
-        if (tags["kept"], tags["parent"], tags["encoder"]) != ("true", base, encoder):
+        if not run.kept or (run.parent, run.encoder) != (base, encoder):
             continue
-        name = (tags["class"], tags["phrase"])
+        name = (run.class_name, run.phrase)
         if name not in found:
             found[name] = Offered(
                 run=run.id,
@@ -90,9 +89,9 @@ def offered_of(runs: Sequence[Run], *, base: str, encoder: str) -> list[Offered]
                 class_name=name[0],
                 phrase=name[1],
                 by=(),
-                score=run.metrics["validation/error_score"],
+                score=run.score,
             )
-        by = dict.fromkeys((*found[name].by, tags["reviewer"]))
+        by = dict.fromkeys((*found[name].by, run.by))
         found[name] = dataclasses.replace(found[name], by=tuple(by))
     ordered = sorted(found.values(), key=lambda each: (each.class_name, -each.score))
     first = {each.class_name: each for each in reversed(ordered)}

@@ -60,4 +60,7 @@ def routes() -> list[BaseRoute]:
         If a setting is not legal, or the home cannot be written.
     """
     found = shared()
-    return [picture_route(found.addresses, found.desks.manifest, found.thumbnails), name_route(found.tags)]
+    return [
+        picture_route(found.addresses, found.desks.manifest, found.thumbnails),
+        name_route(found.name_tags),
+    ]

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from clarify.data.manifest import find_manifests, open_manifest
 from clarify.errors import ClarifyError, NotFoundError, nearest, shown
 from clarify.track.listing import Listings
+from clarify.track.runs import BaseRun
 from clarify.workflow.describe.suggest import ClassSuggestions, suggest
 from clarify.workflow.model.failures import Failures, failures_of
 from clarify.workflow.model.models import open_model, usable_runs
@@ -26,8 +27,7 @@ from clarify.workflow.retrain.preview import Previewed, preview_retraining
 if TYPE_CHECKING:
     from clarify.data.manifest import Manifest
     from clarify.method.phrases.descriptions import Description
-    from clarify.track.records import AnyKind
-    from clarify.track.run import Run
+    from clarify.track.runs import RunOf
     from clarify.workflow.model.models import Model
     from clarify.workflow.model.project import Project, SplitData
 
@@ -75,9 +75,9 @@ class Desk:
                 self._splits[key] = split_data(self.project, name, backbone)
             return self._splits[key]
 
-    def runs(self, kind: AnyKind) -> list[Run]:
+    def runs(self, of: type[RunOf]) -> list[RunOf]:
         """Return the data set's runs of a kind, newest first; a few seconds old at most."""
-        found = self._listings.runs(kind)
+        found = self._listings.runs(of)
         if self._listings.is_due():
             self.later(self._listings.reread)
         return found
@@ -172,7 +172,7 @@ class Desk:
         self._writer.shutdown()
 
     def _newest_base(self) -> str:
-        found = usable_runs(self.project, self.runs("base"))
+        found = usable_runs(self.project, self.runs(BaseRun))
         if not found:
             name = self.project.manifest.name
             raise NotFoundError(

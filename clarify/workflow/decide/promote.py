@@ -66,7 +66,7 @@ def judge(project: Project, run: str | None, *, gate: Gate | None = None) -> Ver
         For an oracle: it was made with annotated groups, which may not decide.
     """
     found = find_run(project, run, kind="retraining")
-    if found.tags["oracle"] == "true":
+    if found.oracle:
         raise InputError(
             f"run {found.id[:8]} is an oracle: it used annotated groups, so it is for comparison "
             "only; promote a model that was retrained with descriptions"

@@ -21,6 +21,7 @@ from clarify.method.phrases.phrases import Calibration, calibrate, parse_phrase,
 from clarify.method.phrases.similarity import similarities as similarities_to
 from clarify.track.mlflow import WAITING
 from clarify.track.records import description_record
+from clarify.track.runs import DescriptionRun
 from clarify.workflow.describe.suggest import phrases_searched
 from clarify.workflow.model.project import run_context
 
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
     from clarify.method.phrases.phrases import Phrase
-    from clarify.track.mlflow import Run
     from clarify.workflow.model.arrays import DataSet
     from clarify.workflow.model.failures import Failures
     from clarify.workflow.model.models import Model
@@ -318,8 +318,8 @@ def take_back(project: Project, run_id: str) -> None:
     name = project.manifest.name
     own = [
         run
-        for run in project.tracking.runs(name, kind="description")
-        if run.id == run_id and run.tags["reviewer"] == project.reviewer
+        for run in project.tracking.runs(name, DescriptionRun)
+        if run.id == run_id and run.by == project.reviewer
     ]
     if not own:
         raise NotFoundError(
@@ -370,8 +370,8 @@ def kept_descriptions(project: Project, model: Model, runs: Sequence[str] = ()) 
     NotFoundError
         For a run that is no kept description of this model.
     """
-    kept = [run for run in _described(project, model) if run.tags["kept"] == "true"]
-    chosen: list[Run] = []
+    kept = [run for run in _described(project, model) if run.kept]
+    chosen: list[DescriptionRun] = []
     for asked in runs:
         begun = [run for run in kept if run.id.startswith(asked)]
         if len(begun) != 1:
@@ -381,17 +381,16 @@ def kept_descriptions(project: Project, model: Model, runs: Sequence[str] = ()) 
             )
         chosen += begun
     if not runs:
-        best: dict[str, Run] = {}
+        best: dict[str, DescriptionRun] = {}
         for run in kept:
-            name = run.tags["class"]
-            if name not in best or _value(run) > _value(best[name]):
-                best[name] = run
+            if run.class_name not in best or run.score > best[run.class_name].score:
+                best[run.class_name] = run
         chosen = list(best.values())
-    chosen.sort(key=lambda run: project.manifest.class_index(run.tags["class"]))
+    chosen.sort(key=lambda run: project.manifest.class_index(run.class_name))
     return tuple(_description(project, run) for run in chosen)
 
 
-def _description(project: Project, run: Run) -> Description:
+def _description(project: Project, run: DescriptionRun) -> Description:
     found = json.loads(project.tracking.artifact(run.id, "description.json"))
     # By its first id, which is known on every machine that a bundle takes it to.
     return Description.from_dict(found | {"run": run.origin})
@@ -409,18 +408,14 @@ def halves_of(
     return found
 
 
-def _value(run: Run) -> float:
-    return run.metrics["validation/error_score"]
-
-
-def _described(project: Project, model: Model) -> list[Run]:
-    runs = project.tracking.runs(project.manifest.name, kind="description")
-    return [run for run in runs if run.tags["parent"] == model.run_id]
+def _described(project: Project, model: Model) -> list[DescriptionRun]:
+    runs = project.tracking.runs(project.manifest.name, DescriptionRun)
+    return [run for run in runs if run.parent == model.run_id]
 
 
 def phrases_tried(project: Project, model: Model, class_name: str) -> set[str]:
     """Return the phrases that were recorded for a class of a model, kept or not."""
-    return {run.tags["phrase"] for run in _described(project, model) if run.tags["class"] == class_name}
+    return {run.phrase for run in _described(project, model) if run.class_name == class_name}
 
 
 def _calibrations(project: DataSet, phrase: Phrase, data: SplitData) -> dict[str, Calibration]:

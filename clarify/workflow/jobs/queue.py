@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from clarify.data.files import writing
 from clarify.errors import NotFoundError
+from clarify.track.runs import ModelRun
 from clarify.workflow.jobs.files import Job, JobFolder, JobStatus, Request, now
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def _is_done(project: Project, folder: JobFolder) -> bool:
         job = folder.read()
     except NotFoundError:
         return False
-    runs = project.tracking.runs(job.request.data_set, kind="retraining")
+    runs = project.tracking.runs(job.request.data_set, ModelRun)
     return job.status.state == "done" and job.status.run in {run.id for run in runs}
 
 

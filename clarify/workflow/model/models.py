@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from clarify.errors import FeatureError, InputError, NotFoundError, nearest
 from clarify.method.fit.head import Head
 from clarify.track.artifacts import read_arrays
-from clarify.workflow.model.backbones import backbone_of, stands_on_its_own
+from clarify.track.runs import BaseRun, ModelRun
+from clarify.workflow.model.backbones import backbone_of
 from clarify.workflow.model.project import split_data
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from clarify.embed.encoders import ImageEncoder
-    from clarify.track.mlflow import Run
+    from clarify.track.runs import TrainedRun
     from clarify.workflow.model.project import Project, SplitData
 
-__all__ = ["IMPORTED", "Model", "find_run", "open_model", "standing_on", "usable_runs"]
+__all__ = ["Model", "find_run", "open_model", "usable_runs"]
 
-IMPORTED = "imported"
-"""What stands for the objective of a model that Clarify did not train."""
+Trained = TypeVar("Trained", bound="TrainedRun")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +126,7 @@ def open_model(project: Project, run: str | None = None, *, kind: str = "base") 
         If there is none for this manifest and backbone.
     """
     found = find_run(project, run, kind=kind)
-    if found.params["objective"] == IMPORTED:
+    if found.imported:
         return _imported(project, found)
     content = project.tracking.artifact(found.id, "head.safetensors")
     head = Head.from_arrays(read_arrays(content), class_names=project.manifest.classes)
@@ -140,12 +140,7 @@ def open_model(project: Project, run: str | None = None, *, kind: str = "base") 
     )
 
 
-def standing_on(project: Project, model: Model) -> Project:
-    """Return the project as a model needs it: with the backbone that its head stands on."""
-    return dataclasses.replace(project, backbone=model.body(project))
-
-
-def _imported(project: Project, run: Run) -> Model:
+def _imported(project: Project, run: TrainedRun) -> Model:
     import polars as pl
 
     table = pl.read_parquet(project.tracking.artifact(run.id, "predictions.parquet"))
@@ -155,7 +150,7 @@ def _imported(project: Project, run: Run) -> Model:
     return Model(run_id=run.id, name=run.name, head=None, imported=imported, backbone=project.backbone)
 
 
-def find_run(project: Project, run: str | None, *, kind: str) -> Run:
+def find_run(project: Project, run: str | None, *, kind: str) -> TrainedRun:
     """Return a model's run for this manifest and backbone: the newest, or the one `run` begins.
 
     Raises
@@ -164,13 +159,15 @@ def find_run(project: Project, run: str | None, *, kind: str) -> Run:
         If there is none, or `run` begins several.
     """
     manifest = project.manifest
-    of_kind = project.tracking.runs(manifest.name, kind=kind)
+    of_kind: Sequence[TrainedRun] = project.tracking.runs(
+        manifest.name, BaseRun if kind == "base" else ModelRun
+    )
     usable = usable_runs(project, of_kind)
     if run is not None:
         return _only(usable, of_kind, run, kind)
     if usable:
         return usable[0]
-    next_step = {"base": "train", "retraining": "retrain"}.get(kind, "describe")
+    next_step = "train" if kind == "base" else "retrain"
     others = f" ({len(of_kind)} of other manifests or backbones)" if of_kind else ""
     raise NotFoundError(
         f"data set {manifest.name}: no {kind} run for manifest {manifest.digest[:12]} and backbone "
@@ -178,22 +175,20 @@ def find_run(project: Project, run: str | None, *, kind: str) -> Run:
     )
 
 
-def usable_runs(project: Project, runs: Sequence[Run]) -> list[Run]:
+def usable_runs(project: Project, runs: Sequence[Trained]) -> list[Trained]:
     """Return which models are of the project's manifest, and stand on its backbone, in order."""
     return [each for each in runs if _fits(project, each)]
 
 
-def _fits(project: Project, run: Run) -> bool:
+def _fits(project: Project, run: TrainedRun) -> bool:
     """Whether a model's run is of this manifest, and its head finds the features that it takes."""
     backbone = project.backbone.identity.image_digest
     # Of any other model only predictions are known, or it brings its own body.
-    any_will_do = run.params["objective"] == IMPORTED or stands_on_its_own(run)
-    return run.tags["manifest"] == project.manifest.digest and (
-        any_will_do or run.tags["backbone"] == backbone
-    )
+    any_will_do = run.imported or bool(run.body)
+    return run.manifest == project.manifest.digest and (any_will_do or run.backbone == backbone)
 
 
-def _only(usable: list[Run], of_kind: list[Run], run: str, kind: str) -> Run:
+def _only(usable: Sequence[TrainedRun], of_kind: Sequence[TrainedRun], run: str, kind: str) -> TrainedRun:
     begun = [each for each in usable if each.id.startswith(run)]
     if len(begun) == 1:
         return begun[0]

@@ -6,7 +6,6 @@ one loop over seeds, one evaluation, one way to record, once however often it is
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import json
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clarify.method.groups.groups import DescribedGroups
-from clarify.workflow.model.backbones import IN_PARENT, IN_RUN, PLACE
+from clarify.track.runs import IN_PARENT, IN_RUN, PLACE, BaseRun, ModelRun
 from clarify.workflow.model.evaluating import all_splits, described_evaluations, evaluations_of, half_results
 from clarify.workflow.model.models import find_run, open_model
 from clarify.workflow.model.recipe import PARTS, Recipe
@@ -62,7 +61,7 @@ def train(project: Project, plan: BasePlan | None = None, *, means: Means | None
             name=f"{plan.model or 'base'} (erm)",
             delivery=_delivery(project, engine, {"train": plan.to_dict()}),
         )
-        known, done = _done(training, means, "base", 0)
+        known, done = _done(training, means, BaseRun.kind, 0)
         if known:
             return done
         fitting = engine.base(training, plan)
@@ -163,7 +162,7 @@ def _engine(network: bool, means: Means, *, seeds: int) -> Engine:
 def _seeds(training: Training, engine: Engine, means: Means) -> Trained | None:
     found: list[Trained | None] = []
     for seed in reversed(range(training.recipe.seeds)):
-        known, done = _done(training, means, "retraining", seed)
+        known, done = _done(training, means, ModelRun.kind, seed)
         if not known:
             fitting = engine.corrected(training, seed)
             done = None if fitting is None else _recorded(training, fitting, engine, seed)
@@ -251,29 +250,22 @@ def _as_before(project: Project, run_id: str, kind: str) -> Trained:
     run = find_run(project, run_id, kind=kind)
     model = open_model(project, run.id, kind=kind)
     groups = json.loads(project.tracking.artifact(run.id, "training.json"))["groups"]
+    cost = run.cost
     return Trained(
         model=model,
-        settings={name: _number(value) for name, value in run.params.items()},
-        rule=run.params["selection"],
+        settings=run.settings,
+        rule=run.selection,
         table=(),
         evaluations=evaluations_of(project, all_splits(project, model.body(project)), model),
         group_counts=groups,
         cost=Cost(
-            seconds=run.metrics["cost/seconds"],
-            peak_memory_mib=run.metrics["cost/peak_memory_mib"],
-            parameters=int(run.metrics["cost/parameters"]),
+            seconds=cost["seconds"],
+            peak_memory_mib=cost["peak_memory_mib"],
+            parameters=int(cost["parameters"]),
         ),
-        seed=int(run.params["seed"]),
+        seed=run.seed,
         notes=("the same training was done before, and nothing is drawn anew in it",),
     )
-
-
-def _number(text: str) -> str | float | int:
-    """Return a param as the number that it was, if it was one."""
-    for kind in (int, float):
-        with contextlib.suppress(ValueError):
-            return kind(text)
-    return text
 
 
 def _delivery(project: Project, engine: Engine, values: Mapping[str, Any]) -> str:

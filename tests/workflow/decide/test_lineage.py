@@ -14,6 +14,7 @@ from clarify.config import Settings
 from clarify.errors import AwayError
 from clarify.track.artifacts import Artifact
 from clarify.track.run import WAITING
+from clarify.track.runs import ModelRun
 from clarify.workflow.decide.champions import lineage
 from clarify.workflow.describe.phrases import (
     TriedPhrase,
@@ -110,7 +111,7 @@ def test_bundles_carry_the_lineage_there_and_back(
     assert clarify("export", DATA_SET, "--bundle", str(there)).status == 0
     assert run_clarify("import", str(there), home=other).status == 0
     away = opened(other, "Lin")
-    (came,) = [run.id for run in away.tracking.runs(DATA_SET, kind="retraining")]
+    (came,) = [run.id for run in away.tracking.runs(DATA_SET, ModelRun)]
     assert came != first
     assert told(away, came) == known
     second = retrained(away)
@@ -118,7 +119,7 @@ def test_bundles_carry_the_lineage_there_and_back(
     assert run_clarify("export", DATA_SET, "--bundle", str(back), home=other).status == 0
     assert clarify("import", str(back)).status == 0
     here = opened(home)
-    (returned,) = [run.id for run in here.tracking.runs(DATA_SET, kind="retraining") if run.id != first]
+    (returned,) = [run.id for run in here.tracking.runs(DATA_SET, ModelRun) if run.id != first]
     assert told(here, returned) == known
 
 

@@ -20,6 +20,7 @@ from clarify.assembly import open_project
 from clarify.config import Settings
 from clarify.errors import NotFoundError
 from clarify.method.phrases.descriptions import Description
+from clarify.track.runs import BaseRun, DescriptionRun, ModelRun
 from clarify.workflow.describe.grouping import PreviewedGroups, groups_preview
 from clarify.workflow.describe.phrases import kept_descriptions
 from clarify.workflow.jobs.files import Job, JobFolder, JobStatus, Request, locked, now
@@ -48,12 +49,12 @@ def project(home: Path) -> Iterator[Project]:
 
 
 def request_of(project: Project, objective: str = "worst_group", *classes: str) -> Request:
-    runs = project.tracking.runs(DATA_SET, kind="description")
+    runs = project.tracking.runs(DATA_SET, DescriptionRun)
     return Request(
         data_set=DATA_SET,
         manifest=project.manifest.digest,
-        base=project.tracking.runs(DATA_SET, kind="base")[0].id,
-        descriptions=tuple(run.id for run in runs if not classes or run.tags["class"] in classes),
+        base=project.tracking.runs(DATA_SET, BaseRun)[0].id,
+        descriptions=tuple(run.id for run in runs if not classes or run.class_name in classes),
         recipe=Recipe(objective=objective),
         encoder="small-clip",
         backbone="",
@@ -81,7 +82,7 @@ def ended(project: Project, digest: str) -> Job:
 
 
 def retrainings(project: Project) -> list[str]:
-    return [run.id for run in project.tracking.runs(DATA_SET, kind="retraining")]
+    return [run.id for run in project.tracking.runs(DATA_SET, ModelRun)]
 
 
 @pytest.fixture
@@ -106,10 +107,10 @@ def test_a_job_retrains_in_its_own_process_and_is_recorded_once_by_who_asked(pro
     assert start(project, request, PHRASES)
     job = ended(project, request.digest)
     assert job.status.state == "done", job.status
-    (run,) = project.tracking.runs(DATA_SET, kind="retraining")
+    (run,) = project.tracking.runs(DATA_SET, ModelRun)
     assert job.status.run == run.id
-    assert run.tags["reviewer"] == "Ada"
-    assert run.tags["parent"] == request.base
+    assert run.by == "Ada"
+    assert run.parent == request.base
     assert job.status.pid != os.getpid()
     assert job.status.step == job.status.steps
     lines = job.status.losses
@@ -230,7 +231,7 @@ def test_a_job_that_does_not_listen_ends_by_itself_as_cancelled(project: Project
 
 def test_a_job_that_cannot_be_done_says_why(project: Project, clarify: Callable[..., Done]) -> None:
     kept = clarify("describe", DATA_SET, "landbird", "snow", "--threshold", "0.05", "--json")
-    run = project.tracking.runs(DATA_SET, kind="description")[0]
+    run = project.tracking.runs(DATA_SET, DescriptionRun)[0]
     assert run.id == kept.result["run"]
     # A cut that nothing reaches.
     path = project.tracking.artifact_folder(run.id) / "description.json"

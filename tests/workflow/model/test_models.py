@@ -11,6 +11,7 @@ import pytest
 from clarify.assembly import open_project
 from clarify.config import Settings
 from clarify.errors import FeatureError
+from clarify.track.runs import BaseRun
 from clarify.workflow.model.models import open_model
 from clarify.workflow.model.project import Project, split_data
 from tests.conftest import DATA_SET
@@ -23,7 +24,7 @@ def project(network_home: Path) -> Project:
 
 
 def bases(project: Project) -> list[str]:
-    return [run.id for run in project.tracking.runs(DATA_SET, kind="base")]
+    return [run.id for run in project.tracking.runs(DATA_SET, BaseRun)]
 
 
 def test_each_model_reads_the_features_of_its_own_backbone(project: Project) -> None:

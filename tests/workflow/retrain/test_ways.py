@@ -13,6 +13,7 @@ from clarify.assembly import open_project
 from clarify.config import Settings
 from clarify.method.phrases.similarity import similarities
 from clarify.track.mlflow import TrackingStore
+from clarify.track.runs import ModelRun
 from clarify.workflow.describe.phrases import kept_descriptions
 from clarify.workflow.model.models import open_model
 from clarify.workflow.model.project import split_data
@@ -86,9 +87,9 @@ def test_choosing_by_true_groups_makes_an_oracle_that_cannot_be_promoted(
 def test_what_makes_no_sense_is_refused_in_one_line(
     clarify: Clarify, home: Path, ways: tuple[str, ...], message: str
 ) -> None:
-    before = len(TrackingStore(home).runs(DATA_SET, kind="retraining"))
+    before = len(TrackingStore(home).runs(DATA_SET, ModelRun))
     assert message in clarify("retrain", DATA_SET, *ways).refusal
-    assert len(TrackingStore(home).runs(DATA_SET, kind="retraining")) == before
+    assert len(TrackingStore(home).runs(DATA_SET, ModelRun)) == before
 
 
 def test_the_text_of_a_phrase_is_not_in_the_features_of_a_network(network_home: Path) -> None:

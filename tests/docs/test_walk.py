@@ -1,4 +1,4 @@
-"""The README's walk, command by command: photographs and predictions in, a served model out."""
+"""The walks of the documentation, command by command, as they stand there."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 import contextlib
 import json
 import os
-import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -18,18 +18,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import DATA_SET, run_clarify
+from tests.docs.tables import DOCS, commands
 from tests.photographs import write_photographs
 
-ROOT = Path(__file__).resolve().parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 MOST_COMMANDS = 10
 
 
 def walk() -> list[str]:
-    """Return the commands of the walk, without their comments."""
-    blocks = re.findall(r"```sh\n(.*?)```", README, flags=re.S)
-    block = next(each for each in blocks if "data import folder photos" in each)
-    return [line.partition(" # ")[0].strip() for line in block.strip().splitlines()]
+    """Return the commands from photographs to a served model."""
+    return commands("how-to/own-images.md")
 
 
 def environment() -> dict[str, str]:
@@ -38,11 +36,12 @@ def environment() -> dict[str, str]:
 
 
 def test_the_walk_begins_with_the_installation_and_has_at_most_ten_commands() -> None:
-    commands = walk()
-    assert commands[0] == "pip install -e ."
-    assert commands[0] in README.partition("## ")[2]  # the same as under "Try it"
-    assert commands[-1].startswith("MLFLOW_TRACKING_URI=")
-    assert len(commands) <= MOST_COMMANDS
+    steps = walk()
+    assert steps[0] == commands("index.md")[0] == "pip install -e ."
+    assert f"{steps[0]} && clarify demo" in (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    assert steps[-1].startswith("MLFLOW_TRACKING_URI=")
+    assert commands("how-to/serving.md") == steps[-1:]
+    assert len(steps) <= MOST_COMMANDS
 
 
 @contextlib.contextmanager
@@ -75,15 +74,15 @@ def served(command: str, folder: Path, port: int) -> Iterator[str]:
 @pytest.mark.slow
 def test_the_walk_leads_from_photographs_and_a_csv_to_a_served_corrected_model(tmp_path: Path) -> None:
     write_photographs(tmp_path)
-    _, *commands, serve = walk()
+    _, *steps, serve = walk()
     told = {}
-    for command in commands:
+    for command in steps:
         done = subprocess.run(
             command, shell=True, cwd=tmp_path, env=environment(), capture_output=True, text=True
         )
         assert done.returncode == 0, (command, done.stderr)
         told[command] = done.stdout
-    assert "is now the champion" in told[commands[-1]]
+    assert "is now the champion" in told[steps[-1]]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -115,9 +114,7 @@ def ask(address: str, pictures: list[Path]) -> list[dict[str, object]]:
 
 def network_walk() -> list[str]:
     """Return the commands that train and correct a network."""
-    blocks = re.findall(r"```sh\n(.*?)```", README, flags=re.S)
-    block = next(each for each in blocks if "--model timm:" in each)
-    return [line.partition(" # ")[0].strip() for line in block.strip().splitlines()]
+    return commands("how-to/own-network.md")
 
 
 def test_the_walk_of_a_network_has_at_most_six_commands() -> None:
@@ -134,3 +131,38 @@ def test_the_walk_of_a_network_leads_to_a_corrected_one(tmp_path: Path) -> None:
         )
         assert done.returncode == 0, (command, done.stderr)
     assert "worst" in done.stdout
+
+
+def of_clarify(page: str, name: str) -> list[list[str]]:
+    """Return the arguments of a page's commands of Clarify on the data set `name`, for the tiny one."""
+    found = []
+    for command in commands(page):
+        program, *arguments = shlex.split(command.partition(" > ")[0])
+        if program == "clarify" and arguments[0] != "serve" and arguments[:2] != ["data", "draw"]:
+            found.append([each.replace(name, DATA_SET) for each in arguments])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("page", "name"), [("tutorial.md", "rendered-waterbirds"), ("how-to/ci.md", "birds")]
+)
+def test_the_steps_of_a_page_lead_to_a_champion(
+    page: str, name: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(home)
+    for arguments in of_clarify(page, name):
+        done = run_clarify(*arguments)
+        assert done.status == 0, (arguments, done.err)
+    champion = run_clarify("history", DATA_SET, "--json").result["champion"]
+    assert champion == "1"
+
+
+def test_a_data_set_is_handed_on(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    export, bundle, take, onnx = of_clarify("how-to/hand-on.md", "birds")
+    for arguments in (export, bundle):
+        done = run_clarify(*arguments, home=home)
+        assert done.status == 0, done.err
+    taken = run_clarify(*[each.replace("/data/other", str(tmp_path / "other")) for each in take])
+    assert taken.status == 0, taken.err
+    assert onnx[0] == "export"  # run by tests of the export

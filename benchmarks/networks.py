@@ -205,7 +205,7 @@ def _seconds(data: Any, groups: Any, batches: Batches, *, ready: bool = False, *
     from clarify.finetune.processes import Processes
     from clarify.finetune.schedule import Schedule
     from clarify.finetune.task import Task, TrainingProgress
-    from clarify.method.fit.minibatch import batch_objective
+    from clarify.method.fit.minibatch import BatchReweight
 
     class Over(Exception):
         pass
@@ -232,7 +232,7 @@ def _seconds(data: Any, groups: Any, batches: Batches, *, ready: bool = False, *
         groups=groups,
         group_names=("a", "b", "c", "d"),
         batches=batches,
-        objective=batch_objective("reweight", np.bincount(groups)),
+        objective=BatchReweight(),
         trainable=None,
         validation=pictures,
         validation_count=1,

@@ -18,7 +18,7 @@ from clarify.finetune.pictures import Pictures
 from clarify.finetune.processes import Processes
 from clarify.finetune.schedule import Schedule
 from clarify.finetune.task import Fitted, Task
-from clarify.method.fit.minibatch import batch_objective
+from clarify.workflow.model.recipe import OBJECTIVES
 
 COUNT, SIDE = 48, 32
 CLASSES = ("dark", "light")
@@ -81,7 +81,7 @@ def task_of(
         groups=GROUP_OF,
         group_names=GROUPS,
         batches=batches or Balanced(GROUP_OF, GROUPS, 8, seed=0),
-        objective=batch_objective(objective, counts, adjustment=1.0),
+        objective=OBJECTIVES[objective].batch(counts),
         trainable=trainable,
         validation=pictures(network),
         validation_count=COUNT,

@@ -27,7 +27,7 @@ from clarify.finetune.pictures import Pictures
 from clarify.finetune.processes import joined
 from clarify.finetune.schedule import Schedule
 from clarify.finetune.task import Task
-from clarify.method.fit.minibatch import batch_objective
+from clarify.workflow.model.recipe import OBJECTIVES
 from tests.finetune.conftest import CLASSES, COUNT, GROUP_OF, GROUPS, LABELS, SIDE
 
 squares, out, objective = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
@@ -38,7 +38,7 @@ with joined() as processes:
     task = Task(
         pictures=pictures, labels=LABELS, groups=GROUP_OF, group_names=GROUPS,
         batches=Balanced(GROUP_OF, GROUPS, 8, seed=0), trainable=None, validation=pictures,
-        objective=batch_objective(objective, np.bincount(GROUP_OF), adjustment=1.0),
+        objective=OBJECTIVES[objective].batch(np.bincount(GROUP_OF)),
         validation_count=COUNT, score=lambda found: {"right": float((found == LABELS).mean())},
     )
     plan = Schedule(epochs=2, batch_size=8, rate=1e-3, seed=3, patience=2)

@@ -16,15 +16,12 @@ steps is in its ``state``.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clarify.errors import InputError, nearest
-
-__all__ = ["NAMES", "BatchObjective", "batch_objective"]
+__all__ = ["BatchCvar", "BatchErm", "BatchGroupDro", "BatchObjective", "BatchReweight", "BatchWorstGroup"]
 
 Vector = NDArray[np.float64]
 Numbers = NDArray[np.int64]
@@ -90,6 +87,11 @@ class BatchWorstGroup:
     state: Vector
     pace: float = 0.1
 
+    @classmethod
+    def of(cls, counts: Numbers) -> BatchWorstGroup:
+        """Return it for groups of so many training images (G,), none of which it has seen."""
+        return cls(state=np.full(len(counts), np.inf))
+
     def weights(self, losses: Vector, groups: Numbers) -> Vector:
         """Return 1/n_g for the examples of that group, and 0 for the others."""
         counts, means = _means(losses, groups, len(self.state))
@@ -119,6 +121,12 @@ class BatchGroupDro:
     state: Vector
     adjustment: Vector
     step_size: float = 0.01
+
+    @classmethod
+    def of(cls, counts: Numbers, *, adjustment: float) -> BatchGroupDro:
+        """Return it for groups of so many training images (G,); `adjustment` is C."""
+        added = adjustment / np.sqrt(np.maximum(np.asarray(counts, dtype=np.float64), 1.0))
+        return cls(state=np.full(len(counts), 1.0 / len(counts)), adjustment=added)
 
     def weights(self, losses: Vector, groups: Numbers) -> Vector:
         """Return each group's weight, shared by its examples of the batch."""
@@ -152,45 +160,6 @@ class BatchCvar:
         weights = np.zeros(len(losses))
         weights[np.argsort(-losses, kind="stable")[:many]] = 1.0 / many
         return weights
-
-
-NAMES = (BatchErm.name, BatchReweight.name, BatchWorstGroup.name, BatchGroupDro.name, BatchCvar.name)
-
-
-def batch_objective(
-    name: str, counts: Sequence[int] | Numbers, *, adjustment: float = 0.0, alpha: float = 0.1
-) -> BatchObjective:
-    """Return an objective that has seen nothing yet.
-
-    Parameters
-    ----------
-    name : str
-        One of `NAMES`.
-    counts : sequence of G int
-        Training images of each group.
-    adjustment : float
-        C of group DRO.
-    alpha : float
-        The share of CVaR.
-
-    Raises
-    ------
-    InputError
-        For another name.
-    """
-    groups = len(counts)
-    if name == BatchErm.name:
-        return BatchErm()
-    if name == BatchReweight.name:
-        return BatchReweight()
-    if name == BatchWorstGroup.name:
-        return BatchWorstGroup(state=np.full(groups, np.inf))
-    if name == BatchGroupDro.name:
-        added = adjustment / np.sqrt(np.maximum(np.asarray(counts, dtype=np.float64), 1.0))
-        return BatchGroupDro(state=np.full(groups, 1.0 / groups), adjustment=added)
-    if name == BatchCvar.name:
-        return BatchCvar(alpha=alpha)
-    raise InputError(f"objective {name!r} is unknown; {nearest(name, NAMES)}")
 
 
 def _means(losses: Vector, groups: Numbers, count: int) -> tuple[Vector, Vector]:

@@ -51,28 +51,57 @@ class Objective(Protocol):
         ...
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Erm:
-    """Mean cross-entropy: the ordinary way."""
+class _Convex:
+    """What all have: without groups nothing of the truth is used, and losses are weighted to a value."""
 
-    name: ClassVar[str] = "erm"
+    __slots__ = ()
 
     @property
     def uses_annotations(self) -> bool:
-        """Never."""
+        """Whether ground-truth groups are used."""
         return False
+
+    def weight_set(self, count: int) -> WeightSet:
+        """Return the weights on `count` examples that the worst is taken over."""
+        raise NotImplementedError
+
+    def value(self, losses: ArrayLike) -> float:
+        """Return the objective of per-example losses (N,), in nats, without weight decay."""
+        vector = finite_vector(losses, what="losses")
+        if not len(vector):
+            raise FeatureError("losses: there are none; give at least one")
+        weights = self.weight_set(len(vector))
+        return weights.worst(weights.atom_losses(vector))
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _OverGroups(_Convex):
+    """What counts by groups of the training images, none of them empty."""
+
+    groups: Groups
+
+    def __post_init__(self) -> None:
+        _check_groups(self.groups)
+
+    @property
+    def uses_annotations(self) -> bool:
+        """Whether the groups are ground truth."""
+        return isinstance(self.groups, AnnotatedGroups)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Erm(_Convex):
+    """Mean cross-entropy: the ordinary way."""
+
+    name: ClassVar[str] = "erm"
 
     def weight_set(self, count: int) -> WeightSet:
         """Return the one weighting 1/N."""
         return _one_atom(np.full(count, 1.0 / count))
 
-    def value(self, losses: ArrayLike) -> float:
-        """Return the mean of the losses (N,)."""
-        return _value(self, losses)
-
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Reweight:
+class Reweight(_OverGroups):
     """Mean over groups of each group's mean.
 
     Parameters
@@ -81,29 +110,16 @@ class Reweight:
         Of the training images; none may be empty.
     """
 
-    groups: Groups
     name: ClassVar[str] = "reweight"
-
-    def __post_init__(self) -> None:
-        _check_groups(self.groups)
-
-    @property
-    def uses_annotations(self) -> bool:
-        """Whether the groups are ground truth."""
-        return isinstance(self.groups, AnnotatedGroups)
 
     def weight_set(self, count: int) -> WeightSet:
         """Return the one weighting 1/(G n_g)."""
         within = _within(self.groups, count)
         return _one_atom(within / len(self.groups.names))
 
-    def value(self, losses: ArrayLike) -> float:
-        """Return the mean over groups of the groups' mean losses."""
-        return _value(self, losses)
-
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class WorstGroup:
+class WorstGroup(_OverGroups):
     """Largest of the groups' means, solved to a certified optimum.
 
     Parameters
@@ -112,28 +128,15 @@ class WorstGroup:
         Of the training images; none may be empty.
     """
 
-    groups: Groups
     name: ClassVar[str] = "worst_group"
-
-    def __post_init__(self) -> None:
-        _check_groups(self.groups)
-
-    @property
-    def uses_annotations(self) -> bool:
-        """Whether the groups are ground truth."""
-        return isinstance(self.groups, AnnotatedGroups)
 
     def weight_set(self, count: int) -> WeightSet:
         """Return the convex hull of the groups' uniform weightings."""
         return _group_atoms(self.groups, count, adjustment=0.0)
 
-    def value(self, losses: ArrayLike) -> float:
-        """Return the largest of the groups' mean losses."""
-        return _value(self, losses)
-
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class GroupDro:
+class GroupDro(_OverGroups):
     """Group DRO by exponentiated-gradient weights on the groups, full batch.
 
     Each step multiplies group g's weight by ``exp(step_size * (L_g + C / sqrt(n_g)))`` and then
@@ -154,7 +157,6 @@ class GroupDro:
         At most so many, 1 or more.
     """
 
-    groups: Groups
     adjustment: float = 1.0
     step_size: float = 1.0
     steps: int = 300
@@ -169,22 +171,13 @@ class GroupDro:
         if self.steps < 1:
             raise InputError(f"group_dro: steps is {self.steps}; 1 or more is legal")
 
-    @property
-    def uses_annotations(self) -> bool:
-        """Whether the groups are ground truth."""
-        return isinstance(self.groups, AnnotatedGroups)
-
     def weight_set(self, count: int) -> WeightSet:
         """Return the hull of the groups' uniform weightings, with the offsets C/sqrt(n_g)."""
         return _group_atoms(self.groups, count, adjustment=self.adjustment)
 
-    def value(self, losses: ArrayLike) -> float:
-        """Return the largest of the groups' mean losses plus C/sqrt(n_g)."""
-        return _value(self, losses)
-
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class CvarDro:
+class CvarDro(_Convex):
     """Mean of the worst share of the examples: no groups needed.
 
     Parameters
@@ -200,11 +193,6 @@ class CvarDro:
         if not 0 < self.alpha <= 1:
             raise InputError(f"cvar: alpha is {self.alpha}; above 0 and at most 1 is legal")
 
-    @property
-    def uses_annotations(self) -> bool:
-        """Never."""
-        return False
-
     def weight_set(self, count: int) -> WeightSet:
         """Return the simplex on the examples, capped at 1/(alpha N)."""
         return WeightSet(
@@ -214,13 +202,9 @@ class CvarDro:
             cap=min(1.0, 1.0 / (self.alpha * count)),
         )
 
-    def value(self, losses: ArrayLike) -> float:
-        """Return the mean of the worst share `alpha` of the losses, the last one in part."""
-        return _value(self, losses)
-
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Weighted:
+class Weighted(_Convex):
     """Mean of the losses under given weights of the examples.
 
     Parameters
@@ -246,11 +230,6 @@ class Weighted:
         scaled = given / given.max()
         object.__setattr__(self, "weights", read_only(scaled / scaled.sum()))
 
-    @property
-    def uses_annotations(self) -> bool:
-        """Never: weights that come from groups are for `Reweight`."""
-        return False
-
     def weight_set(self, count: int) -> WeightSet:
         """Return the one weighting that was given."""
         if len(self.weights) != count:
@@ -258,18 +237,6 @@ class Weighted:
                 f"weighted: {len(self.weights)} weights for {count} examples; give one an example"
             )
         return _one_atom(self.weights)
-
-    def value(self, losses: ArrayLike) -> float:
-        """Return the weighted mean of the losses (N,)."""
-        return _value(self, losses)
-
-
-def _value(objective: Objective, losses: ArrayLike) -> float:
-    vector = finite_vector(losses, what="losses")
-    if not len(vector):
-        raise FeatureError("losses: there are none; give at least one")
-    weights = objective.weight_set(len(vector))
-    return weights.worst(weights.atom_losses(vector))
 
 
 def _check_groups(groups: Groups) -> None:

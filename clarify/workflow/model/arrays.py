@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -21,54 +21,11 @@ from clarify.workflow.model.project import SplitData
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from clarify.embed.encoders import Encoder
     from clarify.method.groups.groups import AnnotatedGroups
+    from clarify.workflow.model.project import Project
 
-__all__ = ["ArrayData", "CallableEncoder", "ClassNames", "DataSet", "PhraseEncoder", "split_of"]
-
-
-class PhraseEncoder(Protocol):
-    """Embeds phrases in the space of the images' embeddings."""
-
-    @property
-    def identity(self) -> EncoderIdentity:
-        """What the embeddings depend on."""
-
-    def encode_phrases(self, phrases: Sequence[str]) -> NDArray[np.float32]:
-        """Embed P phrases; returns (P, E) float32, unit length."""
-
-    def unknown_words(self, phrase: str) -> tuple[str, ...]:
-        """Return the words that the encoder was never taught."""
-
-
-class Labelled(Protocol):
-    """What the core asks of a manifest."""
-
-    @property
-    def name(self) -> str:
-        """The data set's name."""
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The labels' names in order."""
-
-    def class_index(self, name: str) -> int:
-        """Return a class's number; NotFoundError for an unknown one."""
-
-
-class DataSet(Protocol):
-    """What the core asks of a project."""
-
-    @property
-    def manifest(self) -> Labelled:
-        """Name and classes."""
-
-    @property
-    def encoder(self) -> PhraseEncoder:
-        """Embeds phrases."""
-
-    @property
-    def reviewer(self) -> str:
-        """Who is at work."""
+__all__ = ["ArrayData", "CallableEncoder", "ClassNames", "DataSet", "split_of"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,13 +92,17 @@ class ArrayData:
     Parameters
     ----------
     manifest : ClassNames
-    encoder : PhraseEncoder
+    encoder : Encoder or CallableEncoder
     reviewer : str
     """
 
-    manifest: Labelled
-    encoder: PhraseEncoder
+    manifest: ClassNames
+    encoder: Encoder | CallableEncoder
     reviewer: str = "unknown"
+
+
+DataSet: TypeAlias = "Project | ArrayData"
+"""What the core takes: it asks for ``manifest`` (name, classes), ``encoder`` and ``reviewer`` alone."""
 
 
 def split_of(

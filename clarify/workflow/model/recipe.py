@@ -13,7 +13,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from clarify.errors import InputError, nearest
 from clarify.finetune.schedule import Schedule
@@ -55,16 +55,12 @@ CVAR_LEVEL = 0.1
 """Share of the examples that `cvar` looks at."""
 
 
-class Row(Protocol):
-    """What every row has."""
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A choice: its name on the command line and in records, and the words that people read."""
 
-    @property
-    def name(self) -> str:
-        """Its name on the command line and in records."""
-
-    @property
-    def words(self) -> str:
-        """What people read on a page."""
+    name: str
+    words: str
 
 
 AnyRow = TypeVar("AnyRow", bound=Row)
@@ -93,7 +89,7 @@ Groups: TypeAlias = "DescribedGroups | AnnotatedGroups"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ObjectiveRow:
+class ObjectiveRow(Row):
     """What counts.
 
     Parameters
@@ -109,8 +105,6 @@ class ObjectiveRow:
         Whether it corrects anything where nothing is erased and nothing refitted.
     """
 
-    name: str
-    words: str
     head: Callable[[Groups], Objective]
     batch: Callable[[NDArray[np.int64]], BatchObjective]
     by_groups: bool = True
@@ -124,32 +118,32 @@ OBJECTIVES = Choices(
             name="reweight",
             words="All groups alike",
             head=lambda groups: Reweight(groups=groups),
-            batch=lambda counts: minibatch.batch_objective("reweight", counts),
+            batch=lambda counts: minibatch.BatchReweight(),
         ),
         ObjectiveRow(
             name="worst_group",
             words="The worst group",
             head=lambda groups: WorstGroup(groups=groups),
-            batch=lambda counts: minibatch.batch_objective("worst_group", counts),
+            batch=lambda counts: minibatch.BatchWorstGroup.of(counts),
         ),
         ObjectiveRow(
             name="group_dro",
             words="The worst group, by group DRO",
             head=lambda groups: GroupDro(groups=groups),
-            batch=lambda counts: minibatch.batch_objective("group_dro", counts, adjustment=1.0),
+            batch=lambda counts: minibatch.BatchGroupDro.of(counts, adjustment=1.0),
         ),
         ObjectiveRow(
             name="cvar",
             words="The hardest tenth of the images",
             head=lambda groups: CvarDro(alpha=CVAR_LEVEL),
-            batch=lambda counts: minibatch.batch_objective("cvar", counts, alpha=CVAR_LEVEL),
+            batch=lambda counts: minibatch.BatchCvar(alpha=CVAR_LEVEL),
             by_groups=False,
         ),
         ObjectiveRow(
             name="erm",
             words="Every image alike",
             head=lambda groups: Erm(),
-            batch=lambda counts: minibatch.batch_objective("erm", counts),
+            batch=lambda counts: minibatch.BatchErm(),
             by_groups=False,
             alone=False,
         ),
@@ -159,7 +153,7 @@ OBJECTIVES = Choices(
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ErasureRow:
+class ErasureRow(Row):
     """What is taken out of the features first.
 
     Parameters
@@ -178,8 +172,6 @@ class ErasureRow:
         of the encoder of phrases.
     """
 
-    name: str
-    words: str
     source: str = "Clarify, by erasure alone"
     estimate: Callable[[NDArray[np.float64], Sequence[Concept]], Erasure] | None = None
     one_class: bool = False
@@ -227,39 +219,37 @@ ERASURES = Choices(
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class SelectionRow:
+class SelectionRow(Row):
     """What chooses the weight decay of a head, on validation.
 
     Parameters
     ----------
-    words : str
+    name, words : str
     rule : Selection
         One that looks at annotated groups makes the result an oracle.
     """
 
-    words: str
     rule: Selection
 
-    @property
-    def name(self) -> str:
-        """Its name on the command line and in records."""
-        return self.rule.name
+
+def _selection(rule: Selection, words: str) -> SelectionRow:
+    return SelectionRow(name=rule.name, words=words, rule=rule)
 
 
 SELECTIONS = Choices(
     "select",
     (
-        SelectionRow(rule=ByDescribedWorstGroup(), words="The worst described group"),
-        SelectionRow(rule=ByWorstClass(), words="The worst class"),
-        SelectionRow(rule=ByAverage(), words="The average"),
-        SelectionRow(rule=ByAnnotatedWorstGroup(), words="The worst true group (an oracle)"),
+        _selection(ByDescribedWorstGroup(), "The worst described group"),
+        _selection(ByWorstClass(), "The worst class"),
+        _selection(ByAverage(), "The average"),
+        _selection(ByAnnotatedWorstGroup(), "The worst true group (an oracle)"),
     ),
 )
 """What chooses among weight decays; see `clarify.method.fit.selection`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class PartRow:
+class PartRow(Row):
     """What of a model is trained.
 
     Parameters
@@ -276,8 +266,6 @@ class PartRow:
         Whether it is trained by steps; else it is a head that is solved.
     """
 
-    name: str
-    words: str
     phrase: str
     flag: str
     help: str

@@ -77,7 +77,7 @@ def test_the_test_of_addresses_can_fail(text: str) -> None:
 
 
 def test_the_pages_of_commands_say_what_help_says(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", str(hooks.WIDTH + 2))  # argparse leaves two free
+    monkeypatch.setenv("COLUMNS", str(hooks.WIDTH))
     told = text_of(site / "reference" / "commands.html")
     names = hooks.commands_shown()
     assert {"embed", "retrain", "data import folder", "predictions import"} <= set(names)

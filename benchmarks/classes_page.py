@@ -54,7 +54,7 @@ def write_classes(home: Path, name: str, classes: int) -> None:
 
 def prepare(name: str) -> None:
     """Give a data set's desk a model that is wrong at random, some descriptions, and a promise."""
-    from clarify.track.run import Run
+    from clarify.track.runs import DescriptionRun
     from clarify.ui.server.shared import shared
     from clarify.workflow.model.failures import Failures
     from clarify.workflow.model.models import Model
@@ -80,27 +80,24 @@ def prepare(name: str) -> None:
     predicted = np.where(wrong, rng.integers(len(manifest.classes), size=len(labels)), labels)
     failures = Failures(model=Model(run_id=MODEL + name, name="", head=None), data=data, predicted=predicted)
     runs = [
-        Run(
+        DescriptionRun(
             id=str(number),
-            kind="description",
             name="",
-            params={},
             started=number,
-            metrics={"validation/error_score": float(rng.random())},
-            tags={
-                "parent": MODEL + name,
-                "class": manifest.classes[number % FEW],
-                "kept": "true",
-                "phrase": f"word {number}",
-                "reviewer": f"reviewer {number % 7}",
-            },
+            by=f"reviewer {number % 7}",
+            parent=MODEL + name,
+            origin=str(number),
+            class_name=manifest.classes[number % FEW],
+            phrase=f"word {number}",
+            score=float(rng.random()),
+            kept=True,
         )
         for number in range(DESCRIBED)
     ]
     desk.failures = lambda run=None: failures  # type: ignore[method-assign, assignment, misc]
-    desk.runs = lambda kind: runs if kind == "description" else []  # type: ignore[method-assign]
+    desk.runs = lambda of: runs if of is DescriptionRun else []  # type: ignore
     promises = dict(zip(manifest.classes, rng.random(len(manifest.classes)).tolist(), strict=True))
-    shared().background.once(("promises", MODEL + name), lambda job: promises).result(10)
+    shared().background.once(("promises", MODEL + name), lambda say: promises).future.result(10)
 
 
 def reruns_s(names: tuple[str, ...]) -> dict[str, float]:

@@ -140,12 +140,11 @@ def script_times(home: Path) -> list[Measurement]:
     from streamlit.testing.v1 import AppTest
 
     from clarify.ui.server.app import SCRIPT, warm_up
-    from clarify.ui.server.background import Job
     from clarify.ui.server.shared import shared
 
     os.environ["CLARIFY_HOME"] = str(home)
     shared.cache_clear()
-    warm_up(Job())  # as the server does
+    warm_up()  # as the server does
     page = AppTest.from_file(str(SCRIPT), default_timeout=120)
     page.session_state["reviewer"] = "Ada"
     page.query_params["class"] = f"class {SEEN:04d}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
@@ -15,9 +16,11 @@ import numpy as np
 
 from benchmarks.measurement import Measurement
 from clarify.evidence.cells import run_method
-from clarify.evidence.methods import METHODS
-from clarify.evidence.situation import Situation, View
+from clarify.evidence.methods import methods
+from clarify.evidence.situation import Situation
 from clarify.method.groups.groups import annotated_groups
+from clarify.workflow.model.arrays import ArrayData, CallableEncoder, ClassNames, split_of
+from clarify.workflow.model.project import SplitData
 
 CLASSES, PLACES = ("landbird", "waterbird"), ("land", "water")
 TRAIN = ((3498, 184), (56, 1057))
@@ -28,9 +31,9 @@ SECONDS = 2.0
 
 def measure() -> list[Measurement]:
     at = waterbirds()
-    at.base, at.described  # noqa: B018 - worked out once, for all methods
+    at.base, at.groups  # noqa: B018 - worked out once, for all methods
     found = []
-    for method in METHODS.values():
+    for method in methods().values():
         took = []
         for _ in range(2):
             began = time.perf_counter()
@@ -48,30 +51,29 @@ def waterbirds(seed: int = 0) -> Situation:
     rng = np.random.default_rng(seed)
     bird, place = rng.normal(size=(2, WIDTH)) / np.sqrt(WIDTH)
 
-    def view(counts: tuple[tuple[int, int], ...]) -> View:
+    def view(name: str, counts: tuple[tuple[int, int], ...]) -> SplitData:
         cells = [(k, v, n) for k, row in enumerate(counts) for v, n in enumerate(row)]
         labels = np.concatenate([np.full(n, k) for k, _, n in cells])
         values = np.concatenate([np.full(n, v) for _, v, n in cells])
         features = rng.normal(size=(len(labels), WIDTH))
         features += np.outer(5.0 * (2 * labels - 1), bird) + np.outer(9.0 * (2 * values - 1), place)
-        rows = features.astype(np.float32)
         truth = annotated_groups(labels, CLASSES, np.array(PLACES)[values], "place", values=PLACES)
-        return View(features=rows, embeddings=rows, labels=labels, truth=truth)
+        return split_of(name, features.astype(np.float32), labels, truth=truth)
 
     directions = {"water": place, "land": -place, "landbird": -bird, "waterbird": bird}
 
-    def encode(phrases: object) -> np.ndarray:
-        told = [sum(directions[word] for word in str(each).split()) for each in phrases]  # type: ignore[attr-defined]
-        return np.array(told, dtype=np.float32)
+    def encode(phrases: Sequence[str]) -> list[np.ndarray]:
+        return [np.sum([directions[word] for word in each.split()], axis=0) for each in phrases]
 
     return Situation(
-        data_set="Waterbirds' size",
+        project=ArrayData(
+            manifest=ClassNames(name="Waterbirds' size", classes=CLASSES),
+            encoder=CallableEncoder(encode=encode, name="made up"),
+        ),
         encoder="made up",
-        classes=CLASSES,
         values=PLACES,
-        train=view(TRAIN),
-        validation=view(VALIDATION),
-        test=view(VALIDATION),
+        train=view("train", TRAIN),
+        validation=view("validation", VALIDATION),
+        test=view("test", VALIDATION),
         phrases={"landbird": "water", "waterbird": "land"},
-        encode=encode,
     )

@@ -69,32 +69,25 @@ def prepared(home: Path) -> Project:
 
 def corrected(project: Project, seed: int) -> dict[str, Trained]:
     """Train with a seed, describe its failures in one phrase a class, correct it both ways."""
-    from clarify.finetune.processes import Processes
     from clarify.finetune.schedule import Schedule
     from clarify.workflow.describe.phrases import score_phrase
     from clarify.workflow.model.failures import failures_of
-    from clarify.workflow.model.models import open_model, standing_on
-    from clarify.workflow.model.project import split_data
+    from clarify.workflow.model.models import open_model
     from clarify.workflow.model.recipe import Recipe
-    from clarify.workflow.retrain.heads import retrain
-    from clarify.workflow.retrain.networks import Plan, retrain_network, train_network
+    from clarify.workflow.retrain.engine import BasePlan, Means
+    from clarify.workflow.retrain.retrain import alone, retrain, train
 
-    alone: dict[str, Any] = {"processes": Processes(), "workers": WORKERS}
-    plan = Plan(model=MODEL, size=SIDE, schedule=Schedule(epochs=8, rate=2e-3, seed=seed))
-    erm = train_network(project, plan, **alone)
+    means = Means(workers=WORKERS)
+    plan = BasePlan(model=MODEL, size=SIDE, schedule=Schedule(epochs=8, rate=2e-3, seed=seed))
+    erm = alone(train(project, plan, means=means))
     base = open_model(project, erm.model.run_id)
-    own = standing_on(project, base)
-    failures = failures_of(base, split_data(own, "validation"))
+    failures = failures_of(base, base.data(project, "validation"))
     described = [score_phrase(project, failures, *each, keep=True).description for each in PHRASES.items()]
-    whole = retrain_network(
-        own,
-        base,
-        described,
-        recipe=Recipe(objective="group_dro", part="whole"),
-        schedule=Schedule(epochs=4, rate=3e-4, patience=4, seed=seed),
-        **alone,
-    )
-    return {"erm": erm, "last layer": retrain(own, base, described), "whole network": whole}
+    schedule = Schedule(epochs=4, rate=3e-4, patience=4, seed=seed)
+    recipe = Recipe(objective="group_dro", part="whole", schedule=schedule)
+    whole = alone(retrain(project, base, described, recipe=recipe, means=means))
+    head = alone(retrain(project, base, described, means=means))
+    return {"erm": erm, "last layer": head, "whole network": whole}
 
 
 def _shape(rows: list[dict[str, Trained]]) -> list[Measurement]:
@@ -211,7 +204,7 @@ def _seconds(data: Any, groups: Any, batches: Batches, *, ready: bool = False, *
     from clarify.finetune.pictures import Pictures
     from clarify.finetune.processes import Processes
     from clarify.finetune.schedule import Schedule
-    from clarify.finetune.task import Progress, Task
+    from clarify.finetune.task import Task, TrainingProgress
     from clarify.method.fit.minibatch import batch_objective
 
     class Over(Exception):
@@ -225,7 +218,7 @@ def _seconds(data: Any, groups: Any, batches: Batches, *, ready: bool = False, *
     )
     at: list[float] = []
 
-    def told(progress: Progress) -> None:
+    def told(progress: TrainingProgress) -> None:
         at.append(time.perf_counter())
         if len(at) > STEPS:
             raise Over

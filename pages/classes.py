@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from clarify.errors import ClarifyError
+from clarify.track.runs import DescriptionRun
 from clarify.ui.classes import rows as classes
 from clarify.ui.classes.confusion import MOST_CLASSES, WRITTEN, confusion_map
 from clarify.ui.classes.promises import Promised, promised, wait_for_promises
@@ -114,8 +115,8 @@ def draw_promise(known: Promised) -> None:
             "First where many images are wrong; the promise could not be worked out: "
             f"{blocks.plain(known.trouble)}"
         )
-    elif known.job is not None:
-        wait_for_promises(known.job)
+    elif known.work is not None:
+        wait_for_promises(known.work)
 
 
 def draw_rows(
@@ -123,7 +124,7 @@ def draw_rows(
 ) -> None:
     """Draw the rows of the page that is turned to, and the pager under them."""
     rows, turned = st.container(gap=None), turn(len(chosen), listed)
-    said = classes.said_of(page.desk.runs("description"), failures.model.run_id)
+    said = classes.said_of(page.desk.runs(DescriptionRun), failures.model.run_id)
     with rows:
         for number, label in enumerate(chosen[turned * ROWS : (turned + 1) * ROWS]):
             name = found.names[label]

@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from clarify.errors import ClarifyError
-from clarify.track.run import Run
+from clarify.track.runs import ModelRun
 from clarify.ui.compare.differences import draw_differences
 from clarify.ui.compare.figures import changed, compare_link, models, rows_of, splits_of, verdicts_of
 from clarify.ui.compare.model_table import distinct, model_table, title_of
@@ -96,7 +96,7 @@ def choose_other(rows: list[Compared], row: Compared) -> Compared:
     return others[str(chosen)]
 
 
-def chosen_run(retrained: list[Run], verdicts: dict[str, bool]) -> Run:
+def chosen_run(retrained: list[ModelRun], verdicts: dict[str, bool]) -> ModelRun:
     """Return the model that the address names, else the newest that passes, else the newest."""
     asked = st.query_params.get("model", "")
     for run in retrained:
@@ -106,7 +106,9 @@ def chosen_run(retrained: list[Run], verdicts: dict[str, bool]) -> Run:
     return (passing or retrained)[-1]
 
 
-def draw_table(page: Page, rows: list[Compared], verdicts: dict[str, bool], run: Run, split: str) -> None:
+def draw_table(
+    page: Page, rows: list[Compared], verdicts: dict[str, bool], run: ModelRun, split: str
+) -> None:
     """Draw the table, and what can be done with it."""
     model_table(
         rows,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from clarify.errors import ClarifyError
-from clarify.track.run import Run
+from clarify.track.runs import ModelRun
 from clarify.ui.compare.model_table import day
 from clarify.ui.pieces import blocks
 from clarify.ui.pieces.page import Page, current, refuse, stop_with
@@ -63,7 +63,7 @@ def heading(page: Page, found: Standing | None) -> tuple[str, str]:
     return title, f"version {found.champion.version} is the champion"
 
 
-def draw_promote(page: Page, found: Standing, models: list[Run]) -> None:
+def draw_promote(page: Page, found: Standing, models: list[ModelRun]) -> None:
     """Draw the choice of a model, what the gate says of it, and the way to promote it."""
     st.html('<div class="c-name">Promote a model</div>')
     champion = found.champion.run_id if found.champion else ""
@@ -110,7 +110,7 @@ def draw_promote(page: Page, found: Standing, models: list[Run]) -> None:
         st.rerun()
 
 
-def hindrance(page: Page, run: Run, champion: str, *, passed: bool) -> str:
+def hindrance(page: Page, run: ModelRun, champion: str, *, passed: bool) -> str:
     """Return why a model cannot be promoted, with the next step; empty if it can."""
     if run.id == champion:
         return "It is the champion already."

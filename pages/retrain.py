@@ -9,25 +9,17 @@ import streamlit as st
 
 from clarify.errors import ClarifyError
 from clarify.finetune.schedule import Schedule
+from clarify.track.runs import DescriptionRun
 from clarify.ui.pieces import blocks
 from clarify.ui.pieces.page import Page, current, refuse, stop_with
 from clarify.ui.retrain.jobs import draw_jobs
-from clarify.ui.retrain.outcomes import (
-    ERASURES,
-    OBJECTIVES,
-    PARTS,
-    SELECTIONS,
-    Offered,
-    groups_html,
-    offered_of,
-)
+from clarify.ui.retrain.outcomes import Offered, groups_html, offered_of
 from clarify.workflow.describe.grouping import PreviewedGroups, groups_preview
 from clarify.workflow.describe.phrases import kept_descriptions
-from clarify.workflow.jobs.files import Wanted
+from clarify.workflow.jobs.files import Request
 from clarify.workflow.jobs.queue import start
 from clarify.workflow.model.failures import Failures
-from clarify.workflow.model.recipe import Recipe
-from clarify.workflow.retrain.networks import RETRAINING
+from clarify.workflow.model.recipe import ERASURES, OBJECTIVES, PARTS, RETRAINING, SELECTIONS, Recipe
 
 SEEDS = {1: "Once", 3: "3 seeds", 5: "5 seeds", 10: "10 seeds"}
 SEEDS_HELP = (
@@ -59,7 +51,7 @@ def draw(page: Page) -> None:
     except ClarifyError as error:
         stop_with(error)
     offered = offered_of(
-        page.desk.runs("description"),
+        page.desk.runs(DescriptionRun),
         base=failures.model.run_id,
         encoder=page.project.encoder.identity.digest,
     )
@@ -88,7 +80,7 @@ def draw_choice(page: Page, failures: Failures, offered: list[Offered]) -> None:
             blocks.empty("No phrase is kept yet.", "Describe a class, and keep what explains its errors.")
         )
         return
-    what = "the last layer" if failures.model.backbone is None else "the model"
+    what = "the model" if failures.model.is_network else "the last layer"
     st.html(f'<div class="c-sentence">Train {what} again so that these count:</div>')
     with st.container(height=SCROLLED_PX if len(offered) > MOST_PHRASES else "content"):
         chosen = draw_phrases(offered)
@@ -97,17 +89,17 @@ def draw_choice(page: Page, failures: Failures, offered: list[Offered]) -> None:
     alone = state.get("erase", "none") == "none" and not state.get("refit", False)
     objective = what.selectbox(
         "What counts most",
-        [each for each in OBJECTIVES if each != "erm" or not alone],  # erm alone: the base again
-        format_func=OBJECTIVES.__getitem__,
+        [name for name, row in OBJECTIVES.items() if row.alone or not alone],
+        format_func=lambda name: OBJECTIVES[name].words,
     )
     seeds = often.selectbox("How often", list(SEEDS), format_func=SEEDS.__getitem__, help=SEEDS_HELP)
     part, schedule = draw_part(failures)
-    ways = draw_ways() if part == "head" else {}
-    recipe = Recipe(objective=objective, seeds=seeds, part=part, **ways)
+    ways = {} if PARTS[part].network else draw_ways()
+    recipe = Recipe(objective=objective, seeds=seeds, part=part, schedule=schedule, **ways)
     with st.container(key="groups"):  # one place, whatever comes of it: nothing below it jumps
         found = draw_groups(page, failures, chosen)
     if st.button("Retrain", key="retrain", type="primary", shortcut="Ctrl+Enter", disabled=found is None):
-        press(page, failures, chosen, recipe, schedule)
+        press(page, failures, chosen, recipe)
     draw_details(failures)
 
 
@@ -161,11 +153,12 @@ def preview(page: Page, failures: Failures, chosen: list[Offered]) -> PreviewedG
 
 def draw_part(failures: Failures) -> tuple[str, Schedule | None]:
     """Draw what of a network changes; of a head on features that were not trained, the head."""
-    if failures.model.backbone is None:
+    if not failures.model.is_network:
         return "head", None
     what, often = st.columns([2, 1])
-    part = str(what.selectbox("What changes", list(PARTS), format_func=PARTS.__getitem__))
-    if part == "head":
+    words = {row.example: row.words for row in PARTS.values()}
+    part = str(what.selectbox("What changes", list(words), format_func=words.__getitem__))
+    if not PARTS[part].network:
         return part, None
     epochs = often.number_input("Epochs", 1, 200, RETRAINING.epochs, help=EPOCHS_HELP)
     return part, dataclasses.replace(RETRAINING, epochs=int(epochs))
@@ -175,31 +168,36 @@ def draw_ways() -> dict[str, Any]:
     """Draw what else may be done with the phrases, folded away."""
     with st.expander("More ways"):
         erase = st.selectbox(
-            "Take out first", list(ERASURES), key="erase", help=ERASE_HELP, format_func=ERASURES.__getitem__
+            "Take out first",
+            list(ERASURES),
+            key="erase",
+            help=ERASE_HELP,
+            format_func=lambda name: ERASURES[name].words,
         )
         refit = st.checkbox("Fit the images people looked at, too", key="refit", help=REFIT_HELP)
         select = st.selectbox(
-            "Chosen by", list(SELECTIONS), key="select", help=SELECT_HELP, format_func=SELECTIONS.__getitem__
+            "Chosen by",
+            [name for name, row in SELECTIONS.items() if not row.rule.oracle],
+            key="select",
+            help=SELECT_HELP,
+            format_func=lambda name: SELECTIONS[name].words,
         )
     return {"erase": erase, "refit": refit, "select": select}
 
 
-def press(
-    page: Page, failures: Failures, chosen: list[Offered], recipe: Recipe, schedule: Schedule | None
-) -> None:
+def press(page: Page, failures: Failures, chosen: list[Offered], recipe: Recipe) -> None:
     """Start what was chosen."""
-    wanted = Wanted(
+    request = Request(
         data_set=page.project.manifest.name,
         manifest=page.project.manifest.digest,
         base=failures.model.run_id,
         descriptions=tuple(each.run for each in chosen),
         recipe=recipe,
-        schedule=schedule,
         encoder=page.shared.settings.encoder,
         backbone=page.shared.settings.backbone,
     )
     try:
-        if not start(page.project, wanted, tuple((each.class_name, each.phrase) for each in chosen)):
+        if not start(page.project, request, tuple((each.class_name, each.phrase) for each in chosen)):
             st.toast("This was asked for before: it is on the right.")
     except ClarifyError as error:
         refuse(error)

@@ -23,13 +23,13 @@ def draw(page: Page) -> None:
     st.session_state.pop(NEW_HERE, None)
     step = int(st.session_state.get(STEP, 1))
     st.html(blocks.title("How a mistake is put into words", f"step {step} of 3", crumb="Tutorial"))
-    job = lesson(page.shared)
-    if not job.done:
-        wait_for_lesson(job)
+    work = lesson(page.shared)
+    if not work.future.done():
+        wait_for_lesson(work)
         draw_ways(None)
         return
     try:
-        ready = job.result()
+        ready = work.future.result()
     except ClarifyError as error:
         forget_lesson(page.shared)
         stop_with(error)

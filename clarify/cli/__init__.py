@@ -18,12 +18,13 @@ from clarify.cli import (
     benchmark,
     dashboard,
     data,
+    decide,
+    demo,
     doctor,
     exchange,
     imports,
     jobs,
     loop,
-    registry,
     serving,
     suggest,
     training,
@@ -33,6 +34,36 @@ from clarify.config import read_settings
 from clarify.errors import ClarifyError, StoreError
 
 __all__ = ["main"]
+
+COMMANDS = {
+    "the loop": (
+        demo.add_demo,
+        loop.add_embed,
+        training.add_train,
+        loop.add_diagnose,
+        suggest.add_promise,
+        suggest.add_suggest,
+        loop.add_score,
+        loop.add_describe,
+        training.add_retrain,
+        decide.add_compare,
+        decide.add_promote,
+    ),
+    "data": (
+        data.add_data,
+        imports.add_features,
+        imports.add_predictions,
+        exchange.add_import,
+        exchange.add_export,
+    ),
+    "models and registry": (serving.add_predict, decide.add_history, decide.add_rollback),
+    "team": (dashboard.add_serve,),
+    "look after": (doctor.add_doctor, doctor.add_relocate, benchmark.add_benchmark),
+}
+"""Every command that people give, under the heading and in the order in which `--help` shows it."""
+
+FLAGS = ("home", "encoder", "backbone", "reviewer", "workers")
+"""The settings that are options of every command."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -54,35 +85,41 @@ def _parser() -> argparse.ArgumentParser:
         help="whose features the models stand on, as timm:MODEL[:PATH] (default: the encoder's)",
     )
     shared.add_argument("--reviewer", metavar="WHO", help="your name, for the records")
+    shared.add_argument(
+        "--workers",
+        metavar="N",
+        type=int,
+        help="threads that decode images, and processes that draw the demo's (default: 2)",
+    )
     shared.add_argument("--json", action="store_true", help="print one JSON object on stdout")
 
     parser = argparse.ArgumentParser(
         prog="clarify",
         description="Correct an image classifier by saying in words what it gets wrong.",
-        epilog="The loop: embed, train, diagnose, score, describe, retrain, compare, promote. "
-        "`clarify demo` runs it all on a data set of its own.",
+        epilog="`clarify demo` runs the whole loop on a data set of its own.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"clarify {__version__}")
-    commands = Commands(parser, common)
-    steps = (loop, training, suggest, registry, serving, benchmark)
-    for module in (*steps, data, imports, exchange, dashboard, jobs, doctor):
-        module.add_commands(commands)
+    commands = Commands(parser, common, listed=False)
+    for heading, add_each in COMMANDS.items():
+        commands.headed(heading, add_each)
+    jobs.add_commands(commands)  # under no heading: the dashboard gives it, and people do not
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status."""
-    args = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else list(arguments)
     # Read when torch is first imported. Threads that spin while they wait take the cores from the
     # threads that decode: embedding the demo took 23 s with spinning, 8 s without.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if given[:1] == ["benchmark"]:
+        # Read when NumPy is first imported. Many small fits: threads that wait for each other in
+        # one of them cost more than they bring.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    args = _parser().parse_args(given)
     try:
-        flags = {
-            "home": args.home,
-            "encoder": args.encoder,
-            "backbone": args.backbone,
-            "reviewer": args.reviewer,
-        }
+        flags = {name: getattr(args, name) for name in FLAGS}
         args.handler(Shell(settings=read_settings(flags, os.environ, Path.cwd()), args=args))
         sys.stdout.flush()
     except ClarifyError as error:

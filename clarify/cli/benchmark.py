@@ -12,19 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from clarify.evidence.suites import Compared
+    from clarify.evidence.suites import Comparison
     from clarify.workflow.model.project import Project
 
-__all__ = ["add_commands"]
+__all__ = ["add_benchmark"]
 
 
 def _benchmark(shell: Shell) -> None:
-    import os
     import sys
-
-    # Read when NumPy is first imported. Many small fits: threads that wait for each other in one
-    # of them cost more than they bring.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
     from tqdm import tqdm
 
@@ -83,7 +78,7 @@ def _study(shell: Shell, opened: Callable[[str], Project]) -> None:
     shell.answer(found, f"{found['question']}\n\n{study_markdown(found['rows'])}")
 
 
-def _write(place: Path, found: Compared) -> None:
+def _write(place: Path, found: Comparison) -> None:
     import json
 
     from clarify.evidence.tables import csv_table, figure, markdown
@@ -98,8 +93,8 @@ def _write(place: Path, found: Compared) -> None:
         (place / "charts.html").write_text(page, encoding="utf-8")
 
 
-def add_commands(commands: Commands) -> None:
-    """Add them."""
+def add_benchmark(commands: Commands) -> None:
+    """Add ``benchmark``."""
     command = commands.add(
         "benchmark",
         _benchmark,

@@ -12,7 +12,7 @@ from clarify.cli.shell import Commands, Shell
 if TYPE_CHECKING:
     from clarify.config import Settings
 
-__all__ = ["add_commands", "serve"]
+__all__ = ["add_serve", "serve"]
 
 PORT = 8501
 INSTALLED = Path(__file__).resolve().parents[1] / "dashboard_files"
@@ -38,6 +38,7 @@ def serve(settings: Settings, *, host: str = "localhost", port: int = PORT) -> N
         "CLARIFY_ENCODER": settings.encoder,
         "CLARIFY_BACKBONE": settings.backbone,
         "CLARIFY_REVIEWER": settings.reviewer,
+        "CLARIFY_WORKERS": str(settings.workers),
         "MLFLOW_TRACKING_URI": settings.tracking_uri,
         "CLARIFY_LEADS": ",".join(settings.leads),
     }
@@ -54,8 +55,8 @@ def _serve(shell: Shell) -> None:
     serve(shell.settings, host=args.host, port=args.port)
 
 
-def add_commands(commands: Commands) -> None:
-    """Add it."""
+def add_serve(commands: Commands) -> None:
+    """Add ``serve``."""
     command = commands.add(
         "serve",
         _serve,

@@ -1,111 +1,31 @@
-"""The commands for data sets: import, draw or correlate them, check them, tell their origin."""
+"""The commands for data sets: draw or correlate them, check them, make their thumbnails."""
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
-import os
-from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clarify.cli.data_import import add_imports
+from clarify.cli.data_where import add_where
 from clarify.cli.shell import Commands, Shell, bar
-from clarify.errors import InputError, RefusedError
+from clarify.cli.words import group_counts, percent
+from clarify.errors import RefusedError
 
 if TYPE_CHECKING:
-    from clarify.data.sources.listing import Listing
+    from collections.abc import Iterable
 
-__all__ = ["add_commands"]
+    from clarify.data.checking import Checked, ImageFinding, Pair
+    from clarify.data.manifest import Manifest
+    from clarify.data.thumbnails import Made
+    from clarify.workflow.home.correlate import Correlated
 
+__all__ = ["add_data"]
 
-def _import_folder(shell: Shell) -> None:
-    from clarify.data.sources.folder import list_folder
-
-    _import(shell, list_folder)
-
-
-def _import_table(shell: Shell) -> None:
-    from clarify.data.sources.columns import Columns
-    from clarify.data.sources.table import TableOptions, list_table
-
-    args = shell.args
-    values = {split: getattr(args, split) for split in ("train", "validation", "test")}
-    options = TableOptions(
-        columns=Columns(path=args.path, label=args.label, split=args.split, id=args.id),
-        attributes=tuple(args.attribute),
-        root=None if args.root is None else Path(args.root),
-        split_values={split: value for split, value in values.items() if value is not None},
-        classes=None if args.classes is None else _lines(Path(args.classes)),
-    )
-    _import(shell, lambda path: list_table(path, options))
-
-
-def _import_waterbirds(shell: Shell) -> None:
-    from clarify.data.sources.waterbirds import list_waterbirds
-
-    _import(shell, list_waterbirds, known="waterbirds")
-
-
-def _import_celeba(shell: Shell) -> None:
-    from clarify.data.sources.celeba import list_celeba
-
-    args = shell.args
-    attributes = tuple(args.attribute or ["Male"])
-    _import(shell, lambda path: list_celeba(path, target=args.target, attributes=attributes), known="celeba")
-
-
-def _import_imagenet(shell: Shell) -> None:
-    from clarify.workflow.home.data import list_imagenet_folder
-
-    _import(shell, list_imagenet_folder, known="imagenet")
-
-
-def _import_pacs(shell: Shell) -> None:
-    from clarify.data.sources.pacs import list_pacs
-
-    args = shell.args
-    lists = None if args.lists is None else Path(os.path.abspath(args.lists))
-    _import(shell, lambda path: list_pacs(path, lists=lists, held_out=args.held_out), known="pacs")
-
-
-def _import_metashift(shell: Shell) -> None:
-    from clarify.data.sources.metashift import list_metashift
-
-    args = shell.args
-    _import(shell, lambda path: list_metashift(path, pool=args.pool), known="metashift")
-
-
-def _import(shell: Shell, listed: Callable[[Path], Listing], *, known: str | None = None) -> None:
-    from clarify.data.names import check_name
-    from clarify.data.sources.origins import ORIGINS
-    from clarify.report import data as report
-    from clarify.workflow.home.data import import_images
-
-    args = shell.args
-    check_name(args.name)
-    path = Path(os.path.abspath(args.source))
-    listing = listed(path)
-    for what, guess in listing.guesses.items():
-        shell.say(f"guessed: {what} is {guess}")
-    done = import_images(
-        shell.settings.home,
-        args.name,
-        listing,
-        source=f"imported from {path}",
-        seed=args.seed,
-        workers=shell.settings.workers,
-        copy=args.copy,
-        bar=bar,
-        origin=None if known is None else ORIGINS[known],
-    )
-    for note in done.notes:
-        shell.say(f"note: {note}")
-    shell.answer(done.to_dict(), report.imported(done))
+SHOWN = 20  # lines of what is not wrong; --json has all
 
 
 def _draw(shell: Shell) -> None:
     from clarify.data.manifest import open_manifest
-    from clarify.report import data as report
     from clarify.workflow.shows.demo import draw_data_set
 
     args, settings = shell.args, shell.settings
@@ -113,11 +33,10 @@ def _draw(shell: Shell) -> None:
     name = draw_data_set(settings.home, args.name, seed=args.seed, workers=settings.workers)
     manifest = open_manifest(settings.home, name)
     result = {"data_set": name, "images": manifest.table.height, "root": str(manifest.root)}
-    shell.answer(result, report.drawn(manifest))
+    shell.answer(result, _drawn(manifest))
 
 
 def _correlate(shell: Shell) -> None:
-    from clarify.report import data as report
     from clarify.workflow.home.correlate import correlate
 
     args = shell.args
@@ -131,39 +50,21 @@ def _correlate(shell: Shell) -> None:
         images=args.images,
         seed=args.seed,
     )
-    shell.answer(done.to_dict(), report.correlated(done))
-
-
-def _where(shell: Shell) -> None:
-    from clarify.report import data as report
-    from clarify.workflow.home.where import whereabouts
-
-    found = whereabouts(shell.settings.home, shell.args.name)
-    shell.answer(found.to_dict(), report.where(found))
-
-
-def _lines(path: Path) -> tuple[str, ...]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"--classes {path} cannot be read as text: {error}") from None
-    return tuple(line.strip() for line in lines if line.strip())
+    shell.answer(done.to_dict(), _correlated(done))
 
 
 def _check(shell: Shell) -> None:
-    from clarify.report import data as report
     from clarify.workflow.home.data import check_data
 
     args, settings = shell.args, shell.settings
     found = check_data(settings.home, args.name, deep=args.deep, workers=settings.workers, bar=bar)
     result = {"data_set": args.name, "passed": found.passed, **dataclasses.asdict(found)}
-    shell.answer(result, report.checked(args.name, found))
+    shell.answer(result, _checked(args.name, found))
     if not found.passed:
-        raise RefusedError(report.verdict(args.name, found))
+        raise RefusedError(_verdict(args.name, found))
 
 
 def _thumbnails(shell: Shell) -> None:
-    from clarify.report import data as report
     from clarify.workflow.home.data import make_thumbnails
 
     args, settings = shell.args, shell.settings
@@ -174,15 +75,93 @@ def _thumbnails(shell: Shell) -> None:
         "kept": made.kept,
         "bad": [{"path": str(bad.path), "reason": bad.reason} for bad in made.bad],
     }
-    shell.answer(result, report.thumbnails(args.name, made))
+    shell.answer(result, _thumbnails_text(args.name, made))
 
 
-def add_commands(commands: Commands) -> None:
+def _drawn(manifest: Manifest) -> str:
+    """Tell what was drawn, and what to do next."""
+    return (
+        f"{manifest.table.height:,} images of {manifest.title} drawn in {manifest.root}\n"
+        f"next: clarify embed {manifest.name}"
+    )
+
+
+def _checked(name: str, result: Checked) -> str:
+    """Tell everything that is wrong, line by line, then what may be."""
+    depth = "every pixel" if result.deep else "headers; --deep decodes every pixel"
+    lines = [f"{result.images:,} images of {name} looked at ({depth})"]
+    lines.append(group_counts(result.counts))
+    lines += [f"wrong: {_told(each)}" for each in result.wrong]
+    lines += [f"leak: {_pair(each)} are the same file" for each in result.leaks]
+    lines += _first(
+        "near", (f"{_pair(each)} look alike ({each.bits} of 64 bits differ)" for each in result.near)
+    )
+    lines += _first("note", (_told(each) for each in result.notes))
+    lines.append(_verdict(name, result))
+    return "\n".join(lines)
+
+
+def _verdict(name: str, result: Checked) -> str:
+    """Tell in one line whether the data set may be used."""
+    found = f"{len(result.wrong):,} wrong images, {len(result.leaks):,} in two splits"
+    doubts = f"{len(result.near):,} near duplicates, {len(result.notes):,} notes"
+    if result.passed:
+        return f"data set {name} is fine: {found}; {doubts}"
+    return (
+        f"data set {name} is not fine: {found}; {doubts}; mend the images or the table, then run: "
+        f"clarify data check {name}"
+    )
+
+
+def _told(finding: ImageFinding) -> str:
+    return f"row {finding.row:,}, {finding.id!r}, {finding.path}: {finding.what}"
+
+
+def _pair(pair: Pair) -> str:
+    one, other = pair.first, pair.second
+    return f"row {one.row:,} ({one.what}, {one.path}) and row {other.row:,} ({other.what}, {other.path})"
+
+
+def _first(kind: str, texts: Iterable[str]) -> list[str]:
+    every = [f"{kind}: {text}" for text in texts]
+    more = len(every) - SHOWN
+    return every if more <= 0 else [*every[:SHOWN], f"{kind}: and {more:,} more; --json has all"]
+
+
+def _thumbnails_text(name: str, result: Made) -> str:
+    """Tell how many thumbnails there are now."""
+    lines = [f"{result.made:,} thumbnails of {name} made, {result.kept:,} were there"]
+    lines += _first("no thumbnail", (f"{bad.path}: {bad.reason}" for bad in result.bad))
+    return "\n".join(lines)
+
+
+def _correlated(result: Correlated) -> str:
+    """Tell the group table of a data set with a chosen correlation, and what was left out."""
+    manifest = result.manifest
+    pairs = ", ".join(f"{label} = {value}" for label, value in result.pairing.items())
+    left = ", ".join(f"{count:,} of {split}" for split, count in result.left_out.items())
+    lines = [
+        f"{manifest.table.height:,} images of {result.base} are {manifest.name}: {result.toml}",
+        f"{result.attribute} paired by {_how(result.paired_by)}: {pairs}",
+        f"training: {result.images:,} images of each class, {percent(result.reached)} of them with "
+        f"the paired {result.attribute}; seed {result.seed}",
+        group_counts(result.counts),
+        f"left out: {left}; nothing was copied, and no image changed its split",
+        f"next: clarify embed {manifest.name}",
+    ]
+    return "\n".join(lines)
+
+
+def _how(paired_by: str) -> str:
+    return "what was given" if paired_by == "given" else f"the {paired_by} of training"
+
+
+def add_data(commands: Commands) -> None:
     """Add ``data`` with its commands."""
     data = commands.group(
         "data", "Import data sets, make others of them, check them, tell where they come from."
     )
-    _add_imports(data.group("import", "Make a data set of images that are kept in another form."))
+    add_imports(data.group("import", "Make a data set of images that are kept in another form."))
     draw = data.add(
         "draw",
         _draw,
@@ -209,19 +188,7 @@ def add_commands(commands: Commands) -> None:
     )
     data.add("thumbnails", _thumbnails, "Make the thumbnails of all images ahead.", "data thumbnails birds")
     _add_correlate(data)
-    where = data.add(
-        "where",
-        _where,
-        "Tell where a data set comes from, its licence, how to get "
-        "it, and whether the home has all of it. Downloads nothing.",
-        "data where waterbirds",
-        data_set=False,
-    )
-    where.add_argument(
-        "name",
-        metavar="NAME",
-        help="waterbirds, celeba, imagenet, pacs, metashift, one that Clarify draws, or one of the home",
-    )
+    add_where(data)
 
 
 def _add_correlate(data: Commands) -> None:
@@ -264,114 +231,3 @@ def _add_correlate(data: Commands) -> None:
     )
     command.add_argument("--seed", type=int, default=0, help="of the images drawn (default: 0)")
     command.add_argument("--out-name", metavar="NEW", required=True, help="what to call the new data set")
-
-
-def _add_imports(imports: Commands) -> None:
-    _importer(
-        imports,
-        "folder",
-        _import_folder,
-        "A folder a class, with or without folders a split around them.",
-        "pictures",
-    )
-    table = _importer(
-        imports,
-        "table",
-        _import_table,
-        "A CSV, TSV, Parquet or JSON-lines file with a row an image.",
-        "images.csv",
-    )
-    for role, what in (
-        ("path", "the files"),
-        ("label", "the classes"),
-        ("split", "the splits"),
-        ("id", "names of the images, all different"),
-    ):
-        table.add_argument(f"--{role}", metavar="COLUMN", help=f"holds {what} (default: guessed)")
-    table.add_argument(
-        "--attribute",
-        metavar="COLUMN",
-        action="append",
-        default=[],
-        help="an annotated attribute; may be repeated",
-    )
-    table.add_argument(
-        "--root", metavar="DIR", help="folder that the files are relative to (default: the table's)"
-    )
-    for split in ("train", "validation", "test"):
-        table.add_argument(f"--{split}", metavar="VALUE", help=f"what the table calls {split}")
-    table.add_argument(
-        "--classes", metavar="FILE", help="names of the classes, one a line, for labels 0, 1, ..."
-    )
-    _importer(
-        imports,
-        "waterbirds",
-        _import_waterbirds,
-        "Waterbirds with its metadata.csv.",
-        "waterbird_complete95_forest2water2",
-    )
-    faces = _importer(imports, "celeba", _import_celeba, "CelebA with its two lists.", "celeba")
-    faces.add_argument(
-        "--target",
-        metavar="NAME",
-        default="Blond_Hair",
-        help="the annotation to classify (default: Blond_Hair)",
-    )
-    faces.add_argument(
-        "--attribute",
-        metavar="NAME",
-        action="append",
-        default=[],
-        help="another annotation; may be repeated (default: Male)",
-    )
-    _importer(
-        imports,
-        "imagenet",
-        _import_imagenet,
-        "ImageNet, or some of its classes: train and val with a folder a class; val is the split test.",
-        "ILSVRC2012",
-    )
-    pacs = _importer(
-        imports,
-        "pacs",
-        _import_pacs,
-        "PACS: photo, art_painting, cartoon and "
-        "sketch with a folder a class in each; the attribute is domain.",
-        "PACS",
-    )
-    pacs.add_argument(
-        "--lists",
-        metavar="DIR",
-        help="folder of its authors' lists of train and "
-        "crossval (default: found beside the images, else split by "
-        "content)",
-    )
-    pacs.add_argument("--held-out", metavar="DOMAIN", help="the domain whose images are all test")
-    meta = _importer(
-        imports,
-        "metashift",
-        _import_metashift,
-        "MetaShift: folders such as "
-        "train/cat/cat(indoor), or without train and test; the attribute is context.",
-        "MetaShift-Cat-Dog-indoor-outdoor",
-    )
-    meta.add_argument(
-        "--pool",
-        action="store_true",
-        help="take train and test together and split them by content, as benchmarks of subpopulations do",
-    )
-
-
-def _importer(
-    imports: Commands, name: str, run: Callable[[Shell], None], what: str, example: str
-) -> argparse.ArgumentParser:
-    command = imports.add(name, run, what, f"data import {name} {example} --name birds", data_set=False)
-    command.add_argument("source", metavar="PATH", help="what to import")
-    command.add_argument("--name", required=True, help="what to call the data set")
-    command.add_argument(
-        "--copy", action="store_true", help="copy the images into the home (default: refer to them)"
-    )
-    command.add_argument(
-        "--seed", type=int, default=0, help="of the split by content, where the images have none (default: 0)"
-    )
-    return command

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clarify.cli.shell import Commands, Shell, bar
+from clarify.cli.words import left_out
 
-__all__ = ["add_commands"]
+if TYPE_CHECKING:
+    from clarify.workflow.exchange.bundle import Bundled
+    from clarify.workflow.exchange.export import Linked, Onnx, Tabled
+    from clarify.workflow.exchange.unbundle import ImportedBundle
+
+__all__ = ["add_export", "add_import"]
 
 
 def _export(shell: Shell) -> None:
     from clarify.errors import InputError
-    from clarify.report import exchange as report
     from clarify.workflow.exchange import bundle, export
     from clarify.workflow.exchange.predict import output_file
     from clarify.workflow.model.models import open_model
@@ -38,25 +43,24 @@ def _export(shell: Shell) -> None:
     if args.out:
         written = export.write_table(Path(args.out), table)
         result["table"] = _plain(written)
-        told.append(report.tabled(written))
+        told.append(_tabled(written))
     if args.links:
         linked = export.link_images(Path(args.links), table)
         result["links"] = _plain(linked)
-        told.append(report.linked(linked))
+        told.append(_linked(linked))
     if args.bundle:
         with bar(f"bundle {project.manifest.name}", unit="file") as move:
             made = bundle.export_bundle(project, Path(args.bundle), progress=move)
         result["bundle"] = _plain(made)
-        told.append(report.bundled(made))
+        told.append(_bundled(made))
     if args.onnx:
         onnx = export.export_onnx(project, args.model, Path(args.onnx))
         result["onnx"] = _plain(onnx)
-        told.append(report.as_onnx(onnx))
+        told.append(_as_onnx(onnx))
     shell.answer(result, "\n".join(told))
 
 
 def _import(shell: Shell) -> None:
-    from clarify.report import exchange as report
     from clarify.track.mlflow import TrackingStore
     from clarify.workflow.exchange.unbundle import import_bundle
 
@@ -64,7 +68,7 @@ def _import(shell: Shell) -> None:
     tracking = TrackingStore(settings.home, uri=settings.tracking_uri, say=shell.say)
     with bar("import", unit="file") as move:
         found = import_bundle(settings.home, Path(shell.args.file), tracking, progress=move)
-    shell.answer(_plain(found), report.imported(found))
+    shell.answer(_plain(found), _imported(found))
 
 
 def _plain(result: Any) -> dict[str, Any]:
@@ -73,8 +77,45 @@ def _plain(result: Any) -> dict[str, Any]:
     return {key: str(each) if isinstance(each, Path) else each for key, each in values.items()}
 
 
-def add_commands(commands: Commands) -> None:
-    """Add them."""
+def _tabled(found: Tabled) -> str:
+    """Tell what a table of described images holds."""
+    return f"{found.rows:,} rows of {found.descriptions} described halves with and without, in {found.path}"
+
+
+def _linked(found: Linked) -> str:
+    """Tell where the links are."""
+    return f"{found.links:,} links to images in {found.folder}"
+
+
+def _as_onnx(found: Onnx) -> str:
+    """Tell what an ONNX file holds, and how well it agrees."""
+    return (
+        f"{found.name} as ONNX in {found.path}, {found.size / 1e6:,.1f} MB; its logits are within "
+        f"{found.apart:.1g} of the model's own"
+    )
+
+
+def _bundled(found: Bundled) -> str:
+    """Tell what a bundle holds."""
+    first = (
+        f"{found.name}: {found.images:,} images, {found.features} sets of features, "
+        f"{found.encoders} imported encoders and {found.runs} runs, {found.size / 1e6:,.1f} MB, "
+        f"in {found.path}"
+    )
+    return "\n".join([first, *left_out(found.left_out)])
+
+
+def _imported(found: ImportedBundle) -> str:
+    """Tell what an import brought."""
+    known = f" ({found.known_runs} were here already)" if found.known_runs else ""
+    return (
+        f"{found.name}: {found.images:,} images, {found.features} sets of features, "
+        f"{found.encoders} imported encoders and {found.runs} runs{known}, now in {found.home}"
+    )
+
+
+def add_export(commands: Commands) -> None:
+    """Add ``export``."""
     command = commands.add(
         "export",
         _export,
@@ -112,6 +153,10 @@ def add_commands(commands: Commands) -> None:
         "base model that is described (default: newest); for --onnx of any "
         "model, or an alias (default: the champion)",
     )
+
+
+def add_import(commands: Commands) -> None:
+    """Add ``import``."""
     command = commands.add(
         "import",
         _import,

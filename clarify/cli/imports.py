@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from clarify.cli.shell import Commands, Shell
+from clarify.cli.words import SHORT_RUN, percent, table
 
-__all__ = ["add_commands"]
+if TYPE_CHECKING:
+    from clarify.workflow.exchange.imports import ImportedFeatures, ImportedPredictions
+
+__all__ = ["add_features", "add_predictions"]
 
 
 def _import_features(shell: Shell) -> None:
     from clarify.data.manifest import open_manifest
     from clarify.embed.store import FeatureStore
-    from clarify.report import imports as report
     from clarify.workflow.exchange.imports import import_features
 
     args, home = shell.args, shell.settings.home
@@ -28,12 +32,11 @@ def _import_features(shell: Shell) -> None:
         text_encoder=args.text_encoder,
         in_order=args.in_order,
     )
-    shell.answer(dataclasses.asdict(found), report.imported_features(found))
+    shell.answer(dataclasses.asdict(found), _imported_features(found))
 
 
 def _import_predictions(shell: Shell) -> None:
     from clarify.data.predictions import read_predictions
-    from clarify.report import imports as report
     from clarify.workflow.exchange.imports import import_predictions
 
     args = shell.args
@@ -43,11 +46,55 @@ def _import_predictions(shell: Shell) -> None:
     )
     shell.say(f"columns: id is {found.columns['id']}, predicted is {found.columns['predicted']}")
     done = import_predictions(project, found, model_name=args.model_name)
-    shell.answer(done.to_dict(), report.imported_predictions(done))
+    shell.answer(done.to_dict(), _imported_predictions(done))
 
 
-def add_commands(commands: Commands) -> None:
-    """Add them all."""
+def _imported_features(found: ImportedFeatures) -> str:
+    """Tell what features came in, and how to use them."""
+    low, high = found.norms
+    lines = [
+        f"{found.images:,} images of {found.data_set}, {found.width} numbers each, as encoder "
+        f"{found.encoder}, in {found.folder}"
+    ]
+    if low < 0.999 or high > 1.001:
+        lines.append(f"their lengths ran from {low:.4g} to {high:.4g}; they are kept with length 1")
+    if found.ignored:
+        lines.append(f"{found.ignored:,} rows of the file are of no image of the data set")
+    lines.append(_phrases(found))
+    option = "--encoder" if found.phrases or found.text_encoder else "--backbone"
+    lines.append(f"use it: clarify train {found.data_set} {option} {found.encoder}")
+    return "\n".join(lines)
+
+
+def _phrases(found: ImportedFeatures) -> str:
+    bank = f"{found.phrases:,} phrases" if found.phrases else "no phrases"
+    if found.text_encoder:
+        return f"{bank}; others are embedded by {found.text_encoder}"
+    if found.phrases:
+        return f"{bank}; others are refused, with the nearest of these"
+    return f"{bank}: for phrases another encoder is needed"
+
+
+def _imported_predictions(found: ImportedPredictions) -> str:
+    """Tell how the model does whose predictions came in."""
+    lines = [
+        f"{found.name}: base model, run {found.run_id[:SHORT_RUN]}"
+        + ("" if found.probabilities else ", predicted classes without probabilities"),
+        table(
+            ["split", "average", "worst group"],
+            [
+                [split, percent(each.average), percent(each.worst_group)]
+                for split, each in found.evaluations.items()
+            ],
+        ),
+    ]
+    if found.ignored:
+        lines.append(f"{found.ignored:,} rows of the file are of no image of the data set")
+    return "\n".join(lines)
+
+
+def add_features(commands: Commands) -> None:
+    """Add ``features``."""
     features = commands.group("features", "Image features that another tool made.")
     command = features.add(
         "import",
@@ -83,6 +130,9 @@ def add_commands(commands: Commands) -> None:
         help="a file without ids has its rows in the order of the data set's table",
     )
 
+
+def add_predictions(commands: Commands) -> None:
+    """Add ``predictions``."""
     predictions = commands.group("predictions", "Predictions that another model made.")
     command = predictions.add(
         "import",

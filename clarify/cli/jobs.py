@@ -21,11 +21,11 @@ def _job(shell: Shell) -> None:
     from clarify.workflow.jobs.process import run_job
 
     def opened(job: Job) -> Project:
-        wanted = job.wanted
+        request = job.request
         settings = dataclasses.replace(
-            shell.settings, encoder=wanted.encoder, backbone=wanted.backbone, reviewer=job.by
+            shell.settings, encoder=request.encoder, backbone=request.backbone, reviewer=job.by
         )
-        return open_project(settings, wanted.data_set, say=shell.say)
+        return open_project(settings, request.data_set, say=shell.say)
 
     ended = run_job(JobFolder(shell.settings.home, shell.args.digest), opened)
     if ended.state == "failed":

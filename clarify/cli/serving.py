@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clarify.cli.shell import Commands, Shell, bar
+from clarify.cli.words import left_out, percent
 
 if TYPE_CHECKING:
-    from clarify.workflow.exchange.predict import Answered
+    from collections.abc import Sequence
 
-__all__ = ["add_commands"]
+    from clarify.workflow.exchange.predict import Answered, Written
+
+__all__ = ["add_predict"]
 
 
 def _predict(shell: Shell) -> None:
-    from clarify.report import exchange as report
     from clarify.workflow.exchange import predict as steps
 
     args = shell.args
@@ -34,12 +36,12 @@ def _predict(shell: Shell) -> None:
         else:
             written = steps.write_predictions(Path(args.out), found)
     if args.out:
-        bad = _left_out(written.bad)
+        bad = _bad_images(written.bad)
         result |= {"images": written.images, "out": str(written.path), "left_out": bad}
-        shell.answer(result, report.written(written))
+        shell.answer(result, _written(written))
     else:
-        shell.answer(result | _rows(answered), report.predictions(answered))
-        bad = _left_out(each for one in answered for each in one.bad)
+        shell.answer(result | _rows(answered), _predictions(answered))
+        bad = _bad_images(each for one in answered for each in one.bad)
     if bad:
         shell.say(f"note: {len(bad):,} of {len(paths):,} images cannot be read and are left out")
 
@@ -58,16 +60,33 @@ def _paths(images: list[str], folder: str | None, listed: str | None) -> list[Pa
 def _rows(answered: list[Answered]) -> dict[str, Any]:
     return {
         "images": [row for each in answered for row in each.table().to_dicts()],
-        "left_out": _left_out(bad for each in answered for bad in each.bad),
+        "left_out": _bad_images(bad for each in answered for bad in each.bad),
     }
 
 
-def _left_out(bad: Any) -> list[dict[str, str]]:
+def _bad_images(bad: Any) -> list[dict[str, str]]:
     return [{"path": str(each.path), "reason": each.reason} for each in bad]
 
 
-def add_commands(commands: Commands) -> None:
-    """Add it."""
+def _predictions(found: Sequence[Answered]) -> str:
+    """Tell each image's label."""
+    lines = []
+    for each in found:
+        for path, row in zip(each.paths, each.probabilities, strict=True):
+            best = int(row.argmax())
+            lines.append(f"{each.class_names[best]}  {percent(float(row[best]))}  {path}")
+    bad = [f"{one.path}: {one.reason}" for each in found for one in each.bad]
+    return "\n".join([*lines, *left_out(bad)])
+
+
+def _written(found: Written) -> str:
+    """Tell how many predictions a file has."""
+    bad = [f"{each.path}: {each.reason}" for each in found.bad]
+    return "\n".join([f"{found.images:,} images predicted, in {found.path}", *left_out(bad)])
+
+
+def add_predict(commands: Commands) -> None:
+    """Add ``predict``."""
     command = commands.add(
         "predict",
         _predict,

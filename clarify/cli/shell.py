@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import json
+import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from clarify.assembly import open_project
 from clarify.config import Settings
 from clarify.errors import InputError
+from clarify.face.pages import bar
 
 if TYPE_CHECKING:
+    from clarify.face import project as face
     from clarify.workflow.model.project import Project
 
-__all__ = ["Commands", "Progress", "Shell", "bar", "phrases_of"]
+__all__ = ["Commands", "Shell", "add_base_model", "bar", "phrases_of"]
 
 
-class Progress(Protocol):
-    """How far a long step is: things done, of how many, and how many of them were bad."""
-
-    @property
-    def done(self) -> int:
-        """Things done."""
-
-    @property
-    def total(self) -> int:
-        """Things to do."""
-
-    @property
-    def bad(self) -> int:
-        """Things that could not be used."""
+NAMES = 13
+"""Width of the column of names where commands are listed under headings."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +37,12 @@ class Shell:
     def project(self) -> Project:
         """Open the data set that the command names."""
         return open_project(self.settings, self.args.name, say=self.say)
+
+    def open(self) -> face.Project:
+        """Open it as `clarify.open` does."""
+        from clarify.face.project import Project
+
+        return Project(self.project(), self.settings)
 
     def answer(self, result: dict[str, Any], text: str) -> None:
         """Print the result: for machines as one JSON object, else as text."""
@@ -65,19 +62,28 @@ class Commands:
         Gets one subcommand a command.
     common : ArgumentParser
         Options of every command.
+    listed : bool
+        Whether the parser's help lists every command; else it lists those that are `headed`.
     """
 
-    def __init__(self, parser: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
-        self._commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    def __init__(
+        self, parser: argparse.ArgumentParser, common: argparse.ArgumentParser, *, listed: bool = True
+    ) -> None:
+        self._parser = parser
+        self._commands = parser.add_subparsers(
+            dest="command",
+            required=True,
+            metavar="COMMAND",
+            help=None if listed else "one of these; clarify COMMAND --help says the rest",
+        )
         self._common = common
+        self._listed = listed
 
     def add(
         self, name: str, run: Callable[[Shell], None], what: str, example: str, *, data_set: bool = True
     ) -> argparse.ArgumentParser:
         """Add a command; with `data_set` its first argument is ``NAME``, a data set."""
-        command = self._commands.add_parser(
-            name, help=what, description=what, epilog=f"example: clarify {example}", parents=[self._common]
-        )
+        command = self._parser_of(name, what, epilog=f"example: clarify {example}", parents=[self._common])
         command.set_defaults(handler=run)
         if data_set:
             command.add_argument("name", metavar="NAME", help="the data set, as in data_manifests")
@@ -85,7 +91,30 @@ class Commands:
 
     def group(self, name: str, what: str) -> Commands:
         """Add a command that has commands of its own, as in ``clarify data check``."""
-        return Commands(self._commands.add_parser(name, help=what, description=what), self._common)
+        return Commands(self._parser_of(name, what), self._common)
+
+    def headed(self, heading: str, add_each: Iterable[Callable[[Commands], None]]) -> None:
+        """Add commands that the help lists under a heading: argparse has one list of them all."""
+        before = len(self._commands.choices)
+        for add in add_each:
+            add(self)
+        told = list(self._commands.choices.items())[before:]
+        lines = [f"{name:<{NAMES}}{command.description}" for name, command in told]
+        width, indent = shutil.get_terminal_size().columns - 4, " " * NAMES
+        wrapped = (textwrap.fill(line, max(width, 40), subsequent_indent=indent) for line in lines)
+        self._parser.add_argument_group(heading, "\n".join(wrapped))
+
+    def _parser_of(self, name: str, what: str, **more: Any) -> argparse.ArgumentParser:
+        # argparse lists each command that has a help of its own.
+        listed: dict[str, Any] = {"help": what} if self._listed else {}
+        return self._commands.add_parser(name, description=what, **listed, **more)
+
+
+def add_base_model(command: argparse.ArgumentParser) -> None:
+    """Let a command choose whose errors it is about."""
+    command.add_argument(
+        "--model", metavar="RUN", help="base model's run, or its first characters (default: newest)"
+    )
 
 
 def phrases_of(given: Sequence[str], option: str) -> dict[str, str]:
@@ -103,19 +132,3 @@ def phrases_of(given: Sequence[str], option: str) -> dict[str, str]:
             raise InputError(f"{option} {each!r}; CLASS=PHRASE is legal")
         found[name] = phrase.strip()
     return found
-
-
-@contextlib.contextmanager
-def bar(title: str, unit: str = "image") -> Iterator[Callable[[Progress], None]]:
-    """Show a bar with rate and time left on stderr; yields the callback that moves it."""
-    from tqdm import tqdm
-
-    with tqdm(desc=title, unit=unit, file=sys.stderr, dynamic_ncols=True) as shown:
-
-        def move(progress: Progress) -> None:
-            shown.total = progress.total
-            if progress.bad:
-                shown.set_postfix_str(f"{progress.bad} left out", refresh=False)
-            shown.update(progress.done - shown.n)
-
-        yield move

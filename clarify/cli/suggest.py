@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from clarify.cli.shell import Commands, Shell, bar
+from clarify.cli.shell import Commands, Shell, add_base_model, bar
+from clarify.cli.words import score_text, table
 
-__all__ = ["add_commands"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from clarify.discover.suggest import Suggestion
+    from clarify.workflow.describe.suggest import ClassPromise, ClassSuggestions
+
+__all__ = ["add_promise", "add_suggest"]
+
+MOST_ALIKE = 4
+MOST_CLASSES = 100
 
 
 def _suggest(shell: Shell) -> None:
-    from clarify.report import suggest as report
     from clarify.workflow.describe.suggest import suggest
-    from clarify.workflow.model.models import open_model, standing_on
-    from clarify.workflow.model.project import split_data
+    from clarify.workflow.model.models import open_model
 
     args = shell.args
     project = shell.project()
@@ -23,20 +32,18 @@ def _suggest(shell: Shell) -> None:
         found = suggest(
             project,
             model,
-            split_data(standing_on(project, model), "validation"),
+            model.data(project, "validation"),
             args.class_name,
             vocabulary_file=args.vocabulary,
             most=args.most,
             progress=move,
         )
-    shell.answer(found.to_dict(), report.suggested(found))
+    shell.answer(found.to_dict(), _suggested(found))
 
 
 def _promise(shell: Shell) -> None:
-    from clarify.report import suggest as report
     from clarify.workflow.describe.suggest import promises
-    from clarify.workflow.model.models import open_model, standing_on
-    from clarify.workflow.model.project import split_data
+    from clarify.workflow.model.models import open_model
 
     project = shell.project()
     model = open_model(project, shell.args.model)
@@ -44,29 +51,107 @@ def _promise(shell: Shell) -> None:
         found = promises(
             project,
             model,
-            split_data(standing_on(project, model), "validation"),
+            model.data(project, "validation"),
             vocabulary_file=shell.args.vocabulary,
             progress=move,
             searched=search,
         )
     result = {"model": model.run_id, "classes": [each.to_dict() for each in found]}
-    shell.answer(result, report.promised(found))
+    shell.answer(result, _promised(found))
 
 
-def _add_shared(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--vocabulary",
-        metavar="FILE",
-        type=Path,
-        help="phrases of your own, one a line (default: the imported bank, else Clarify's own)",
+def _suggested(result: ClassSuggestions) -> str:
+    """Tell the machine's suggestions, and what they are worth."""
+    from clarify.method.phrases.error_score import FEW_WRONG  # with NumPy, which `--help` needs not load
+
+    found = result.found
+    lines = [
+        f"Suggested by the machine for {result.class_name}: {found.searched:,} phrases of "
+        f"{result.vocabulary} searched" + (f", {result.left_out:,} left out." if result.left_out else "."),
+        table(
+            ["phrase", "errors", "score", "held-out", "p corrected", ""], [_row(each) for each in found.items]
+        ),
+        *_alike(found.items),
+        _worth(result),
+    ]
+    if found.n_wrong < FEW_WRONG:
+        lines.append(f"only {found.n_wrong} wrong images: these scores may be luck")
+    lines.append(
+        "No suggestion is kept. Look at the images, then: "
+        f'clarify score {result.data_set} {result.class_name} "{found.items[0].phrase}"'
     )
-    command.add_argument(
-        "--model", metavar="RUN", help="base model's run, or its first characters (default: newest)"
+    return "\n".join(lines)
+
+
+def _row(each: Suggestion) -> list[str]:
+    return [
+        each.phrase,
+        "with it" if each.score.wrong_is_above else "without",
+        score_text(each.score.value),
+        "–" if each.held_out is None else score_text(each.held_out),
+        f"{each.p_corrected:.2g}",
+        "confirmed" if each.confirmed else "",
+    ]
+
+
+def _alike(items: Sequence[Suggestion]) -> list[str]:
+    lines = []
+    for each in items:
+        told = [
+            f"{what} {_some(phrases)}"
+            for what, phrases in (("also", each.also), ("opposite", each.opposite))
+            if phrases
+        ]
+        if told:
+            lines.append(f"  {each.phrase}: {'; '.join(told)}")
+    return ["split the class alike:", *lines] if lines else []
+
+
+def _some(phrases: Sequence[str]) -> str:
+    more = len(phrases) - MOST_ALIKE
+    return ", ".join(phrases[:MOST_ALIKE]) + (f" and {more} more" if more > 0 else "")
+
+
+def _worth(result: ClassSuggestions) -> str:
+    from clarify.method.phrases.error_score import band
+
+    held_out = result.found.held_out
+    if held_out is None:
+        return "Too few right or wrong images to hold some out: nothing here is confirmed."
+    return (
+        f"On images that had no part in the choice, the first is worth {score_text(held_out)}: "
+        f"{band(held_out)}."
     )
 
 
-def add_commands(commands: Commands) -> None:
-    """Add them both."""
+def _promised(classes: Sequence[ClassPromise]) -> str:
+    """Tell in which classes a description would pay most."""
+    shown = classes[:MOST_CLASSES]
+    lines = [
+        table(
+            ["class", "promise", "wrong", "images", "held-out", "room"],
+            [
+                [
+                    each.class_name,
+                    f"{each.found.promise:.3f}",
+                    f"{each.found.n_wrong:,}",
+                    f"{each.found.n_right + each.found.n_wrong:,}",
+                    *(
+                        "–" if value is None else score_text(value)
+                        for value in (each.found.held_out, each.found.room)
+                    ),
+                ]
+                for each in shown
+            ],
+        )
+    ]
+    if len(classes) > len(shown):
+        lines.append(f"and {len(classes) - len(shown):,} more (--json tells all)")
+    return "\n".join(lines)
+
+
+def add_suggest(commands: Commands) -> None:
+    """Add ``suggest``."""
     command = commands.add(
         "suggest",
         _suggest,
@@ -78,6 +163,10 @@ def add_commands(commands: Commands) -> None:
         "--most", metavar="N", type=int, default=12, help="suggestions wanted, 1 to 100 (default: 12)"
     )
     _add_shared(command)
+
+
+def add_promise(commands: Commands) -> None:
+    """Add ``promise``."""
     command = commands.add(
         "promise",
         _promise,
@@ -85,3 +174,13 @@ def add_commands(commands: Commands) -> None:
         "promise rendered-waterbirds",
     )
     _add_shared(command)
+
+
+def _add_shared(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--vocabulary",
+        metavar="FILE",
+        type=Path,
+        help="phrases of your own, one a line (default: the imported bank, else Clarify's own)",
+    )
+    add_base_model(command)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from clarify.cli.shell import Commands, Shell, phrases_of
 from clarify.errors import InputError
@@ -15,94 +16,85 @@ from clarify.errors import InputError
 if TYPE_CHECKING:
     from clarify.finetune.schedule import Schedule
     from clarify.workflow.model.progress import RetrainingProgress
+    from clarify.workflow.model.recipe import Choices
+    from clarify.workflow.retrain.engine import Means
 
-__all__ = ["add_commands"]
+__all__ = ["add_retrain", "add_train"]
 
 OF_NETWORKS = ("weights", "classes", "epochs", "batch_size", "rate", "image_size", "bf16", "compile", "ema")
 
 
 def _train(shell: Shell) -> None:
-    from clarify.report import loop as report
-    from clarify.workflow.retrain.heads import train
+    from clarify.cli import training_words as report
+    from clarify.finetune.schedule import Schedule
+    from clarify.workflow.retrain.engine import BasePlan
+    from clarify.workflow.retrain.retrain import train
 
     args = shell.args
-    if not args.model:
-        _refuse_of_networks(args, "give --model timm:MODEL, or leave it out")
-        trained = train(shell.project())
-        shell.answer(trained.to_dict(), report.trained(trained))
-        return
-    from clarify.finetune.processes import joined
-    from clarify.workflow.retrain.networks import RETRAINING, TRAINING, Plan, train_network
-
-    plan = Plan(
-        model=args.model,
+    plan = BasePlan(
+        model=args.model or "",
         weights=args.weights or "",
         weight_classes=_listed(args.classes),
         size=args.image_size,
-        schedule=_schedule(
-            args, dataclasses.replace(TRAINING, rate=RETRAINING.rate) if args.weights else TRAINING
-        ),
+        schedule=_schedule(args, network=bool(args.model), advice="give --model timm:MODEL, or leave it out")
+        or Schedule(seed=args.seed),
     )
-    with joined() as processes, _steps(processes.is_first) as move:
-        found = train_network(
-            shell.project(), plan, processes=processes, workers=shell.settings.workers, progress=move
-        )
+    with _means(shell) as means:
+        found = train(shell.project(), plan, means=means)
     if found is not None:
         shell.answer(found.to_dict(), report.trained(found))
 
 
 def _retrain(shell: Shell) -> None:
-    from clarify.report import loop as report
+    from clarify.cli import training_words as report
     from clarify.workflow.describe.phrases import kept_descriptions
-    from clarify.workflow.model.models import open_model, standing_on
-    from clarify.workflow.model.recipe import Recipe
-    from clarify.workflow.retrain.heads import retrain
+    from clarify.workflow.model.models import open_model
+    from clarify.workflow.model.recipe import PARTS, Recipe
+    from clarify.workflow.retrain.retrain import retrain
 
     args = shell.args
+    advice = "give --whole or --last-layers N, or leave it out"
     recipe = Recipe(
         objective=args.objective,
         seeds=args.seeds,
-        part=_part(args),
+        part=args.part,
         erase=args.erase,
         opposites=phrases_of(args.opposite, "--opposite"),
         refit=args.refit,
         select=args.select,
+        schedule=_schedule(args, network=PARTS[args.part].network, advice=advice),
     )
     project = shell.project()
     base = open_model(project, args.model)
     descriptions = kept_descriptions(project, base, args.description)
-    project = standing_on(project, base)
-    if recipe.part == "head":
-        _refuse_of_networks(args, "give --whole or --last-layers N, or leave it out")
-        trained = retrain(project, base, descriptions, recipe=recipe)
-        shell.answer(trained.to_dict(), report.trained(trained))
-        return
-    from clarify.finetune.processes import joined
-    from clarify.workflow.retrain.networks import RETRAINING, retrain_network
-
-    with joined() as processes, _steps(processes.is_first) as move:
-        found = retrain_network(
-            project,
-            base,
-            descriptions,
-            recipe=recipe,
-            processes=processes,
-            progress=move,
-            workers=shell.settings.workers,
-            schedule=_schedule(args, RETRAINING),
-        )
+    with _means(shell) as means:
+        found = retrain(project, base, descriptions, recipe=recipe, means=means)
     if found is not None:
         shell.answer(found.to_dict(), report.trained(found))
 
 
-def _part(args: argparse.Namespace) -> str:
-    if args.whole:
-        return "whole"
-    return "head" if args.last_layers is None else f"last-{args.last_layers}"
+@contextlib.contextmanager
+def _means(shell: Shell) -> Iterator[Means]:
+    """Join the processes that torchrun started, and show how far the training is."""
+    from clarify.finetune.processes import joined
+    from clarify.workflow.retrain.engine import Means
+
+    with joined() as processes, _steps(processes.is_first) as report:
+        yield Means(processes=processes, workers=shell.settings.workers, report=report)
 
 
-def _schedule(args: argparse.Namespace, usual: Schedule) -> Schedule:
-    """Return the usual schedule with what was asked for."""
+def _schedule(args: argparse.Namespace, *, network: bool, advice: str) -> Schedule | None:
+    """Return the usual schedule of a network with what was asked for; None of a head."""
+    if not network:
+        for name in OF_NETWORKS:
+            if getattr(args, name, None):
+                raise InputError(f"--{name.replace('_', '-')} is about networks: {advice}")
+        return None
+    from clarify.workflow.model.recipe import RETRAINING, TRAINING
+
+    usual = RETRAINING if args.command == "retrain" else TRAINING
+    if args.command == "train" and args.weights:
+        usual = dataclasses.replace(TRAINING, rate=RETRAINING.rate)
     asked = {name: getattr(args, name) for name in ("epochs", "batch_size", "rate")}
     return dataclasses.replace(
         usual,
@@ -112,12 +104,6 @@ def _schedule(args: argparse.Namespace, usual: Schedule) -> Schedule:
         compiled=args.compile,
         averaged=args.ema,
     )
-
-
-def _refuse_of_networks(args: argparse.Namespace, advice: str) -> None:
-    for name in OF_NETWORKS:
-        if getattr(args, name, None):
-            raise InputError(f"--{name.replace('_', '-')} is about networks: {advice}")
 
 
 def _listed(path: str | None) -> tuple[str, ...]:
@@ -171,8 +157,17 @@ def _add_of_networks(command: argparse.ArgumentParser, *, epochs: int) -> None:
     group.add_argument("--ema", action="store_true", help="a running mean of the weights is the model")
 
 
-def add_commands(commands: Commands) -> None:
-    """Add them."""
+def _add_choices(command: argparse.ArgumentParser, flag: str, table: Choices[Any], what: str) -> None:
+    """Add an option that chooses a row of a table; an unknown name is refused by the table."""
+    from clarify.workflow.model.recipe import Recipe
+
+    usual = getattr(Recipe(), flag.removeprefix("--"))
+    rows = "; ".join(f"{row.name}: {row.words[:1].lower()}{row.words[1:]}" for row in table.values())
+    command.add_argument(flag, metavar="NAME", default=usual, help=f"{what}. {rows} (default: {usual})")
+
+
+def add_train(commands: Commands) -> None:
+    """Add ``train``."""
     command = commands.add(
         "train",
         _train,
@@ -201,6 +196,11 @@ def add_commands(commands: Commands) -> None:
     command.add_argument("--seed", type=int, default=0, help="(default: 0)")
     _add_of_networks(command, epochs=20)
 
+
+def add_retrain(commands: Commands) -> None:
+    """Add ``retrain``."""
+    from clarify.workflow.model.recipe import ERASURES, OBJECTIVES, PARTS, SELECTIONS, Recipe
+
     command = commands.add(
         "retrain", _retrain, "Retrain so that the described halves count.", "retrain rendered-waterbirds"
     )
@@ -211,20 +211,9 @@ def add_commands(commands: Commands) -> None:
         default=[],
         help="a kept description's run; may be repeated (default: the best kept one of each class)",
     )
-    command.add_argument(
-        "--objective",
-        default="reweight",
-        choices=["worst_group", "reweight", "group_dro", "cvar", "erm"],
-        help="what counts (default: reweight)",
-    )
-    command.add_argument(
-        "--erase",
-        default="none",
-        metavar="WAY",
-        help="take what the phrases "
-        "describe out of the features first: none, mean_difference, regression, "
-        "regression_unlabelled, leace or text (default: none)",
-    )
+    _add_choices(command, "--objective", OBJECTIVES, "what counts")
+    _add_choices(command, "--erase", ERASURES, "what is taken out of the features first")
+    _add_choices(command, "--select", SELECTIONS, "what chooses the weight decay")
     command.add_argument(
         "--opposite",
         metavar="CLASS=PHRASE",
@@ -235,17 +224,8 @@ def add_commands(commands: Commands) -> None:
     command.add_argument(
         "--refit",
         action="store_true",
-        help="fit the chosen weight decay to the "
-        "images that people looked at, too; validation is then told by "
-        "folds",
-    )
-    command.add_argument(
-        "--select",
-        default="described_worst_group",
-        metavar="RULE",
-        help="what chooses the weight decay: described_worst_group, worst_class, "
-        "average, or annotated_worst_group, which makes it an oracle (default: "
-        "described_worst_group)",
+        help="fit the chosen weight decay to the images that people looked at, too; validation is then told "
+        "by folds",
     )
     command.add_argument(
         "--seeds",
@@ -258,10 +238,11 @@ def add_commands(commands: Commands) -> None:
     command.add_argument(
         "--model", metavar="RUN", help="base model's run, or its first characters (default: newest)"
     )
+    command.set_defaults(part=Recipe().part)
     part = command.add_mutually_exclusive_group()
-    part.add_argument(
-        "--head", action="store_true", help="the last layer, solved exactly in seconds (default)"
-    )
-    part.add_argument("--last-layers", type=int, metavar="N", help="the last N layers of a network")
-    part.add_argument("--whole", action="store_true", help="all of a network")
+    for row in PARTS.values():
+        own: dict[str, Any] = {"action": "store_const", "const": row.name}
+        if "N" in row.name:
+            own = {"metavar": "N", "type": functools.partial(row.name.replace, "N")}
+        part.add_argument(row.flag, dest="part", default=argparse.SUPPRESS, help=row.help, **own)
     _add_of_networks(command, epochs=10)

@@ -19,11 +19,11 @@ from clarify.data.table import CONTENT
 if TYPE_CHECKING:
     from clarify.data.manifest import Manifest
 
-__all__ = ["Checked", "Finding", "Pair", "check_images", "group_counts"]
+__all__ = ["Checked", "ImageFinding", "Pair", "check_images", "group_counts"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class ImageFinding:
     """Something about one image.
 
     Parameters
@@ -48,14 +48,14 @@ class Pair:
 
     Parameters
     ----------
-    first, second : Finding
+    first, second : ImageFinding
         `what` of each is its split.
     bits : int
         In how many of 64 bits their perceptual hashes differ; 0 also for equal files.
     """
 
-    first: Finding
-    second: Finding
+    first: ImageFinding
+    second: ImageFinding
     bits: int
 
 
@@ -69,13 +69,13 @@ class Checked:
         How many were looked at.
     deep : bool
         Whether every pixel was decoded.
-    wrong : tuple of Finding
+    wrong : tuple of ImageFinding
         Images that cannot be used, or are not what the table says.
     leaks : tuple of Pair
         Equal files in different splits.
     near : tuple of Pair
         Pictures in different splits that look alike; only of a deep check.
-    notes : tuple of Finding
+    notes : tuple of ImageFinding
         Harmless oddities.
     counts : mapping of split to group to int
         Images of each class, and of each class and value of each attribute.
@@ -83,10 +83,10 @@ class Checked:
 
     images: int
     deep: bool
-    wrong: tuple[Finding, ...]
+    wrong: tuple[ImageFinding, ...]
     leaks: tuple[Pair, ...]
     near: tuple[Pair, ...]
-    notes: tuple[Finding, ...]
+    notes: tuple[ImageFinding, ...]
     counts: dict[str, dict[str, int]]
 
     @property
@@ -211,8 +211,8 @@ class _Findings:
         self._paths = manifest.table["path"]
         self._splits = manifest.table["split"].to_list()
 
-    def of(self, row: int, what: str) -> Finding:
-        return Finding(row=row + 1, id=self._ids[row], path=self._paths[row], what=what)
+    def of(self, row: int, what: str) -> ImageFinding:
+        return ImageFinding(row=row + 1, id=self._ids[row], path=self._paths[row], what=what)
 
     def pair(self, first: int, second: int, bits: int) -> Pair:
         first, second = sorted((first, second))

@@ -25,7 +25,7 @@ class Progress:
     Parameters
     ----------
     done, total : int
-        Files.
+        Files, images, phrases: whatever it goes through.
     bad : int
         Those of them that could not be used.
     """

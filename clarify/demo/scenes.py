@@ -269,7 +269,7 @@ def renderer_means() -> str:
     rng = seeded("renderer digest")
     drawn = np.stack([render(sample_scene(rng), 64) for _ in range(60)])
     means = drawn.reshape(60, 2, 32, 2, 32, 3).mean(axis=(2, 4))
-    return np.round(means).astype(np.uint8).tobytes().hex()
+    return bytes(np.round(means).astype(np.uint8)).hex()
 
 
 @functools.lru_cache(maxsize=16)

@@ -37,7 +37,7 @@ _SIDE = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
+class ClipSettings:
     """Everything that decides the trained weights, apart from the code."""
 
     steps: int = 12_000
@@ -76,7 +76,7 @@ def _draw_chunk(path: Path, samples: int, seed: int, chunk: int) -> NDArray[np.u
     return np.stack(codes)
 
 
-def draw_pictures(folder: Path, recipe: Recipe, workers: int) -> tuple[Path, NDArray[np.uint8]]:
+def draw_pictures(folder: Path, recipe: ClipSettings, workers: int) -> tuple[Path, NDArray[np.uint8]]:
     """Draw all training pictures once; return their file and their codes (N, A) uint8."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"pictures-{recipe.seed}-{recipe.samples}.u8"
@@ -94,10 +94,10 @@ def draw_pictures(folder: Path, recipe: Recipe, workers: int) -> tuple[Path, NDA
     return path, codes
 
 
-class Batches:
+class CaptionBatches:
     """Endless batches of pictures, tokens and exact targets."""
 
-    def __init__(self, path: Path, codes: NDArray[np.uint8], recipe: Recipe, tokenizer: Any) -> None:
+    def __init__(self, path: Path, codes: NDArray[np.uint8], recipe: ClipSettings, tokenizer: Any) -> None:
         self._codes, self._recipe = codes, recipe
         shape = (recipe.samples, _SIDE, _SIDE, 3)
         self._pictures = np.memmap(path, dtype=np.uint8, mode="r", shape=shape)
@@ -173,7 +173,7 @@ def encode_captions(model: Any, tokens: Sequence[Sequence[int]]) -> torch.Tensor
 class Trainer:
     """The model, its throw-away heads and the optimiser."""
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: ClipSettings) -> None:
         import torch
 
         from clarify.demo.small_clip import MODEL_CONFIG, build
@@ -263,7 +263,7 @@ def export(model: Any, folder: Path) -> None:
     part.replace(folder / "open_clip_model.safetensors")
 
 
-def write_record(folder: Path, recipe: Recipe, seconds: float, date: str) -> None:
+def write_record(folder: Path, recipe: ClipSettings, seconds: float, date: str) -> None:
     """Write ``record.json``: what the weights are, how they were made, and their licence."""
     from importlib.metadata import version
 
@@ -300,7 +300,7 @@ def _quick_figures(model: Any, tokenizer: Any, pictures: Any, scenes: Any) -> di
     return found
 
 
-def train(out: Path, data: Path, recipe: Recipe, *, workers: int, every: int) -> float:
+def train(out: Path, data: Path, recipe: ClipSettings, *, workers: int, every: int) -> float:
     """Draw, train, and write the model; the log goes to standard output and ``log.jsonl``.
 
     Returns
@@ -317,7 +317,7 @@ def train(out: Path, data: Path, recipe: Recipe, *, workers: int, every: int) ->
     begun = time.monotonic()
     path, codes = draw_pictures(data, recipe, workers)
     tokenizer, trainer = cut_tokenizer(), Trainer(recipe)
-    batches = iter(Batches(path, codes, recipe, tokenizer))
+    batches = iter(CaptionBatches(path, codes, recipe, tokenizer))
     scenes, preprocess = held_out(500), preprocessing()
     out.mkdir(parents=True, exist_ok=True)
     sums = np.zeros(2)
@@ -343,7 +343,7 @@ def train(out: Path, data: Path, recipe: Recipe, *, workers: int, every: int) ->
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line and train."""
     parser = argparse.ArgumentParser(prog="python -m clarify.demo.train_clip", description=__doc__)
-    default = Recipe()
+    default = ClipSettings()
     parser.add_argument("--out", type=Path, required=True, help="folder for the weights")
     parser.add_argument("--data", type=Path, help="folder for drawn pictures (default: OUT/data)")
     parser.add_argument("--steps", type=int, default=default.steps)
@@ -352,7 +352,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, default=2, help="processes and threads")
     parser.add_argument("--every", type=int, default=500, help="steps between checkpoints")
     given = parser.parse_args(arguments)
-    recipe = Recipe(steps=given.steps, samples=given.samples, seed=given.seed)
+    recipe = ClipSettings(steps=given.steps, samples=given.samples, seed=given.seed)
     data = given.data or given.out / "data"
     seconds = train(given.out, data, recipe, workers=given.workers, every=given.every)
     write_record(given.out, recipe, seconds, datetime.now(UTC).date().isoformat())

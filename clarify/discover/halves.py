@@ -18,7 +18,7 @@ from clarify.method.arrays import bool_vector, generator
 from clarify.method.phrases.error_score import ErrorScore, error_score
 from clarify.method.phrases.many_scores import error_scores
 
-__all__ = ["LEAST_OF_A_KIND", "Found", "Half", "ImagesOfClass", "halvings", "scores_in_parts"]
+__all__ = ["LEAST_OF_A_KIND", "BestCut", "Half", "ImagesOfClass", "halvings", "scores_in_parts"]
 
 LEAST_OF_A_KIND = 2
 """Right and wrong images each that a class needs to be halved."""
@@ -80,7 +80,7 @@ class Half:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Found:
+class BestCut:
     """One phrase on some images: its best cut, and which images fall on the side of the errors.
 
     Parameters
@@ -96,7 +96,7 @@ class Found:
     @classmethod
     def best(
         cls, similarity: NDArray[np.float32], right: NDArray[np.bool_], among: NDArray[np.bool_]
-    ) -> Found:
+    ) -> BestCut:
         """Choose the cut of similarities (N,) on the images `among` (N,)."""
         score = error_score(similarity[among & right], similarity[among & ~right])
         return cls(score=score, side=score.wrong_side(similarity))

@@ -29,7 +29,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from clarify.discover.halves import Found, Half, ImagesOfClass, halvings, scores_in_parts
+from clarify.discover.halves import BestCut, Half, ImagesOfClass, halvings, scores_in_parts
 from clarify.method.arrays import generator
 from clarify.method.phrases.error_score import FEW_WRONG
 
@@ -129,7 +129,7 @@ def _checked(
     accuracy = right[among].mean()
     found = []
     for similarity in images.similarities(embeddings[best]):
-        chosen = Found.best(similarity, right, half.chosen_on)
+        chosen = BestCut.best(similarity, right, half.chosen_on)
         worse = among & chosen.side
         room = accuracy - right[worse].mean() if worse.any() else 0.0
         found.append((chosen.score_on(right, among), room))

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from clarify.discover.halves import Found, Half, ImagesOfClass, halvings, scores_in_parts
+from clarify.discover.halves import BestCut, Half, ImagesOfClass, halvings, scores_in_parts
 from clarify.errors import InputError
 from clarify.method.phrases.error_score import BANDS, ErrorScore, error_score
 from clarify.method.phrases.similarity import similarities
@@ -186,7 +186,7 @@ def suggest(
 class _Cluster:
     """Phrases that split the images alike, by number, the best first."""
 
-    members: dict[int, Found]
+    members: dict[int, BestCut]
 
     @property
     def leader(self) -> int:
@@ -221,7 +221,7 @@ def _search(
     for looked_at, (number, similarity) in enumerate(zip(best.tolist(), cosines, strict=True)):
         if len(clusters) == most and looked_at >= LOOKED_AT * most:
             break
-        found = Found.best(similarity, images.right, among)
+        found = BestCut.best(similarity, images.right, among)
         side = found.side[among]
         alike = _jaccard(sides, side)
         if len(alike) and alike.max() >= SAME_SPLIT:

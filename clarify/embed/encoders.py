@@ -62,7 +62,7 @@ def load_encoder(
     if kind == "imported":
         from clarify.embed.imported import open_imported
 
-        return open_imported(imported, rest)
+        return open_imported(imported, rest, load_live=load_encoder)
     from clarify.embed.open_clip_models import SMALL_CLIP, load_open_clip, load_small_clip
 
     if spec == SMALL_CLIP:

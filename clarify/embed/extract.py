@@ -8,7 +8,6 @@ import dataclasses
 import itertools
 import os
 import threading
-import time
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -18,7 +17,8 @@ import numpy as np
 
 from clarify.data.files import write_atomically, writing
 from clarify.data.images import BadImage, load_image
-from clarify.embed.shards import BadRow, Plan, Shards
+from clarify.data.parallel import Progress
+from clarify.embed.shards import BadRow, ShardLayout, Shards
 from clarify.embed.store import Features, FeatureStore, index_of
 from clarify.errors import FeatureError, InputError, ManifestError, StoreError
 
@@ -29,31 +29,11 @@ if TYPE_CHECKING:
     from clarify.data.manifest import Manifest
     from clarify.embed.encoders import ImageEncoder
 
-__all__ = ["Progress", "extract"]
+__all__ = ["extract"]
 
 PREFETCHED = 2  # batches decoded ahead of the encoder
 DECODED_AT_ONCE = 8  # images in one task of a decoding thread
 POLITENESS = 5  # how much decoding stands back behind the encoder's own threads
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """How far an extraction is.
-
-    Parameters
-    ----------
-    done, total : int
-        Images, the bad ones and those of earlier attempts included.
-    bad : int
-        Images that could not be read so far.
-    seconds : float
-        Since this attempt began.
-    """
-
-    done: int
-    total: int
-    bad: int
-    seconds: float
 
 
 def extract(
@@ -88,7 +68,7 @@ def extract(
     shard_rows : int
         Images between two writes to the disk.
     progress : callable, optional
-        Called after every batch.
+        Called after every batch; bad images and those of earlier attempts count as done.
 
     Returns
     -------
@@ -108,7 +88,7 @@ def extract(
     """
     if workers < 1:
         raise InputError(f"extraction: workers is {workers}; legal is 1 or more")
-    plan = Plan(
+    plan = ShardLayout(
         rows=manifest.table.height,
         width=encoder.width,
         dtype=dtype,
@@ -167,7 +147,7 @@ def _locked(folder: Path, name: str) -> Iterator[None]:
         lock.release()
 
 
-def _fill(folder: Path, plan: Plan, run: _Run, store: FeatureStore) -> None:
+def _fill(folder: Path, plan: ShardLayout, run: _Run, store: FeatureStore) -> None:
     manifest = run.manifest
     again = f"then run: clarify embed {manifest.name}"
     with writing(folder, hint=again):
@@ -223,7 +203,6 @@ def _embed_missing(shards: Shards, run: _Run) -> None:
     todo = [shard for shard in plan.shards if shard not in set(finished)]
     done = sum(len(plan.rows_of(shard)) for shard in finished)
     n_bad = sum(len(shards.read_bad(shard)) for shard in finished)
-    began = time.monotonic()
     ranges = (batch for shard in todo for batch in plan.batches_of(shard))
     with contextlib.closing(_decoded(ranges, run)) as batches:
         for shard in todo:
@@ -234,7 +213,7 @@ def _embed_missing(shards: Shards, run: _Run) -> None:
                 start = batch.rows.start - rows.start
                 features[start : start + len(batch.rows)] = _embedded(batch, plan.width, run)
                 bad += _bad_rows(batch, run.manifest)
-                _report(run, plan, batch.rows.stop - rows.start + done, n_bad + len(bad), began)
+                _report(run, plan, batch.rows.stop - rows.start + done, n_bad + len(bad))
             kept = f"{done} of {plan.rows} images are embedded and kept"
             again = f"{kept}; then run: clarify embed {run.manifest.name}"
             with writing(shards.folder, hint=again):
@@ -243,10 +222,9 @@ def _embed_missing(shards: Shards, run: _Run) -> None:
             n_bad += len(bad)
 
 
-def _report(run: _Run, plan: Plan, done: int, bad: int, began: float) -> None:
+def _report(run: _Run, plan: ShardLayout, done: int, bad: int) -> None:
     if run.progress is not None:
-        seconds = time.monotonic() - began
-        run.progress(Progress(done=done, total=plan.rows, bad=bad, seconds=seconds))
+        run.progress(Progress(done=done, total=plan.rows, bad=bad))
 
 
 def _embedded(batch: _Batch, width: int, run: _Run) -> NDArray[np.float32]:

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from clarify.embed.identity import EncoderIdentity
     from clarify.embed.preprocessing import Preprocessing
 
-__all__ = ["ImageModel", "Recipe", "file_digest", "output_width", "quiet"]
+__all__ = ["ImageModel", "NetworkConfig", "file_digest", "output_width", "quiet"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
+class NetworkConfig:
     """How to build a network again, without its weights.
 
     Parameters
@@ -57,7 +57,7 @@ class ImageModel:
         What holds the weights of the image half, in evaluation mode.
     forward : callable
         From inputs (B, 3, size, size) to embeddings (B, D) of any length.
-    recipe : Recipe
+    recipe : NetworkConfig
     device : str
         Where the network is.
     unit : bool
@@ -71,7 +71,7 @@ class ImageModel:
     preprocessing: Preprocessing
     tower: torch.nn.Module
     forward: Callable[[torch.Tensor], torch.Tensor]
-    recipe: Recipe
+    recipe: NetworkConfig
     device: str
     unit: bool = True
 

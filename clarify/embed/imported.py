@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -167,8 +167,16 @@ def write_imported(
         write_atomically(place / DESCRIPTION, [json.dumps(described, indent=1).encode()])
 
 
-def open_imported(folder: Path | None, label: str) -> ImportedEncoder:
+def open_imported(folder: Path | None, label: str, *, load_live: Callable[..., Encoder]) -> ImportedEncoder:
     """Open ``imported:LABEL`` of a data set.
+
+    Parameters
+    ----------
+    folder : Path or None
+        Of the data set's imported encoders.
+    label : str
+    load_live : callable
+        Loads the text encoder that was attached, by its name and ``template``.
 
     Raises
     ------
@@ -201,14 +209,11 @@ def open_imported(folder: Path | None, label: str) -> ImportedEncoder:
         identity=identity,
         width=width,
         bank=Bank(phrases=phrases, embeddings=embeddings),
-        live=_live(live, identity.template, width) if live else None,
+        live=_fitting(load_live(live, template=identity.template), live, width) if live else None,
     )
 
 
-def _live(spec: str, template: str, width: int) -> Encoder:
-    from clarify.embed.encoders import load_encoder
-
-    encoder = load_encoder(spec, template=template)
+def _fitting(encoder: Encoder, spec: str, width: int) -> Encoder:
     if encoder.width != width:
         raise FeatureError(
             f"text encoder {spec} gives embeddings of length {encoder.width}, the imported "

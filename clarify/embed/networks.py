@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clarify.embed.identity import EncoderIdentity
-from clarify.embed.image_model import ImageModel, Recipe, output_width, quiet
+from clarify.embed.image_model import ImageModel, NetworkConfig, output_width, quiet
 from clarify.embed.preprocessing import Preprocessing
 from clarify.embed.timm_models import build_timm, check_model, evaluation_config, given_weights, hub_weights
 from clarify.errors import InputError, nearest, shown
@@ -109,7 +109,7 @@ class Network:
             preprocessing=self.preprocessing,
             tower=tower,
             forward=forward,
-            recipe=Recipe(kind="timm", config=self.config),
+            recipe=NetworkConfig(kind="timm", config=self.config),
             device=device,
             unit=False,
         )

@@ -15,7 +15,7 @@ import numpy as np
 
 from clarify.embed.hub import cached_weights, hub_cache, probe_hub
 from clarify.embed.identity import Encoder, EncoderIdentity
-from clarify.embed.image_model import ImageModel, Recipe, file_digest, output_width, quiet
+from clarify.embed.image_model import ImageModel, NetworkConfig, file_digest, output_width, quiet
 from clarify.embed.preprocessing import Preprocessing
 from clarify.errors import ClarifyError, InputError, NotFoundError, PhraseError, nearest, shown
 
@@ -332,7 +332,7 @@ def _wrapped(
         preprocessing=preprocessing,
         tower=model.visual,
         forward=model.encode_image,
-        recipe=Recipe(kind="open_clip", config=loaded.model_config),
+        recipe=NetworkConfig(kind="open_clip", config=loaded.model_config),
         device=device,
         encode_text=functools.partial(model.encode_text, normalize=True),
         tokenize=loaded.tokenize,
@@ -341,7 +341,7 @@ def _wrapped(
 
 
 def build_image_half(config: Mapping[str, Any], device: str) -> tuple[Any, Any]:
-    """Build a network of a `Recipe` without weights; returns its image half and its forward."""
+    """Build a network of a `NetworkConfig` without weights; returns its image half and its forward."""
     import open_clip
 
     with tempfile.TemporaryDirectory(prefix="clarify-") as folder:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from clarify.embed.identity import EncoderIdentity, ImageEncoder
-from clarify.embed.image_model import ImageModel, Recipe, file_digest, output_width
+from clarify.embed.image_model import ImageModel, NetworkConfig, file_digest, output_width
 from clarify.embed.preprocessing import Preprocessing
 from clarify.errors import InputError
 
@@ -84,7 +84,7 @@ def unpack(folder: Path, *, device: str = "cpu") -> ImageEncoder:
         preprocessing=preprocessing,
         tower=tower,
         forward=forward,
-        recipe=Recipe(kind=described["kind"], config=described["config"]),
+        recipe=NetworkConfig(kind=described["kind"], config=described["config"]),
         device=device,
         unit=bool(described.get("unit", True)),
     )

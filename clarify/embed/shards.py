@@ -24,7 +24,7 @@ from clarify.errors import FeatureError, InputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["DTYPES", "BadRow", "Plan", "Shards"]
+__all__ = ["DTYPES", "BadRow", "ShardLayout", "Shards"]
 
 DTYPES = ("float16", "float32")
 
@@ -54,7 +54,7 @@ class BadRow:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class ShardLayout:
     """How rows are laid into shards and batches.
 
     Parameters
@@ -112,14 +112,14 @@ class Shards:
     ----------
     folder : Path
         Exists.
-    plan : Plan
+    plan : ShardLayout
     """
 
     folder: Path
-    plan: Plan
+    plan: ShardLayout
 
     @classmethod
-    def begin(cls, folder: Path, wanted: Plan) -> Shards:
+    def begin(cls, folder: Path, wanted: ShardLayout) -> Shards:
         """Go on with the shards in `folder`, or start anew.
 
         Shards made with another dtype or shape are removed. Those made with another
@@ -209,9 +209,9 @@ class Shards:
         return self.folder / f"shard-{shard:05d}.{ending}"
 
 
-def _recorded_plan(folder: Path) -> Plan | None:
+def _recorded_plan(folder: Path) -> ShardLayout | None:
     try:
-        return Plan(**json.loads((folder / "plan.json").read_bytes()))
+        return ShardLayout(**json.loads((folder / "plan.json").read_bytes()))
     except (OSError, ValueError, TypeError, InputError):
         return None  # absent or damaged: whatever is there is made again
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from clarify.embed.hub import cached_weights, hub_cache, probe_hub
 from clarify.embed.identity import EncoderIdentity, ImageEncoder
-from clarify.embed.image_model import ImageModel, Recipe, file_digest, output_width, quiet
+from clarify.embed.image_model import ImageModel, NetworkConfig, file_digest, output_width, quiet
 from clarify.embed.preprocessing import Preprocessing
 from clarify.errors import InputError, NotFoundError, nearest, shown
 
@@ -67,13 +67,13 @@ def load_timm(spec: str, rest: str, *, cache_dir: Path | None, device: str) -> I
         preprocessing=preprocessing,
         tower=network,
         forward=network,
-        recipe=Recipe(kind="timm", config=config),
+        recipe=NetworkConfig(kind="timm", config=config),
         device=device,
     )
 
 
 def build_timm(config: Mapping[str, Any], device: str, *, classes: int = 0) -> tuple[Any, Any]:
-    """Build a network of a `Recipe` without weights; returns it, and itself as its forward.
+    """Build a network of a `NetworkConfig` without weights; returns it, and itself as its forward.
 
     Without classes it ends before the layer that classifies.
     """

@@ -17,11 +17,14 @@ import numpy as np
 import polars as pl
 
 from clarify.errors import ClarifyError
-from clarify.evidence.methods import METHODS, RULES
+from clarify.evidence.methods import methods
+from clarify.evidence.situation import truth_of
 from clarify.method.groups.metrics import evaluate
 from clarify.track.artifacts import parquet_artifact
 from clarify.track.records import RunRecord, metric_keys
 from clarify.track.run import now
+from clarify.track.runs import CellRun
+from clarify.workflow.model.recipe import SELECTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -38,7 +41,7 @@ __all__ = ["CHOSEN_BY_ITSELF", "Cell", "Figures", "Ledger", "Refused", "figures_
 CHOSEN_BY_ITSELF = "own"
 """The selection of a method that has no rule to choose by."""
 
-SCHEMA = 2
+SCHEMA = 3
 RIGHT = "right.parquet"
 
 
@@ -117,7 +120,7 @@ def run_method(at: Situation, method: Method) -> dict[str, Figures]:
         If it lacks what it needs, or its losses are not finite; says which.
     """
     began = time.perf_counter()
-    heads = method.fit(at, [RULES[name] for name in method.rules])
+    heads = method.fit(at, [SELECTIONS[name].rule for name in method.rules])
     seconds = time.perf_counter() - began
     names = method.rules or (CHOSEN_BY_ITSELF,)
     return {
@@ -129,7 +132,11 @@ def run_method(at: Situation, method: Method) -> dict[str, Figures]:
 def figures_of(at: Situation, predicted: NDArray[np.int64], *, seconds: float) -> Figures:
     """Return what predictions of the test images come to."""
     found = evaluate(
-        predicted, at.test.labels, at.classes, groups=at.test.truth, train_counts=at.train.truth.counts
+        predicted,
+        at.test.labels,
+        at.classes,
+        groups=truth_of(at.test),
+        train_counts=truth_of(at.train).counts,
     )
     assert found.adjusted_average is not None
     assert found.worst_group is not None
@@ -147,21 +154,21 @@ def figures_of(at: Situation, predicted: NDArray[np.int64], *, seconds: float) -
 
 def _minority_half(at: Situation, right: NDArray[np.bool_]) -> float | None:
     try:
-        if not at.phrases or not at.described.scores:
+        if not at.phrases or not at.tried:
             return None
+        groups = at.groups
     except ClarifyError:  # the phrases make no halves; methods that need none go on
         return None
-    base = at.base.predict(at.validation.features) == at.validation.labels
-    on_validation = at.described.groups["validation"].index
+    base, on_validation = at.failures.right, groups["validation"].index
     described = [
         group
-        for group, name in enumerate(at.described.groups["train"].names)
+        for group, name in enumerate(groups["train"].names)
         if name not in at.classes and (on_validation == group).any()
     ]
     if not described:  # its halves were too small and joined
         return None
     worst = min(described, key=lambda group: float(base[on_validation == group].mean()))
-    rows = at.described.groups["test"].index == worst
+    rows = groups["test"].index == worst
     return float(right[rows].mean()) if rows.any() else None
 
 
@@ -177,28 +184,28 @@ class Ledger:
 
     def __init__(self, tracking: TrackingStore, context: RunContext, data_set: str) -> None:
         self._tracking, self._context = tracking, context
-        self._runs = {run.params["cell"]: run for run in tracking.runs(data_set, kind="cell")}
+        self._runs = {run.cell: run for run in tracking.runs(data_set, CellRun)}
 
     def known(self, cell: Cell) -> Figures | None:
         """Return what a cell came to, if it is done."""
         run = self._runs.get(cell.delivery)
         if run is None:
             return None
-        metrics = run.metrics
+        found, cost = run.figures("test"), run.figures("cost")
         right = pl.read_parquet(self._tracking.artifact(run.id, RIGHT))["right"].to_numpy()
         return Figures(
-            average=metrics["test/average_accuracy"],
-            adjusted_average=metrics["test/adjusted_average_accuracy"],
-            worst_group=metrics["test/worst_group_accuracy"],
-            minority_half=metrics.get("test/minority_half_accuracy"),
-            seconds=metrics["cost/seconds"],
-            peak_memory_mib=metrics["cost/peak_memory_mib"],
+            average=found["average_accuracy"],
+            adjusted_average=found["adjusted_average_accuracy"],
+            worst_group=found["worst_group_accuracy"],
+            minority_half=found.get("minority_half_accuracy"),
+            seconds=cost["seconds"],
+            peak_memory_mib=cost["peak_memory_mib"],
             right=right,
         )
 
     def write(self, cell: Cell, found: Figures, phrases: Mapping[str, str]) -> None:
         """Record a cell, once."""
-        method = METHODS[cell.method]
+        method = methods()[cell.method]
         supervision = method.supervision_with(cell.selection)
         accuracies = {
             "average_accuracy": found.average,

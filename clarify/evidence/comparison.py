@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clarify.evidence.methods import METHODS
+from clarify.evidence.methods import methods
 from clarify.method.arrays import generator
 from clarify.method.groups.metrics import Interval
 
@@ -111,7 +111,7 @@ def _row(
     worst: Mapping[tuple[str, str, str], Mapping[int, NDArray[np.float64]]],
 ) -> Row:
     cell, figures = members[0][0], [each for _, each in members]
-    method = METHODS[cell.method]
+    method = methods()[cell.method]
     halves = [each.minority_half for each in figures if each.minority_half is not None]
     return Row(
         data_set=cell.data_set,

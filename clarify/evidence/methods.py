@@ -7,44 +7,28 @@ that chooses by annotated groups makes any method one that uses groups.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal
-
-import numpy as np
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 from clarify.errors import InputError
 from clarify.evidence import baselines, zero_shot
 from clarify.evidence import oracles as oracle_baselines
-from clarify.evidence.situation import DECAYS, GAP
-from clarify.method.fit import erasure
-from clarify.method.fit.correction import Images, correct
-from clarify.method.fit.head import Head, Standardisation
-from clarify.method.fit.objectives import Erm, GroupDro, Reweight, WorstGroup
-from clarify.method.fit.selection import (
-    ByAnnotatedWorstGroup,
-    ByAverage,
-    ByDescribedWorstGroup,
-    ByWorstClass,
-    select,
-)
+from clarify.evidence.situation import truth_of
+from clarify.method.fit.selection import ByAnnotatedWorstGroup, select
 from clarify.method.groups.groups import described_groups
+from clarify.workflow.model.recipe import ERASURES, OBJECTIVES, Recipe
+from clarify.workflow.retrain.heads import correct_head
 
 if TYPE_CHECKING:
     from clarify.evidence.situation import Situation
-    from clarify.method.fit.correction import Eraser
-    from clarify.method.fit.objectives import Objective
-    from clarify.method.fit.selection import Fitted, Selection
+    from clarify.method.fit.head import Head
+    from clarify.method.fit.selection import FittedHead, Selection
 
-__all__ = ["METHODS", "RULES", "Method", "Supervision"]
+__all__ = ["Method", "Supervision", "methods"]
 
 Supervision = Literal["none", "words", "groups"]
 
-Fit = Callable[["Situation", Sequence["Selection"]], list[Head]]
-
-RULES: dict[str, Selection] = {
-    rule.name: rule
-    for rule in (ByDescribedWorstGroup(), ByWorstClass(), ByAverage(), ByAnnotatedWorstGroup())
-}
+Fit = Callable[["Situation", Sequence["Selection"]], "list[Head]"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +59,7 @@ class Method:
         return "groups" if rule == ByAnnotatedWorstGroup.name else self.supervision
 
 
-def _chosen(candidates: Callable[[Situation], Sequence[Fitted]]) -> Fit:
+def _chosen(candidates: Callable[[Situation], Sequence[FittedHead]]) -> Fit:
     """Choose among candidates on validation."""
 
     def fit(at: Situation, rules: Sequence[Selection]) -> list[Head]:
@@ -90,101 +74,38 @@ def _chosen(candidates: Callable[[Situation], Sequence[Fitted]]) -> Fit:
     return fit
 
 
-def _clarify(objective: str, erase: str = "none", *, refit: bool = False) -> Fit:
-    """Correct by the described groups; without any described class the base model stays."""
+def _clarify(**choices: Any) -> Fit:
+    """Correct as `clarify retrain` does; without any described class the base model stays."""
 
     def fit(at: Situation, rules: Sequence[Selection]) -> list[Head]:
-        if not at.described.scores:
+        if not at.tried:
             return [at.base for _ in rules]
-        train, validation = at.images("train"), at.images("validation")
-        if erase == "regression_unlabelled":
-            train, validation = _unlabelled(train), _unlabelled(validation)
-        return [
-            correct(
-                train,
-                validation,
-                at.classes,
-                lambda images: _objective(objective, images),
-                rule,
-                chosen_by=at.validation.truth if rule.oracle else None,
-                eraser=_eraser(at, erase),
-                refit=refit,
-                tolerance=GAP,
-                weight_decays=STEPPED_DECAYS if objective == "group_dro" else DECAYS,
-            ).fit.head
-            for rule in rules
-        ]
+        return [at.corrected(Recipe(**choices, select=rule.name)).fit.head for rule in rules]
 
     return fit
 
 
-def _unlabelled(images: Images) -> Images:
-    everything = np.ones(len(images.labels), dtype=np.bool_)
-    return dataclasses.replace(
-        images, concepts=tuple(dataclasses.replace(each, rows=everything) for each in images.concepts)
-    )
-
-
-def _objective(name: str, images: Images) -> Objective:
-    if name == "erm":
-        return Erm()
-    if name == "reweight":
-        return Reweight(groups=images.groups)
-    if name == "group_dro":
-        return GroupDro(groups=images.groups, steps=100)
-    return WorstGroup(groups=images.groups)
-
-
-def _eraser(at: Situation, name: str) -> Eraser | None:
-    if name == "none":
-        return None
-    if name == "text":
-        embeddings = at.encode([at.phrases[each] for each in at.described.scores])
-        return lambda _, standardisation: erasure.text(embeddings, standardisation)
-    estimate = getattr(erasure, name.removesuffix("_unlabelled"))
-
-    def found(images: Images, standardisation: Standardisation) -> erasure.Erasure:
-        taken: erasure.Erasure = estimate(standardisation.apply(images.features), images.concepts)
-        return taken
-
-    return found
-
-
-def _plain(method: Callable[..., Sequence[Fitted]]) -> Callable[[Situation], Sequence[Fitted]]:
+def _plain(method: Callable[..., Sequence[FittedHead]]) -> Callable[[Situation], Sequence[FittedHead]]:
     return lambda at: method(at.train.features, at.train.labels, at.classes)
 
 
-def _grouped(method: Callable[..., Sequence[Fitted]]) -> Callable[[Situation], Sequence[Fitted]]:
-    return lambda at: method(at.train.features, at.train.labels, at.classes, at.train.truth)
+def _grouped(method: Callable[..., Sequence[FittedHead]]) -> Callable[[Situation], Sequence[FittedHead]]:
+    return lambda at: method(at.train.features, at.train.labels, at.classes, truth_of(at.train))
 
 
 def _balanced_refit(at: Situation, rules: Sequence[Selection]) -> list[Head]:
     """Balance the classes on training and validation images: a refit that no phrase is behind."""
-    train, validation = (
-        Images(
-            features=view.features, labels=view.labels, groups=described_groups(view.labels, at.classes, {})
-        )
-        for view in (at.train, at.validation)
-    )
+    groups = {name: described_groups(data.labels, at.classes, {}) for name, data in at.splits.items()}
     return [
-        correct(
-            train,
-            validation,
-            at.classes,
-            lambda images: Reweight(groups=images.groups),
-            rule,
-            refit=True,
-            weight_decays=DECAYS,
-            tolerance=GAP,
-        ).fit.head
+        correct_head(at.project, at.splits, groups, Recipe(refit=True, select=rule.name)).fit.head
         for rule in rules
     ]
 
 
-def _on_validation(method: Callable[..., Sequence[Fitted]]) -> Fit:
+def _on_validation(method: Callable[..., Sequence[FittedHead]]) -> Fit:
     def fit(at: Situation, _: Sequence[Selection]) -> list[Head]:
         given = at.validation
-        (found,) = method(given.features, given.labels, at.classes, given.truth, seed=at.seed)
+        (found,) = method(given.features, given.labels, at.classes, truth_of(given), seed=at.seed)
         return [found.head]
 
     return fit
@@ -213,14 +134,11 @@ def _same_space(at: Situation) -> None:
         raise InputError(f"zero-shot on {at.encoder}: its features hold no texts; use CLIP's own")
 
 
-STEPPED_DECAYS = (1.0, 0.1, 0.01)
-"""Of group DRO, which goes its steps for each."""
-
 FREE = ("worst_class", "average", "annotated_worst_group")
 SPOKEN = ("described_worst_group",)
 ORACLE = ("annotated_worst_group",)
 
-_LIST = (
+_UNTOLD = (
     Method(
         name="zero_shot",
         source="Radford et al. 2021 (arXiv 2103.00020)",
@@ -271,64 +189,9 @@ _LIST = (
         rules=FREE,
         fit=_chosen(lambda at: baselines.afr(at.train.features, at.train.labels, at.classes, seed=at.seed)),
     ),
-    *(
-        Method(
-            name=f"clarify_{objective}",
-            source="Clarify",
-            supervision="words",
-            rules=SPOKEN,
-            fit=_clarify(objective),
-        )
-        for objective in ("worst_group", "reweight", "group_dro")
-    ),
-    *(
-        Method(
-            name=f"clarify_{objective}_refit",
-            source="Clarify, validation images fitted too",
-            supervision="words",
-            rules=SPOKEN,
-            fit=_clarify(objective, refit=True),
-        )
-        for objective in ("worst_group", "reweight")
-    ),
-    *(
-        Method(
-            name=f"erase_{way}",
-            source="Clarify, by erasure alone",
-            supervision="words",
-            rules=SPOKEN,
-            fit=_clarify("erm", way),
-        )
-        for way in ("mean_difference", "regression", "regression_unlabelled")
-    ),
-    Method(
-        name="erase_leace",
-        source="Belrose et al. 2023 (arXiv 2306.03819)",
-        supervision="words",
-        rules=SPOKEN,
-        fit=_clarify("erm", "leace"),
-    ),
-    Method(
-        name="erase_text",
-        source="after Adila et al. 2024 (RoboShot, arXiv 2309.04344)",
-        supervision="words",
-        rules=SPOKEN,
-        fit=_clarify("erm", "text"),
-    ),
-    Method(
-        name="erase_mean_difference_worst_group",
-        source="Clarify, erasure before the objective",
-        supervision="words",
-        rules=SPOKEN,
-        fit=_clarify("worst_group", "mean_difference"),
-    ),
-    Method(
-        name="erase_mean_difference_refit",
-        source="Clarify, erasure, objective and refit",
-        supervision="words",
-        rules=SPOKEN,
-        fit=_clarify("worst_group", "mean_difference", refit=True),
-    ),
+)
+
+_TOLD_THE_GROUPS = (
     Method(
         name="rwg",
         source="Idrissi et al. 2022 (arXiv 2110.14503)",
@@ -359,5 +222,28 @@ _LIST = (
     ),
 )
 
-METHODS = {method.name: method for method in _LIST}
-"""Every method by name, in the order of the tables."""
+
+def _told_in_words() -> Iterator[Method]:
+    """Yield Clarify's own: a method for each row of the table of corrections."""
+
+    def method(name: str, source: str, **choices: Any) -> Method:
+        return Method(name=name, source=source, supervision="words", rules=SPOKEN, fit=_clarify(**choices))
+
+    by_groups = [name for name, row in OBJECTIVES.items() if row.by_groups]
+    for name in by_groups:
+        yield method(f"clarify_{name}", "Clarify", objective=name)
+    for name in by_groups:
+        refitted = "Clarify, validation images fitted too"
+        yield method(f"clarify_{name}_refit", refitted, objective=name, refit=True)
+    for name, row in ERASURES.items():
+        if name != Recipe().erase:
+            yield method(f"erase_{name}", row.source, objective="erm", erase=name)
+    both = {"objective": "worst_group", "erase": "mean_difference"}
+    yield method("erase_mean_difference_worst_group", "Clarify, erasure before the objective", **both)
+    together = "Clarify, erasure, objective and refit"
+    yield method("erase_mean_difference_refit", together, **both, refit=True)
+
+
+def methods() -> dict[str, Method]:
+    """Return every method by name, in the order of the tables."""
+    return {each.name: each for each in (*_UNTOLD, *_told_in_words(), *_TOLD_THE_GROUPS)}

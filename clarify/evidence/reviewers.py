@@ -15,18 +15,19 @@ import numpy as np
 
 from clarify.errors import ClarifyError
 from clarify.evidence.comparison import Spread
-from clarify.evidence.methods import RULES
-from clarify.evidence.situation import DECAYS, GAP, Situation, seen_by
+from clarify.evidence.situation import Situation, seen_by, truth_of
 from clarify.method.arrays import generator
-from clarify.method.fit.correction import correct
-from clarify.method.fit.objectives import WorstGroup
-from clarify.method.groups.groups import described_groups
 from clarify.method.groups.metrics import evaluate
 from clarify.method.phrases.error_score import evidence
-from clarify.track.promotion import Gate, GateHalf
+from clarify.track.promotion import Gate
+from clarify.workflow.model.evaluating import half_results
+from clarify.workflow.model.recipe import Recipe
+from clarify.workflow.model.trained import gate_halves
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from clarify.method.fit.head import Head
 
 __all__ = ["Tried", "crowds", "distances", "wrong_phrases"]
 
@@ -66,62 +67,36 @@ class Tried:
 
 
 def tried(at: Situation, phrases: Mapping[str, str]) -> Tried | None:
-    """Correct with phrases and ask the gate; None where they make no groups."""
+    """Correct with phrases as `clarify retrain` does, and ask the gate; None where they make no groups."""
     at = dataclasses.replace(at, phrases=phrases)
-    rule = RULES["described_worst_group"]
     try:
-        if not at.described.scores:
+        if not at.tried:
             return None
-        train, validation = at.images("train"), at.images("validation")
-        heads = [
-            correct(
-                train, validation, at.classes, objective, rule, weight_decays=DECAYS, tolerance=GAP
-            ).fit.head
-            for objective in (
-                lambda images: WorstGroup(groups=images.groups),
-                lambda images: WorstGroup(groups=described_groups(images.labels, at.classes, {})),
-            )
-        ]
+        now, control = (at.corrected(Recipe(), control=without) for without in (False, True))
     except ClarifyError:
         return None
-    now, control = heads
     return Tried(
         phrases=phrases,
-        score=min(at.described.scores.values()),
-        worst_group=_worst(at, now.predict(at.test.features)),
-        base_worst_group=_worst(at, at.base.predict(at.test.features)),
-        control_worst_group=_worst(at, control.predict(at.test.features)),
-        passed=_passes(at, *(head.predict(at.validation.features) for head in heads)),
+        score=min(at.scores),
+        worst_group=_worst(at, now.fit.head),
+        base_worst_group=_worst(at, at.base),
+        control_worst_group=_worst(at, control.fit.head),
+        passed=_passes(at, now.predicted, control.predicted),
     )
 
 
-def _worst(at: Situation, predicted: NDArray[np.int64]) -> float:
-    found = evaluate(predicted, at.test.labels, at.classes, groups=at.test.truth).worst_group
+def _worst(at: Situation, head: Head) -> float:
+    predicted = head.predict(at.test.features)
+    found = evaluate(predicted, at.test.labels, at.classes, groups=truth_of(at.test)).worst_group
     assert found is not None
     return found
 
 
 def _passes(at: Situation, now: NDArray[np.int64], control: NDArray[np.int64]) -> bool:
-    labels, groups = at.validation.labels, at.described.groups["validation"]
-    right = {
-        "base": at.base.predict(at.validation.features) == labels,
-        "now": now == labels,
-        "control": control == labels,
-    }
-    halves = [
-        GateHalf(
-            name=name,
-            count=int(rows.sum()),
-            label=int(labels[rows][0]) if rows.any() else -1,
-            **{f"{of}_correct": int(found[rows].sum()) for of, found in right.items()},
-        )
-        for name, rows in ((name, groups.index == k) for k, name in enumerate(groups.names))
-    ]
-    return (
-        Gate()
-        .judge(halves, base_average=float(right["base"].mean()), now_average=float(right["now"].mean()))
-        .passed
-    )
+    predicted = {"base": at.failures.predicted, "now": now, "control": control}
+    halves = gate_halves(half_results(predicted, at.validation, at.groups["validation"]))
+    averages = {name: float((found == at.validation.labels).mean()) for name, found in predicted.items()}
+    return Gate().judge(halves, base_average=averages["base"], now_average=averages["now"]).passed
 
 
 def wrong_phrases(at: Situation, seeds: int, vocabulary: Sequence[str]) -> Rows:
@@ -154,7 +129,7 @@ def _unrelated(at: Situation, vocabulary: Sequence[str]) -> list[str]:
     from scipy.stats import rankdata
 
     # truth: groups are class by class, so the place is the group modulo the number of values
-    place = at.validation.truth.index % len(at.values) == 0
+    place = truth_of(at.validation).index % len(at.values) == 0
     texts = _unit(at.encode(list(vocabulary)))
     ranks = rankdata(at.validation.embeddings @ texts.T, axis=0)
     inside, outside = int(place.sum()), int((~place).sum())
@@ -229,7 +204,7 @@ def crowds(at: Situation, seeds: int, vocabulary: Sequence[str]) -> Rows:
 
 def _best_held_out(at: Situation, said: Sequence[Mapping[str, str]]) -> dict[str, str]:
     """Return for each class the phrase whose cut does best on images that it was not found on."""
-    right = at.base.predict(at.validation.features) == at.validation.labels
+    right = at.failures.right
     best = {}
     for name in at.phrases:
         rows = at.validation.labels == at.classes.index(name)

@@ -15,21 +15,25 @@ import numpy as np
 from clarify.errors import ClarifyError
 from clarify.evidence.cells import figures_of
 from clarify.evidence.comparison import Spread
-from clarify.evidence.methods import METHODS, RULES
+from clarify.evidence.methods import methods
 from clarify.evidence.reviewers import crowds, distances, wrong_phrases
-from clarify.evidence.situation import Situation, View, seen_by
+from clarify.evidence.situation import Situation, seen_by
 from clarify.method.arrays import generator
 from clarify.method.groups.groups import annotated_groups
 from clarify.method.phrases.error_score import error_score, evidence
+from clarify.workflow.model.arrays import ArrayData, CallableEncoder, ClassNames, split_of
+from clarify.workflow.model.recipe import Recipe
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from clarify.workflow.model.project import SplitData
 
 __all__ = ["STUDIES", "Study", "many_classes"]
 
 Rows = list[dict[str, Any]]
 
-CLARIFY = "clarify_worst_group"
+CLARIFY = f"clarify_{Recipe().objective}"
 SCAN_STEPS = 1_000
 BOOTSTRAPS = 100
 DRAWS = 100
@@ -47,7 +51,7 @@ class Study:
 
 def _corrected(at: Situation, method: str = CLARIFY) -> tuple[float, float]:
     """Return worst group and adjusted average on test after a correction."""
-    (head,) = METHODS[method].fit(at, [RULES["described_worst_group"]])
+    (head,) = methods()[method].fit(at, [Recipe().rule])
     found = figures_of(at, head.predict(at.test.features), seconds=0.0)
     return found.worst_group, found.adjusted_average
 
@@ -63,7 +67,7 @@ def _over_seeds(
             try:
                 changed = way(seen_by(at, seed))
                 result = _corrected(changed, method)
-                told = list(changed.described.scores.values()) if changed.phrases else []
+                told = changed.scores if changed.phrases else []
             except ClarifyError:
                 refused += 1
                 continue
@@ -93,14 +97,10 @@ def _with_thresholds(at: Situation, thresholds: Mapping[str, float]) -> Situatio
     return dataclasses.replace(at, thresholds=thresholds)
 
 
-def _right(at: Situation) -> NDArray[np.bool_]:
-    return np.equal(at.base.predict(at.validation.features), at.validation.labels)
-
-
 def _seen_of(at: Situation, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the similarities of a class's right and wrong validation images."""
     rows = at.validation.labels == at.classes.index(name)
-    similarity, right = at.similarity(at.phrases[name], at.validation), _right(at)
+    similarity, right = at.similarity(at.phrases[name], at.validation), at.failures.right
     return similarity[rows & right], similarity[rows & ~right]
 
 
@@ -267,29 +267,30 @@ def many_classes(count: int, *, seed: int = 0) -> Situation:
     direction /= np.linalg.norm(direction)
     centres -= np.outer(centres @ direction, direction)
 
-    def view(each: int, share: float) -> View:
+    def view(name: str, each: int, share: float) -> SplitData:
         labels = np.repeat(np.arange(count), each)
         usual = rng.random(len(labels)) < share
         place = np.where(usual, labels % 2, 1 - labels % 2)
         features = centres[labels] + 2.0 * rng.normal(size=(len(labels), width))
         features += np.outer(6.0 * (2 * place - 1), direction)
         truth = annotated_groups(labels, names, np.array(["a", "b"])[place], "place", values=("a", "b"))
-        rows = features.astype(np.float32)
-        return View(features=rows, embeddings=rows, labels=labels, truth=truth)
+        return split_of(name, features.astype(np.float32), labels, truth=truth)
+
+    def encode(phrases: Sequence[str]) -> list[NDArray[np.float64]]:
+        return [direction if each == "b" else -direction for each in phrases]
 
     each = 800 if count < 100 else 200
     return Situation(
-        data_set=f"{count} classes",
-        encoder="made up",
-        classes=names,
-        values=("a", "b"),
-        train=view(each, 0.95),
-        validation=view(max(100, each // 4), 0.5),
-        test=view(max(100, each // 4), 0.5),
-        phrases={name: ("b" if k % 2 == 0 else "a") for k, name in enumerate(names)},
-        encode=lambda phrases: np.array(
-            [direction if each == "b" else -direction for each in phrases], dtype=np.float32
+        project=ArrayData(
+            manifest=ClassNames(name=f"{count} classes", classes=names),
+            encoder=CallableEncoder(encode=encode, name="made up"),
         ),
+        encoder="made up",
+        values=("a", "b"),
+        train=view("train", each, 0.95),
+        validation=view("validation", max(100, each // 4), 0.5),
+        test=view("test", max(100, each // 4), 0.5),
+        phrases={name: ("b" if k % 2 == 0 else "a") for k, name in enumerate(names)},
     )
 
 
@@ -303,7 +304,7 @@ def outliers(at: Situation, _: int, vocabulary: Sequence[str]) -> Rows:
     texts = at.encode(names)
     rows: Rows = []
     seen = seen_by(at, 0)
-    right = _right(seen)
+    right = seen.failures.right
     images = seen.validation.embeddings
     scores = images @ (texts / np.linalg.norm(texts, axis=1, keepdims=True)).T
     for count in (ODD, 10, 30):

@@ -12,10 +12,10 @@ from clarify.discover.vocabulary import plain_phrases, vocabulary
 from clarify.errors import InputError, NotFoundError, nearest
 from clarify.evidence.cells import Ledger, Refused, cells_of
 from clarify.evidence.comparison import Row, rows_of
-from clarify.evidence.methods import METHODS
-from clarify.evidence.situation import Situation, View, seen_by
+from clarify.evidence.methods import methods as all_methods
+from clarify.evidence.situation import Situation, seen_by, truth_of
 from clarify.evidence.studies import STUDIES
-from clarify.workflow.model.project import annotated_groups_of, embed, run_context, split_data
+from clarify.workflow.model.project import embed, run_context, split_data
 from clarify.workflow.shows.demo import draw_data_set
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ __all__ = [
     "HARDEST",
     "RENDERED",
     "SEEDS",
-    "Compared",
+    "Comparison",
     "compare_methods",
     "prepare_rendered",
     "situation_of",
@@ -49,7 +49,7 @@ SPLITS = ("train", "validation", "test")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Compared:
+class Comparison:
     """What a comparison came to.
 
     Parameters
@@ -99,28 +99,17 @@ def situation_of(project: Project, phrases: Mapping[str, str]) -> Situation:
         raise InputError(f"data set {manifest.name} has no test split to compare on; add one")
     for name in phrases:
         manifest.class_index(name)
-    views = {}
-    for split in SPLITS:
-        data = split_data(project, split)
-        truth = annotated_groups_of(manifest, data.labels, data.attributes)
-        if truth is None:
-            raise InputError(
-                f"data set {manifest.name} has no annotated attribute to compare by; add a column "
-                "to its table and to the manifest's [attributes]"
-            )
-        views[split] = View(
-            features=data.features, embeddings=data.embeddings, labels=data.labels, truth=truth
-        )
+    splits = {split: split_data(project, split) for split in SPLITS}
+    for data in splits.values():
+        truth_of(data)
     return Situation(
-        data_set=manifest.name,
+        project=project,
         encoder=project.backbone.name,
-        classes=manifest.classes,
         values=next(iter(manifest.attributes.values())),
         phrases=phrases,
-        encode=project.encoder.encode_phrases,
-        train=views["train"],
-        validation=views["validation"],
-        test=views["test"],
+        train=splits["train"],
+        validation=splits["validation"],
+        test=splits["test"],
     )
 
 
@@ -131,7 +120,7 @@ def compare_methods(
     seeds: int = SEEDS,
     methods: Sequence[str] = (),
     told: Callable[[Cell], None] | None = None,
-) -> Compared:
+) -> Comparison:
     """Run the cells that are not done yet, and return the rows of all.
 
     Parameters
@@ -150,29 +139,30 @@ def compare_methods(
     NotFoundError, InputError
         For a method that is not known, or a number of seeds that is not legal.
     """
+    known = all_methods()
     for name in methods:
-        if name not in METHODS:
-            raise NotFoundError(f"no method is called {name!r}; {nearest(name, METHODS)}")
+        if name not in known:
+            raise NotFoundError(f"no method is called {name!r}; {nearest(name, known)}")
     if not 1 <= seeds <= 100:
         raise InputError(f"seeds is {seeds}; 1 to 100 is legal")
-    wanted = {name: METHODS[name] for name in METHODS if not methods or name in methods}
+    chosen = {name: each for name, each in known.items() if not methods or name in methods}
     done: list[tuple[Cell, Figures]] = []
     refused: list[Refused] = []
     truth = {}
     for project, phrases in projects:
         whole = situation_of(project, phrases)
-        truth[whole.data_set] = whole.test.truth
+        truth[whole.data_set] = truth_of(whole.test)
         ledger = Ledger(project.tracking, run_context(project, "test"), whole.data_set)
         given = _digest(project, phrases)
         for seed in range(seeds):
-            for cell, found in cells_of(seen_by(whole, seed), wanted, ledger, given):
+            for cell, found in cells_of(seen_by(whole, seed), chosen, ledger, given):
                 if isinstance(found, Refused):
                     refused.append(found)
                 else:
                     done.append((cell, found))
                 if told is not None:
                     told(cell)
-    return Compared(suite=suite, rows=tuple(rows_of(done, truth)), refused=tuple(refused))
+    return Comparison(suite=suite, rows=tuple(rows_of(done, truth)), refused=tuple(refused))
 
 
 def study(project: Project, name: str, phrases: Mapping[str, str], *, seeds: int = SEEDS) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from clarify.errors import TrainingError
 from clarify.finetune.evaluation import predictions
 from clarify.finetune.memory import available_bytes, refuse_too_large
 from clarify.finetune.state import State
-from clarify.finetune.task import Fitted, Progress, Task
+from clarify.finetune.task import Fitted, Task, TrainingProgress
 from clarify.method.arrays import generator
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def train(
     checkpoints: Checkpoints | None,
     processes: Processes,
     every_s: float = 300.0,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Callable[[TrainingProgress], None] | None = None,
 ) -> Fitted:
     """Train a network in place.
 
@@ -91,7 +91,7 @@ class _Run:
         schedule: Schedule,
         checkpoints: Checkpoints | None,
         processes: Processes,
-        progress: Callable[[Progress], None] | None,
+        progress: Callable[[TrainingProgress], None] | None,
     ) -> None:
         import torch
 
@@ -261,7 +261,7 @@ class _Run:
         each = state.seconds / state.step
         last = state.history[-1] if state.history else {}
         self.progress(
-            Progress(
+            TrainingProgress(
                 step=state.step,
                 steps=self.steps,
                 epoch=state.epoch,

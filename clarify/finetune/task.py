@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from clarify.finetune.pictures import Pictures
     from clarify.method.fit.minibatch import BatchObjective
 
-__all__ = ["Fitted", "Progress", "Task"]
+__all__ = ["Fitted", "Task", "TrainingProgress"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -54,7 +54,7 @@ class Task:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class TrainingProgress:
     """How far a training is.
 
     Parameters

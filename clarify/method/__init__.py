@@ -5,7 +5,7 @@
 | similarity | inner products of L2-normalised embeddings |
 | grammar, phrases | compound phrases: what they mean, their calibration and their scores |
 | error_score | how well a phrase explains the errors, and how much of that may be luck |
-| kolmogorov | the statistic behind it: the best cut, exactly, and its p-value |
+| best_cut | the cut behind it, searched exactly |
 | descriptions | a kept phrase with its threshold: what cuts a class in two |
 | groups, cells | described and annotated groups, as two types that cannot be mixed up |
 | objectives, head, training | the last layer and the convex problems that fit it |

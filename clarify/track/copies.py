@@ -19,7 +19,7 @@ from clarify.data.files import write_atomically
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clarify.track.run import Run
+    from clarify.track.run import StoredRun
 
 __all__ = ["Copies"]
 
@@ -38,20 +38,20 @@ class Copies:
         name = hashlib.sha256(address.encode()).hexdigest()[:16]
         self.folder = home / "cache" / "tracking" / name
 
-    def keep_runs(self, data_set: str, kind: str, runs: Sequence[Run]) -> None:
+    def keep_runs(self, data_set: str, kind: str, runs: Sequence[StoredRun]) -> None:
         """Remember a listing."""
         text = json.dumps([dataclasses.asdict(run) for run in runs], ensure_ascii=False)
         self._keep(self._listing(data_set, kind), text.encode())
 
-    def runs(self, data_set: str, kind: str) -> list[Run] | None:
+    def runs(self, data_set: str, kind: str) -> list[StoredRun] | None:
         """Return the listing as it was last seen; None if it never was."""
-        from clarify.track.run import Run
+        from clarify.track.run import StoredRun
 
         content = _read(self._listing(data_set, kind))
         if content is None:
             return None
         with contextlib.suppress(ValueError, TypeError):  # damaged: as if never seen
-            return [Run(**each) for each in json.loads(content)]
+            return [StoredRun(**each) for each in json.loads(content)]
         return None
 
     def keep_artifact(self, run_id: str, path: str, content: bytes) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from clarify.errors import InputError
 from clarify.track.artifacts import json_artifact
 from clarify.track.records import RunRecord
+from clarify.track.runs import PromotionRun
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from clarify.track.mlflow import TrackingStore
     from clarify.track.promotion import Verdict
     from clarify.track.records import RunContext
-    from clarify.track.run import Run
 
 __all__ = ["LONGEST_NOTE", "Event", "check_note", "event_record", "events_of"]
 
@@ -86,7 +86,7 @@ def events_of(store: TrackingStore, data_set: str, model_name: str, now: str) ->
     AwayError
         If the store is away and was never asked for it.
     """
-    runs = [run for run in store.runs(data_set, kind=KIND) if run.params["model"] == model_name]
+    runs = [run for run in store.runs(data_set, PromotionRun) if run.model == model_name]
     return _settled([_event(run) for run in runs], now)
 
 
@@ -111,16 +111,15 @@ def event_record(context: RunContext, event: Event, *, model_name: str, verdict:
     )
 
 
-def _event(run: Run) -> Event:
-    action: Action = "rollback" if run.params["action"] == "rollback" else "promotion"
+def _event(run: PromotionRun) -> Event:
     return Event(
-        number=int(run.params["number"]),
-        action=action,
-        from_version=run.params["from_version"],
-        to_version=run.params["to_version"],
-        run_id=run.tags["parent"],
-        by=run.tags["reviewer"],
-        note=run.params["note"],
+        number=run.number,
+        action=run.action,
+        from_version=run.from_version,
+        to_version=run.to_version,
+        run_id=run.parent,
+        by=run.by,
+        note=run.note,
         at=run.started,
     )
 

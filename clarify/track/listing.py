@@ -10,14 +10,13 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from clarify.errors import AwayError
 
 if TYPE_CHECKING:
     from clarify.track.mlflow import TrackingStore
-    from clarify.track.records import AnyKind
-    from clarify.track.run import Run
+    from clarify.track.runs import Run, RunOf
 
 __all__ = ["Listings"]
 
@@ -44,11 +43,11 @@ class Listings:
         self._tracking = tracking
         self._data_set = data_set
         self._lock = threading.Lock()
-        self._runs: dict[AnyKind, list[Run]] = {}
+        self._runs: dict[type[Run], list[Run]] = {}
         self._stamp: object | None = None
         self._asked = self._whole = float("-inf")
 
-    def runs(self, kind: AnyKind) -> list[Run]:
+    def runs(self, of: type[RunOf]) -> list[RunOf]:
         """Return the completed runs of a kind, newest first; a few seconds old at most.
 
         Raises
@@ -56,15 +55,15 @@ class Listings:
         AwayError, StoreError
             As `TrackingStore.runs`, where they were never read.
         """
-        if kind not in self._runs:
-            found = self._tracking.runs(self._data_set, kind=kind)
+        if of not in self._runs:
+            found = self._tracking.runs(self._data_set, of)
             with self._lock:
                 if not self._runs:
                     self._asked = self._whole = time.monotonic()
-                self._runs[kind] = found
+                self._runs[of] = list(found)
         elif time.monotonic() - self._asked >= FRESH_S:
             self.refresh()
-        return self._runs.get(kind, [])
+        return cast("list[RunOf]", self._runs.get(of, []))
 
     def is_due(self) -> bool:
         """Whether `reread` is to be called by somebody who has time; true for one asker only."""
@@ -84,10 +83,10 @@ class Listings:
 
     def reread(self) -> None:
         """Read every kind whole, as something in them may have been changed."""
-        for kind in list(self._runs):
-            found = self._tracking.runs(self._data_set, kind=kind)
+        for of in list(self._runs):
+            found = self._tracking.runs(self._data_set, of)
             with self._lock:
-                self._runs[kind] = found
+                self._runs[of] = found
 
     def forget(self) -> None:
         """Read everything anew when it is asked for next: something was changed."""
@@ -101,8 +100,8 @@ class Listings:
     def _add(self, newer: list[Run]) -> None:
         known = {run.id for run in newer} | {run.delivery for run in newer if run.delivery}
         with self._lock:
-            for kind, runs in self._runs.items():
+            for of, runs in self._runs.items():
                 # What waited in the outbox, and was delivered, is there under its own id now.
                 kept = [run for run in runs if run.id not in known and run.delivery not in known]
-                found = [*(run for run in newer if run.kind == kind), *kept]
-                self._runs[kind] = sorted(found, key=lambda run: -run.started)
+                found = [*(run for run in newer if isinstance(run, of)), *kept]
+                self._runs[of] = sorted(found, key=lambda run: -run.started)

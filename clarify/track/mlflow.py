@@ -20,15 +20,18 @@ from clarify.track.address import read_address
 from clarify.track.backend import LocalFiles
 from clarify.track.backends import backend_of
 from clarify.track.copies import Copies
-from clarify.track.outbox import WAITING, DamagedError, Entry, Outbox
+from clarify.track.outbox import DamagedError, Entry, Outbox
 from clarify.track.records import RunRecord
-from clarify.track.run import PREFIX, Run, completed, now, search, write_once
+from clarify.track.run import PREFIX, WAITING, StoredRun, completed, now, search, write_once
+from clarify.track.runs import read_run
 
 if TYPE_CHECKING:
     import mlflow.entities
     from mlflow import MlflowClient
 
-__all__ = ["PREFIX", "WAITING", "Run", "TrackingStore"]
+    from clarify.track.runs import Run, RunOf
+
+__all__ = ["PREFIX", "WAITING", "TrackingStore"]
 
 ATTEMPTS = 4
 DESCRIPTION_SECONDS = 10.0
@@ -207,17 +210,29 @@ class TrackingStore:
         files = self.backend.stamp()
         return None if files is None else (files, tuple(self.outbox.names()))
 
-    def runs(self, data_set: str, *, kind: str) -> list[Run]:
+    def runs(self, data_set: str, of: type[RunOf]) -> list[RunOf]:
         """Return the completed runs of a kind on a data set, newest first; of no store, none.
 
         Those that wait in the outbox are among them. While the store is away the rest is what was
         last seen of it.
 
+        Parameters
+        ----------
+        data_set : str
+        of : type
+            `BaseRun`, `DescriptionRun`, `ModelRun`, `PromotionRun` or `CellRun`.
+
         Raises
         ------
         AwayError
             If it is away and was never asked for these.
+        StoreError
+            If one of them is not as Clarify writes it.
         """
+        return [of.read(run) for run in self.stored(data_set, kind=of.kind)]
+
+    def stored(self, data_set: str, *, kind: str) -> list[StoredRun]:
+        """Return the same as text, to be carried whole; see `runs`."""
         waiting = self._waiting(data_set, kind)  # first: it may be delivered a moment later
         known = self._listed(data_set, kind)
         delivered = {run.delivery for run in known}
@@ -235,15 +250,15 @@ class TrackingStore:
 
         Raises
         ------
-        AwayError
-            If it is away.
+        AwayError, StoreError
+            As `runs`.
         """
-        waiting = self._waiting(data_set)
-        if self._opened is None and not self.backend.made():
-            return waiting
-        known = self._trying(lambda _: list(search(self.client, data_set, since=since)))
+        found, known = self._waiting(data_set), []
+        if self._opened is not None or self.backend.made():
+            known = self._trying(lambda _: list(search(self.client, data_set, since=since)))
         delivered = {run.delivery for run in known}
-        return [*known, *(run for run in waiting if run.delivery not in delivered)]
+        found = [*known, *(run for run in found if run.delivery not in delivered)]
+        return [read_run(run) for run in found]
 
     def artifact(self, run_id: str, path: str) -> bytes:
         """Return a file of a run.
@@ -401,7 +416,7 @@ class TrackingStore:
         self.backend.reach(DELIVERY_SECONDS)  # away: the others would only wait as long
         return False
 
-    def _listed(self, data_set: str, kind: str) -> list[Run]:
+    def _listed(self, data_set: str, kind: str) -> list[StoredRun]:
         if self._opened is None and not self.backend.made():
             return []
         try:
@@ -415,7 +430,7 @@ class TrackingStore:
             self._copies.keep_runs(data_set, kind, found)
         return found
 
-    def _waiting(self, data_set: str, kind: str | None = None) -> list[Run]:
+    def _waiting(self, data_set: str, kind: str | None = None) -> list[StoredRun]:
         return [
             entry.as_run()
             for entry in self.outbox.waiting()

@@ -26,12 +26,9 @@ from clarify.data.files import sync_folder, writing
 from clarify.errors import ClarifyError, NotFoundError
 from clarify.track.artifacts import Artifact
 from clarify.track.records import TAGS, DatasetRef, RunRecord
-from clarify.track.run import Run
+from clarify.track.run import WAITING, StoredRun
 
-__all__ = ["WAITING", "DamagedError", "Entry", "Outbox"]
-
-WAITING = "waiting-"
-"""Begins the id of a run that was not delivered yet; its delivery id follows."""
+__all__ = ["DamagedError", "Entry", "Outbox"]
 
 SCHEMA_VERSION = 1
 RECORD = "record.json"
@@ -66,10 +63,10 @@ class Entry:
         """What stands for its run until there is one."""
         return WAITING + self.delivery
 
-    def as_run(self) -> Run:
+    def as_run(self) -> StoredRun:
         """Return it as it will be listed."""
         record = self.record
-        return Run(
+        return StoredRun(
             id=self.run_id,
             kind=record.kind,
             name=record.name,

@@ -16,12 +16,25 @@ if TYPE_CHECKING:
 
     from clarify.track.backend import Backend
 
-__all__ = ["DELIVERY", "PREFIX", "Run", "begin", "completed", "log_step", "search", "write_once"]
+__all__ = [
+    "DELIVERY",
+    "PREFIX",
+    "WAITING",
+    "StoredRun",
+    "begin",
+    "completed",
+    "log_step",
+    "search",
+    "write_once",
+]
 
 PREFIX = "clarify."
 STATUS = "clarify.status"
 DELIVERY = "clarify.delivery"
 """Tag that is equal for every attempt to write a record."""
+
+WAITING = "waiting-"
+"""Begins the id of a run that was not delivered yet; its delivery id follows."""
 
 COMPLETED = "completed"
 PAGE = 1000
@@ -29,8 +42,8 @@ BATCH = 100
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """A completed run, read back; or one that waits in the outbox.
+class StoredRun:
+    """A completed run as MLflow has it, or one that waits in the outbox; see `runs.py` for others' eyes.
 
     Parameters
     ----------
@@ -51,6 +64,11 @@ class Run:
     tags: Mapping[str, str]
     started: int
     delivery: str = ""
+
+    @property
+    def origin(self) -> str:
+        """Return the id that it had in the store that it was first written to."""
+        return self.tags.get("original") or self.id
 
 
 def write_once(
@@ -84,7 +102,9 @@ def write_once(
     return _write(client, backend, record, experiment, delivery, at)
 
 
-def search(client: MlflowClient, data_set: str, kind: str | None = None, *, since: int = 0) -> Iterator[Run]:
+def search(
+    client: MlflowClient, data_set: str, kind: str | None = None, *, since: int = 0
+) -> Iterator[StoredRun]:
     """Yield completed runs, newest first: of a kind or of all, since then (ms since 1970)."""
     known = client.get_experiment_by_name(_name(data_set))
     if known is None:
@@ -95,7 +115,7 @@ def search(client: MlflowClient, data_set: str, kind: str | None = None, *, sinc
     if since > 0:
         asked += f" AND attributes.start_time >= {since}"
     for run in _runs(client, known.experiment_id, asked):
-        yield Run(
+        yield StoredRun(
             id=run.info.run_id,
             kind=run.data.tags.get(PREFIX + "kind", ""),
             name=run.info.run_name or "",

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from clarify.track.mlflow import TrackingStore
+from clarify.track.runs import DescriptionRun
 from tests.browser.conftest import free_port, seen, serving
 from tests.browser.test_story import FIELD, enter
 from tests.conftest import DATA_SET
@@ -112,11 +113,7 @@ def test_a_phrase_that_is_kept_while_the_store_is_away_waits_and_the_page_says_s
     other.execute("ROLLBACK")
     other.close()
     assert TrackingStore(home).deliver() == 1
-    kept = [
-        run.tags["phrase"]
-        for run in TrackingStore(home).runs(DATA_SET, kind="description")
-        if run.tags["kept"] == "true"
-    ]
+    kept = [run.phrase for run in TrackingStore(home).runs(DATA_SET, DescriptionRun) if run.kept]
     assert "meadow" in kept
     enter(page, "lake")
     page.get_by_text("tracking: up to date").wait_for()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from clarify.track.mlflow import TrackingStore
+from clarify.track.runs import DescriptionRun
 from tests.browser.conftest import free_port, serving
 from tests.browser.oidc import CLIENT, SECRET, providing
 from tests.conftest import DATA_SET, run_clarify
@@ -60,8 +61,8 @@ def test_a_login_is_asked_for_names_the_records_and_decides_who_leads(
                 context.close()
         assert provider.logins == 2
     kept = [
-        run.tags["reviewer"]
-        for run in TrackingStore(home).runs(DATA_SET, kind="description")
-        if run.tags["phrase"] == "meadow" and run.tags["kept"] == "true"
+        run.by
+        for run in TrackingStore(home).runs(DATA_SET, DescriptionRun)
+        if run.phrase == "meadow" and run.kept
     ]
     assert sorted(kept) == ["ada@birds.org", "grace@birds.org"]

@@ -152,7 +152,7 @@ def test_an_interrupted_command_says_that_it_can_be_run_again(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("clarify.workflow.retrain.heads.train", interrupted)
+    monkeypatch.setattr("clarify.workflow.retrain.retrain.train", interrupted)
     assert "interrupted" in clarify("train", DATA_SET).refusal
 
 

@@ -119,7 +119,7 @@ def test_an_oracle_is_labelled_and_cannot_be_promoted(clarify: Clarify, home: Pa
     from clarify.errors import InputError
     from clarify.workflow.decide.promote import promote
     from clarify.workflow.model.models import open_model
-    from clarify.workflow.retrain.heads import retrain_oracle
+    from clarify.workflow.retrain.retrain import retrain_oracle
 
     project = open_project(Settings(home=home, reviewer="Ada"), DATA_SET)
     oracle = retrain_oracle(project, open_model(project))

@@ -8,9 +8,16 @@ import numpy as np
 import pytest
 
 from clarify.demo.captions import ATTRIBUTES
-from clarify.demo.train_clip import Batches, Recipe, Trainer, draw_pictures, encode_captions, main
+from clarify.demo.train_clip import (
+    CaptionBatches,
+    ClipSettings,
+    Trainer,
+    draw_pictures,
+    encode_captions,
+    main,
+)
 
-TINY = Recipe(steps=10, samples=64, batch=16)
+TINY = ClipSettings(steps=10, samples=64, batch=16)
 
 
 @pytest.fixture(scope="module")
@@ -18,10 +25,10 @@ def drawn(tmp_path_factory: pytest.TempPathFactory):
     return draw_pictures(tmp_path_factory.mktemp("pictures"), TINY, workers=1)
 
 
-def _batches(drawn) -> Batches:
+def _batches(drawn) -> CaptionBatches:
     from clarify.demo.small_clip import cut_tokenizer
 
-    return Batches(*drawn, TINY, cut_tokenizer())
+    return CaptionBatches(*drawn, TINY, cut_tokenizer())
 
 
 def test_pictures_and_codes_are_drawn_once_and_kept(drawn) -> None:
@@ -62,7 +69,7 @@ def test_captions_by_length_give_the_embeddings_of_open_clip() -> None:
 
 
 def test_the_rate_warms_up_and_falls_to_zero() -> None:
-    trainer = Trainer(Recipe(steps=100))
+    trainer = Trainer(ClipSettings(steps=100))
     rates = [trainer.rate(step) for step in range(100)]
     assert rates[0] == pytest.approx(1.5e-3 / 5)
     assert max(rates) == pytest.approx(1.5e-3)

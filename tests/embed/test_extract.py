@@ -19,8 +19,9 @@ import torch
 from PIL import Image
 
 from clarify.data.manifest import Manifest
+from clarify.data.parallel import Progress
 from clarify.embed.encoders import Encoder
-from clarify.embed.extract import Progress, extract
+from clarify.embed.extract import extract
 from clarify.embed.identity import EncoderIdentity
 from clarify.embed.store import Features, FeatureStore
 from clarify.errors import FeatureError, InputError, ManifestError, StoreError
@@ -204,7 +205,6 @@ def test_progress_counts_images_and_bad_ones_up_to_the_total(
         (16, 18, 1),
         (18, 18, 1),
     ]
-    assert 0 <= seen[0].seconds <= seen[-1].seconds
 
 
 def test_the_number_of_decoding_threads_changes_no_byte(

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from clarify.embed.encoders import ImageEncoder, load_backbone, load_encoder
-from clarify.embed.imported import open_imported, write_imported
+from clarify.embed.imported import write_imported
 from clarify.embed.packing import can_pack, pack, unpack
 from clarify.errors import InputError
 
@@ -100,7 +100,7 @@ def test_an_imported_encoder_cannot_be_packed(tmp_path: Path) -> None:
     identity = EncoderIdentity(architecture="imported", weights="0" * 64, preprocessing="theirs")
     bank = Bank(phrases=("water",), embeddings=np.ones((1, 4), dtype=np.float32) / 2)
     write_imported(tmp_path, "x", identity=identity, bank=bank, width=4, text_encoder="")
-    encoder = open_imported(tmp_path, "x")
+    encoder = load_encoder("imported:x", imported=tmp_path)
     assert not can_pack(encoder)
     with pytest.raises(InputError, match="cannot be taken along: its features were imported"):
         pack(encoder, tmp_path)

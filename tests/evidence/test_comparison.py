@@ -18,11 +18,12 @@ from clarify.assembly import open_project
 from clarify.config import Settings
 from clarify.errors import InputError, NotFoundError
 from clarify.evidence.cells import Refused, cells_of, run_method
-from clarify.evidence.methods import METHODS
+from clarify.evidence.methods import methods
 from clarify.evidence.situation import SHARE, Situation, seen_by
 from clarify.evidence.suites import compare_methods, situation_of
 from clarify.evidence.tables import csv_table, figure, markdown
 from clarify.track.mlflow import TrackingStore
+from clarify.track.runs import CellRun
 from clarify.workflow.model.project import Project
 from tests.conftest import DATA_SET, Done
 
@@ -47,16 +48,16 @@ def test_every_cell_is_a_run_and_is_written_once(project: Project) -> None:
     assert list(rows) == list(FEW)
     assert found.refused == ()
     store = TrackingStore(project.home)
-    runs = store.runs(DATA_SET, kind="cell")
+    runs = store.stored(DATA_SET, kind="cell")
     assert len(runs) == 6
     assert {run.params["supervision"] for run in runs} == {"none", "words", "groups"}
     assert {run.tags["oracle"] for run in runs if run.params["method"] == "group_dro"} == {"true"}
     again = compare_methods("rendered", [(project, PHRASES)], seeds=2, methods=FEW)
     assert again == found
-    assert len(store.runs(DATA_SET, kind="cell")) == 6
+    assert len(store.runs(DATA_SET, CellRun)) == 6
     more = compare_methods("rendered", [(project, PHRASES)], seeds=3, methods=("erm",))
     assert more.rows[0].seeds == 3
-    assert len(store.runs(DATA_SET, kind="cell")) == 7
+    assert len(store.runs(DATA_SET, CellRun)) == 7
 
 
 def test_a_row_is_the_mean_of_its_seeds_by_hand(project: Project, whole: Situation) -> None:
@@ -65,7 +66,7 @@ def test_a_row_is_the_mean_of_its_seeds_by_hand(project: Project, whole: Situati
     by_hand, base = [], []
     for seed in range(2):
         at = seen_by(whole, seed)
-        figures = run_method(at, METHODS["clarify_worst_group"])["described_worst_group"]
+        figures = run_method(at, methods()["clarify_worst_group"])["described_worst_group"]
         groups = [figures.right[at.test.truth.index == g].mean() for g in range(4)]
         by_hand.append(min(groups))
         right = at.base.predict(at.test.features) == at.test.labels
@@ -93,18 +94,18 @@ def test_described_groups_come_from_phrases_alone(whole: Situation) -> None:
         at.train.truth, index=np.random.default_rng(0).permutation(at.train.truth.index)
     )
     other = dataclasses.replace(at, train=dataclasses.replace(at.train, truth=shuffled))
-    np.testing.assert_array_equal(at.described.groups["train"].index, other.described.groups["train"].index)
+    np.testing.assert_array_equal(at.groups["train"].index, other.groups["train"].index)
     heads = [
-        METHODS["clarify_worst_group"].fit(each, [rule()])[0]
+        methods()["clarify_worst_group"].fit(each, [rule()])[0]
         for each, rule in ((at, _described), (other, _described))
     ]
     np.testing.assert_array_equal(heads[0].weight, heads[1].weight)
 
 
 def _described() -> object:
-    from clarify.evidence.methods import RULES
+    from clarify.workflow.model.recipe import Recipe
 
-    return RULES["described_worst_group"]
+    return Recipe().rule
 
 
 class Nothing:
@@ -127,8 +128,8 @@ def test_a_method_that_lacks_what_it_needs_is_named_and_the_rest_goes_on(whole: 
             for split in ("train", "validation", "test")
         },
     )
-    methods = {name: METHODS[name] for name in ("zero_shot", "erase_text", "erm")}
-    found = list(cells_of(wide, methods, Nothing(), "x"))  # type: ignore[arg-type]
+    chosen = {name: methods()[name] for name in ("zero_shot", "erase_text", "erm")}
+    found = list(cells_of(wide, chosen, Nothing(), "x"))  # type: ignore[arg-type]
     refused = {cell.method: each.reason for cell, each in found if isinstance(each, Refused)}
     assert "its features hold no texts" in refused["zero_shot"]
     assert "width" in refused["erase_text"]
@@ -139,8 +140,8 @@ def test_features_that_are_not_finite_stop_their_cells_alone(whole: Situation) -
     broken = np.array(whole.train.features)
     broken[3, 2] = np.nan
     at = dataclasses.replace(whole, train=dataclasses.replace(whole.train, features=broken))
-    methods = {name: METHODS[name] for name in ("zero_shot", "rwy", "dfr_upsampled")}
-    found = {cell.method: each for cell, each in cells_of(at, methods, Nothing(), "x")}  # type: ignore[arg-type]
+    chosen = {name: methods()[name] for name in ("zero_shot", "rwy", "dfr_upsampled")}
+    found = {cell.method: each for cell, each in cells_of(at, chosen, Nothing(), "x")}  # type: ignore[arg-type]
     assert isinstance(found["rwy"], Refused)
     assert "row 3" in found["rwy"].reason
     assert not isinstance(found["dfr_upsampled"], Refused)
@@ -231,7 +232,7 @@ def test_a_comparison_that_is_killed_loses_and_doubles_no_cell(home: Path) -> No
         process.wait()
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     rows = json.loads(done.stdout)["rows"]
-    runs = TrackingStore(home).runs(DATA_SET, kind="cell")
-    names = [run.params["cell"] for run in runs]
+    runs = TrackingStore(home).runs(DATA_SET, CellRun)
+    names = [run.cell for run in runs]
     assert len(names) == len(set(names)) == sum(row["seeds"] for row in rows)
     assert {row["seeds"] for row in rows} == {5}

@@ -14,7 +14,7 @@ from clarify.finetune.checkpoints import Checkpoints
 from clarify.finetune.evaluation import predictions
 from clarify.finetune.loop import train
 from clarify.finetune.processes import Processes
-from clarify.finetune.task import Progress
+from clarify.finetune.task import TrainingProgress
 from tests.finetune.conftest import COUNT, LABELS, fit, schedule, shuffled, state_of, task_of, tiny
 
 
@@ -69,7 +69,7 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_weights_bit_for_bit(
     whole = tiny(model="timm:test_resnet")
     expected = fit(whole, task_of(whole, pictures, objective=objective), plan)
 
-    def stop(progress: Progress) -> None:
+    def stop(progress: TrainingProgress) -> None:
         if progress.step >= stop_at:
             raise Stopped
 
@@ -136,7 +136,7 @@ def test_a_loss_that_is_no_number_stops_and_names_the_group(pictures: Any, tmp_p
 def test_what_was_kept_before_a_loss_became_no_number_is_whole(pictures: Any, tmp_path: Path) -> None:
     network = tiny()
 
-    def break_it(progress: Progress) -> None:
+    def break_it(progress: TrainingProgress) -> None:
         if progress.step == 6:  # the first epoch is kept by then
             with torch.no_grad():
                 network.layer.weight.fill_(float("inf"))

@@ -44,6 +44,7 @@ def visits(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Visit]:
         return test.run()
 
     yield open_page
+    shared().background.stop()
     shared().desks.close()
     shared.cache_clear()
 

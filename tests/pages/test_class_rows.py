@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clarify.track.run import Run
+from clarify.track.runs import DescriptionRun
 from clarify.ui.classes import rows as classes
 from clarify.ui.classes.confusion import confusion_map
 from clarify.workflow.model.failures import Failures
@@ -115,15 +115,18 @@ def test_search_finds_a_part_of_a_name_in_either_case(found: classes.Overview) -
     assert classes.named(found, "").all()
 
 
-def described(phrase: str, by: str, score: float, *, kept: bool, parent: str = "base") -> Run:
-    return Run(
+def described(phrase: str, by: str, score: float, *, kept: bool, parent: str = "base") -> DescriptionRun:
+    return DescriptionRun(
         id=phrase,
-        kind="description",
         name="",
-        params={},
         started=0,
-        metrics={"validation/error_score": score},
-        tags={"parent": parent, "class": "bee", "phrase": phrase, "reviewer": by, "kept": str(kept).lower()},
+        by=by,
+        parent=parent,
+        origin=phrase,
+        class_name="bee",
+        phrase=phrase,
+        score=score,
+        kept=kept,
     )
 
 

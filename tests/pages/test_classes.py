@@ -22,11 +22,11 @@ HOSTILE = ("<script>alert(1)</script>", "**bold** $x$")
 def ready(page: AppTest) -> AppTest:
     """Draw the page again once the promise is worked out."""
     run = shared().desks.desk(DATA_SET).failures().model.run_id
-    shared().background.once(("promises", run), _not_asked).result(PATIENCE_S)
+    shared().background.once(("promises", run), _not_asked).future.result(PATIENCE_S)
     return page.run()
 
 
-def _not_asked(job: Any) -> None:
+def _not_asked(say: Any) -> None:
     raise AssertionError("the page began no search")
 
 

@@ -62,7 +62,7 @@ def row(run: str = "a", *, worst: float = 0.5, gap: float = 0.2, **own: object) 
         started=0,
         objective="worst_group",
         descriptions=(description("landbird", "water"),),
-        metrics={"average_accuracy": 0.9, "worst_group_accuracy": worst, "gap": gap},
+        figures={"average_accuracy": 0.9, "worst_group_accuracy": worst, "gap": gap},
         gains={"worst_group": Interval(estimate=0.1, low=0.05, high=0.15)},
     )
     return dataclasses.replace(made, **own)  # type: ignore[arg-type]
@@ -165,7 +165,7 @@ def test_the_table_for_files_holds_every_figure_and_phrase(retrained: Project) -
     assert again["kind"].to_list() == ["base", "retraining"]
     assert again["phrases"].to_list() == ["", "landbird: water; waterbird: forest"]
     assert again["authors"].to_list() == ["", "Ada"]
-    assert again["average_accuracy"][1] == rows[1].metrics["average_accuracy"]
+    assert again["average_accuracy"][1] == rows[1].figures["average_accuracy"]
     assert again["class_accuracy/landbird"].null_count() == 0
     assert again["gain_worst_group_low"][0] is None
     assert again["gain_worst_group_low"][1] == rows[1].gains["worst_group"].low

@@ -12,6 +12,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from clarify.track.mlflow import TrackingStore
+from clarify.track.runs import BaseRun, ModelRun
 from clarify.workflow.jobs.files import JobFolder
 from clarify.workflow.jobs.queue import cancel, jobs
 from tests.conftest import DATA_SET, copied
@@ -63,19 +64,19 @@ def test_what_changes_is_chosen_and_the_whole_network_is_trained_in_a_job(visit:
     next(each for each in page.button if each.label == "Retrain").click().run()
     assert not page.exception
     (job,) = jobs(home, DATA_SET)
-    assert job.wanted.recipe.part == "whole"
-    assert job.wanted.schedule is not None
-    assert job.wanted.schedule.epochs == 1
+    assert job.request.recipe.part == "whole"
+    assert job.request.recipe.schedule is not None
+    assert job.request.recipe.schedule.epochs == 1
     assert "the whole network" in html_of(page)
     last = time.monotonic() + SOON_S
     while JobFolder(home, job.digest).read().active:
         assert time.monotonic() < last
         time.sleep(0.2)
-    standing = JobFolder(home, job.digest).read().standing
-    assert standing.state == "done", standing
-    assert standing.figures["worst group"] >= 0
-    (run,) = TrackingStore(home).runs(DATA_SET, kind="retraining")
-    assert (run.id, run.params["part"]) == (standing.run, "whole")
+    status = JobFolder(home, job.digest).read().status
+    assert status.state == "done", status
+    assert status.figures["worst group"] >= 0
+    (run,) = TrackingStore(home).runs(DATA_SET, ModelRun)
+    assert (run.id, run.part) == (status.run, "whole")
     for name in ("retrain", "compare", "registry"):
         page = visit(name)
         assert not page.exception
@@ -134,7 +135,7 @@ def test_compare_shows_what_each_correction_took_and_any_two_models(visit: Visit
 
 def test_a_head_has_no_choice_of_what_changes(visit: Visit, home: Path) -> None:
     store = TrackingStore(home)
-    network = next(run for run in store.runs(DATA_SET, kind="base") if "model" in run.params)
+    network = next(run for run in store.runs(DATA_SET, BaseRun) if "model" in run.settings)
     store.client.delete_run(network.id)
     page = visit("retrain")
     assert not page.exception

@@ -14,6 +14,7 @@ from clarify.assembly import open_project
 from clarify.config import Settings
 from clarify.errors import InputError, RefusedError
 from clarify.track.promotion import Gate
+from clarify.track.runs import ModelRun
 from clarify.ui.pieces.page import Page
 from clarify.ui.registry import actions as on_page
 from clarify.ui.server.shared import shared
@@ -23,7 +24,7 @@ from clarify.workflow.decide.promote import promote
 from clarify.workflow.describe.phrases import kept_descriptions
 from clarify.workflow.model.models import find_run, open_model
 from clarify.workflow.model.project import Project
-from clarify.workflow.retrain.heads import retrain, retrain_oracle
+from clarify.workflow.retrain.retrain import retrain, retrain_oracle
 from tests.conftest import DATA_SET, Done
 from tests.pages.conftest import Visit, html_of
 
@@ -213,7 +214,7 @@ def test_models_that_are_called_alike_are_told_apart_and_the_chosen_one_is_promo
     page = visit("registry")
     (choice,) = [each for each in page.selectbox if each.label == "Model"]
     assert len(choice.options) == len(set(choice.options)) == 3
-    runs = [run.id for run in project.tracking.runs(DATA_SET, kind="retraining")]
+    runs = [run.id for run in project.tracking.runs(DATA_SET, ModelRun)]
     assert {first.model.run_id, second.model.run_id} < set(runs)
     for number in (1, 0, 2):
         choice = next(each for each in page.selectbox if each.label == "Model")

@@ -14,8 +14,9 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Button
 
 from clarify.track.mlflow import TrackingStore
+from clarify.track.runs import BaseRun, DescriptionRun, ModelRun
 from clarify.ui.retrain.outcomes import lines_html
-from clarify.workflow.jobs.files import Job, JobFolder, Standing, Wanted, locked, now
+from clarify.workflow.jobs.files import Job, JobFolder, JobStatus, Request, locked, now
 from clarify.workflow.jobs.queue import cancel, jobs
 from clarify.workflow.model.recipe import Recipe
 from tests.conftest import DATA_SET, Done
@@ -43,7 +44,7 @@ def button(page: AppTest, label: str) -> Button:
 
 def pretend(home: Path, state: str, *, by: str = "Ada", phrase: str = "water", **how: object) -> Job:
     """Write a job as its process would have left it."""
-    wanted = Wanted(
+    request = Request(
         data_set=DATA_SET,
         manifest="0" * 64,
         base="1" * 32,
@@ -52,8 +53,8 @@ def pretend(home: Path, state: str, *, by: str = "Ada", phrase: str = "water", *
         encoder="small-clip",
         backbone="",
     )
-    standing = Standing(state=state, at=now(), **how)  # type: ignore[arg-type]
-    job = Job(wanted=wanted, phrases=(("landbird", phrase),), by=by, asked_at=now(), standing=standing)
+    status = JobStatus(state=state, at=now(), **how)  # type: ignore[arg-type]
+    job = Job(request=request, phrases=(("landbird", phrase),), by=by, asked_at=now(), status=status)
     folder = JobFolder(home, job.digest)
     folder.path.mkdir(parents=True)
     folder.write(job)
@@ -70,7 +71,7 @@ def test_the_first_visit_says_what_to_do(visit: Visit) -> None:
 
 def test_without_a_kept_phrase_the_page_says_what_comes_first(visit: Visit, home: Path) -> None:
     store = TrackingStore(home)
-    for run in store.runs(DATA_SET, kind="description"):
+    for run in store.runs(DATA_SET, DescriptionRun):
         store.retag(run.id, "kept", "false")
     page = visit("retrain")
     assert not page.exception
@@ -136,7 +137,7 @@ def test_a_retraining_is_started_seen_by_another_session_and_done(visit: Visit, 
         assert "worst described group" in html_of(each)
         assert "Loss of each group" in html_of(each)
         assert not [found for found in each.button if found.label == "Cancel"]
-    assert len(TrackingStore(home).runs(DATA_SET, kind="retraining")) == 1
+    assert len(TrackingStore(home).runs(DATA_SET, ModelRun)) == 1
 
 
 def test_a_job_at_work_shows_how_far_it_is_and_can_be_cancelled(visit: Visit, home: Path) -> None:
@@ -190,7 +191,7 @@ def test_what_people_write_is_shown_as_text(visit: Visit, home: Path, clarify: C
 
 def test_a_home_without_a_base_model_says_the_next_step(visit: Visit, home: Path) -> None:
     store = TrackingStore(home)
-    for run in store.runs(DATA_SET, kind="base"):
+    for run in store.runs(DATA_SET, BaseRun):
         store.client.delete_run(run.id)
     page = visit("retrain")
     assert not page.exception
@@ -199,7 +200,7 @@ def test_a_home_without_a_base_model_says_the_next_step(visit: Visit, home: Path
 
 def test_a_phrase_that_parts_nothing_is_refused_before_it_is_started(visit: Visit, home: Path) -> None:
     store = TrackingStore(home)
-    for run in store.runs(DATA_SET, kind="description"):
+    for run in store.runs(DATA_SET, DescriptionRun):
         path = store.artifact_folder(run.id) / "description.json"
         path.write_text(path.read_text().replace('"threshold": ', '"threshold": 9'))
     page = visit("retrain")
@@ -229,7 +230,7 @@ def test_other_ways_are_chosen_and_go_into_the_job(visit: Visit, home: Path) -> 
     next(each for each in page.button if each.label == "Retrain").click().run()
     assert not page.exception
     (job,) = jobs(home, DATA_SET)
-    assert job.wanted.recipe == Recipe(
+    assert job.request.recipe == Recipe(
         objective="erm", erase="mean_difference", refit=True, select="worst_class"
     )
     told = html_of(page)

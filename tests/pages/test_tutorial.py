@@ -19,7 +19,7 @@ def tutorial(visit: Visit) -> AppTest:
     """The page at its first step, the lesson ready."""
     page = visit("tutorial")
     assert not page.exception
-    lesson(shared()).result(PATIENCE_S)
+    lesson(shared()).future.result(PATIENCE_S)
     return page.run()
 
 

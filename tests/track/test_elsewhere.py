@@ -91,7 +91,7 @@ def of(data_set: str, record: RunRecord) -> RunRecord:
 
 
 def tried(store: TrackingStore, data_set: str) -> list[str]:
-    return [run.tags["phrase"] for run in store.runs(data_set, kind="description")]
+    return [run.tags["phrase"] for run in store.stored(data_set, kind="description")]
 
 
 Elsewhere = tuple[Postgres | Server, str]
@@ -102,7 +102,7 @@ def test_what_was_logged_elsewhere_is_read_back(elsewhere: Elsewhere, data_set: 
     record = of(data_set, model())
     run = store.log(record)
     reader = TrackingStore(tmp_path / "another home", uri=elsewhere[1])
-    (found,) = reader.runs(data_set, kind="base")
+    (found,) = reader.stored(data_set, kind="base")
     assert found.id == run
     assert dict(found.tags) == dict(record.tags)
     assert dict(found.metrics) == pytest.approx(dict(record.metrics))
@@ -118,7 +118,7 @@ def test_many_params_and_metrics_arrive(elsewhere: Elsewhere, data_set: str, tmp
     many = {f"m{k}": float(k) for k in range(1300)}
     params = {f"p{k}": k for k in range(150)}
     store.log(dataclasses.replace(of(data_set, model()), metrics=many, params=params))
-    (found,) = store.runs(data_set, kind="base")
+    (found,) = store.stored(data_set, kind="base")
     assert dict(found.metrics) == many
     assert len(found.params) == 150
 
@@ -131,7 +131,7 @@ def test_four_writers_at_once_lose_nothing(elsewhere: Elsewhere, data_set: str, 
     for each in children:
         out, err = each.communicate(timeout=300)
         assert (each.returncode, out, err) == (0, "", "")
-    found = TrackingStore(tmp_path, uri=elsewhere[1]).runs(data_set, kind="base")
+    found = TrackingStore(tmp_path, uri=elsewhere[1]).stored(data_set, kind="base")
     assert sorted(run.name for run in found) == sorted([f"run {k}" for k in range(3)] * 4)
 
 
@@ -141,7 +141,7 @@ def test_a_champion_is_loaded_by_name_without_clarify(
     uri = elsewhere[1]
     store = TrackingStore(tmp_path / "home", uri=uri)
     store.log(of(data_set, model("retraining", parent="p", name="retrained")))
-    (run,) = store.runs(data_set, kind="retraining")
+    (run,) = store.stored(data_set, kind="retraining")
     first = registered(store, verdict(now_correct=42), run_id=run.id, name=data_set)
     second = registered(store, verdict(), run_id=run.id, name=data_set)
     dataset = dataclasses.replace(context().dataset, name=data_set)
@@ -172,7 +172,7 @@ def test_while_it_is_away_descriptions_wait_and_arrive_once_after_a_restart(
     before = TrackingStore(tmp_path, uri=uri)
     base = before.log(of(data_set, model()))
     before.log(of(data_set, phrase_tried("water")))
-    (seen,) = before.runs(data_set, kind="base")
+    (seen,) = before.stored(data_set, kind="base")
     weights = before.artifact(base, "head.safetensors")
     tried(before, data_set)
     service.stop()
@@ -180,7 +180,7 @@ def test_while_it_is_away_descriptions_wait_and_arrive_once_after_a_restart(
     told: list[str] = []
     started = time.monotonic()
     away = TrackingStore(tmp_path, uri=uri, say=told.append)  # as a new process would
-    assert away.runs(data_set, kind="base") == [seen]
+    assert away.stored(data_set, kind="base") == [seen]
     assert away.artifact(base, "head.safetensors") == weights
     waiting = away.log(of(data_set, phrase_tried("forest")))
     assert waiting.startswith(WAITING)
@@ -192,7 +192,7 @@ def test_while_it_is_away_descriptions_wait_and_arrive_once_after_a_restart(
     with pytest.raises(AwayError):
         away.log(of(data_set, model()))
     with pytest.raises(AwayError):
-        away.runs("never seen", kind="base")
+        away.stored("never seen", kind="base")
     before.log(of(data_set, phrase_tried("snow")))  # a process that was connected
 
     service.start()
@@ -204,7 +204,7 @@ def test_while_it_is_away_descriptions_wait_and_arrive_once_after_a_restart(
     back = TrackingStore(tmp_path, uri=uri)
     assert tried(back, data_set) == ["snow", "forest", "water"]
     assert Outbox(tmp_path).names() == []
-    ids = [run.id for run in back.runs(data_set, kind="description")]
+    ids = [run.id for run in back.stored(data_set, kind="description")]
     assert not any(run.startswith(WAITING) for run in ids)
     assert back.artifact(waiting, "with.png") == back.artifact(ids[1], "with.png")
     assert back.away == ""
@@ -215,12 +215,12 @@ def test_a_server_that_answers_nothing_is_noticed_in_time(
 ) -> None:
     connected = TrackingStore(tmp_path, uri=server.uri)
     connected.log(of(data_set, model()))
-    connected.runs(data_set, kind="base")
+    connected.stored(data_set, kind="base")
     with server.frozen():
         for store in (connected, TrackingStore(tmp_path, uri=server.uri)):
             started = time.monotonic()
             assert store.log(of(data_set, phrase_tried("forest"))).startswith(WAITING)
-            assert len(store.runs(data_set, kind="base")) == 1
+            assert len(store.stored(data_set, kind="base")) == 1
             assert time.monotonic() - started < 10
     assert len(tried(TrackingStore(tmp_path, uri=server.uri), data_set)) == 2
     assert Outbox(tmp_path).names() == []
@@ -233,7 +233,7 @@ def test_four_processes_on_an_empty_database_make_it_once(postgres: Postgres, tm
     for each in children:
         out, err = each.communicate(timeout=300)
         assert (each.returncode, out, err) == (0, "", "")
-    assert len(TrackingStore(tmp_path, uri=uri).runs("birds", kind="base")) == 12
+    assert len(TrackingStore(tmp_path, uri=uri).stored("birds", kind="base")) == 12
 
 
 def test_a_database_that_a_killed_process_was_making_is_made_by_the_next(

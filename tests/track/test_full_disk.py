@@ -54,11 +54,11 @@ def test_a_run_that_finds_no_room_is_refused_and_nothing_of_it_is_listed(
         assert "\n" not in str(refused.value)
     ballast.unlink()
     again = TrackingStore(small_disk)
-    assert len(again.runs("birds", kind="description")) == 1
+    assert len(again.stored("birds", kind="description")) == 1
     again.log(phrase_tried("forest"))
     again.log(model(name="after"))
-    assert len(again.runs("birds", kind="description")) == 2
-    assert again.runs("birds", kind="base")[0].name == "after"
+    assert len(again.stored("birds", kind="description")) == 2
+    assert again.stored("birds", kind="base")[0].name == "after"
 
 
 def test_a_store_that_finds_no_room_to_be_made_leaves_none_and_is_made_later(small_disk: Path) -> None:
@@ -67,6 +67,6 @@ def test_a_store_that_finds_no_room_to_be_made_leaves_none_and_is_made_later(sma
     with pytest.raises(StoreError, match=r"free space|full"):
         TrackingStore(home).open()
     ballast.unlink()
-    assert TrackingStore(home).runs("birds", kind="base") == []
+    assert TrackingStore(home).stored("birds", kind="base") == []
     TrackingStore(home).log(model())
-    assert len(TrackingStore(home).runs("birds", kind="base")) == 1
+    assert len(TrackingStore(home).stored("birds", kind="base")) == 1

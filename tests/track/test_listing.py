@@ -11,6 +11,7 @@ from clarify.errors import AwayError
 from clarify.track import listing
 from clarify.track.listing import Listings
 from clarify.track.mlflow import TrackingStore
+from clarify.track.runs import BaseRun, DescriptionRun, ModelRun
 from tests.track.conftest import phrase_tried
 
 
@@ -37,7 +38,7 @@ def listings(store: TrackingStore, monkeypatch: pytest.MonkeyPatch) -> Listings:
 
 
 def phrases(listings: Listings) -> list[str]:
-    return [run.tags["phrase"] for run in listings.runs("description")]
+    return [run.phrase for run in listings.runs(DescriptionRun)]
 
 
 def settle() -> None:
@@ -49,20 +50,20 @@ def test_what_another_process_wrote_is_seen_newest_first(listings: Listings, hom
     assert phrases(listings) == ["water"]
     TrackingStore(home).log(phrase_tried("lake"))
     assert phrases(listings) == ["lake", "water"]
-    assert [run.kind for run in listings.runs("base")] == ["base"]
+    assert [run.kind for run in listings.runs(BaseRun)] == ["base"]
 
 
 def test_nothing_is_asked_while_nobody_writes(
     listings: Listings, store: TrackingStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for kind in ("base", "description", "retraining"):
-        listings.runs(kind)  # type: ignore[arg-type]
+    for kind in (BaseRun, DescriptionRun, ModelRun):
+        listings.runs(kind)
     settle()
     counting = Counting(store, monkeypatch)
-    listings.runs("description")  # how the files look is not known yet
+    listings.runs(DescriptionRun)  # how the files look is not known yet
     for _ in range(5):
-        listings.runs("description")
-        listings.runs("base")
+        listings.runs(DescriptionRun)
+        listings.runs(BaseRun)
     assert counting.asked == ["runs_since"]
     store.log(phrase_tried("lake"))
     assert phrases(listings)[0] == "lake"
@@ -73,7 +74,7 @@ def test_within_seconds_nothing_is_asked_at_all(
     store: TrackingStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     listings = Listings(store, "birds")
-    listings.runs("description")
+    listings.runs(DescriptionRun)
     counting = Counting(store, monkeypatch)
     store.log(phrase_tried("lake"))
     assert phrases(listings) == ["water"]
@@ -85,21 +86,21 @@ def test_within_seconds_nothing_is_asked_at_all(
 def test_what_was_taken_back_is_seen_when_it_is_read_anew(
     listings: Listings, store: TrackingStore, home: Path
 ) -> None:
-    (run,) = listings.runs("description")
+    (run,) = listings.runs(DescriptionRun)
     TrackingStore(home).retag(run.id, "kept", "false")
     store.log(phrase_tried("lake"))
-    listings.runs("description")
+    listings.runs(DescriptionRun)
     listings.reread()
-    assert [run.tags["kept"] for run in listings.runs("description")] == ["true", "false"]
+    assert [run.kept for run in listings.runs(DescriptionRun)] == [True, False]
     listings.forget()
-    assert len(listings.runs("description")) == 2
+    assert len(listings.runs(DescriptionRun)) == 2
 
 
 def test_reading_anew_is_due_once_a_minute_for_one_asker(
     listings: Listings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert not listings.is_due()
-    listings.runs("base")
+    listings.runs(BaseRun)
     assert not listings.is_due()
     monkeypatch.setattr(listing, "WHOLE_S", 0.2)
     time.sleep(0.25)
@@ -123,7 +124,7 @@ def test_what_waits_in_the_outbox_is_listed_and_once_delivered_not_twice(
     assert store.deliver() == 1
     settle()
     assert phrases(listings) == ["lake", "water"]
-    assert not listings.runs("description")[0].id.startswith("waiting-")
+    assert not listings.runs(DescriptionRun)[0].id.startswith("waiting-")
 
 
 def test_while_the_store_is_away_what_was_seen_last_is_shown(

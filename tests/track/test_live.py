@@ -20,14 +20,14 @@ def under_way(store: TrackingStore) -> list[object]:
 
 
 def test_it_is_seen_with_steps_and_not_listed(store: TrackingStore) -> None:
-    before = [run.id for run in store.runs("birds", kind="base")]
+    before = [run.id for run in store.stored("birds", kind="base")]
     live = LiveRun(store, context(), "base", "a network, training", "delivery-1")
     live.log(3, {"loss/landbird": 0.7})
     live.log(6, {"loss/landbird": 0.5, "average": 0.8})
     (run,) = under_way(store)
     seen = store.client.get_metric_history(run.info.run_id, "training/loss/landbird")  # type: ignore[attr-defined]
     assert [(each.step, each.value) for each in seen] == [(3, 0.7), (6, 0.5)]
-    assert [run.id for run in store.runs("birds", kind="base")] == before
+    assert [run.id for run in store.stored("birds", kind="base")] == before
 
 
 def test_another_attempt_and_the_finished_run_take_its_place(store: TrackingStore) -> None:

@@ -34,7 +34,7 @@ def locked(home: Path) -> Iterator[None]:
 
 
 def phrases(store: TrackingStore) -> list[str]:
-    return [run.tags["phrase"] for run in store.runs("birds", kind="description")]
+    return [run.tags["phrase"] for run in store.stored("birds", kind="description")]
 
 
 def kept_while_locked(home: Path, *said: str) -> list[str]:
@@ -88,7 +88,7 @@ def test_what_waits_is_delivered_by_the_next_process_with_its_own_time(home: Pat
     (kept,) = Outbox(home).waiting()
     store = TrackingStore(home)
     store.open()
-    found = store.runs("birds", kind="description")
+    found = store.stored("birds", kind="description")
     assert [run.tags["phrase"] for run in found] == ["forest", "water"]
     assert not found[0].id.startswith(WAITING)
     assert found[0].started == kept.at
@@ -165,7 +165,7 @@ def test_it_arrives_exactly_once_when_the_delivering_process_is_killed(home: Pat
     store.open()
     assert sorted(phrases(store)) == ["forest", "snow", "water"]
     assert Outbox(home).names() == []
-    runs = store.runs("birds", kind="description")
+    runs = store.stored("birds", kind="description")
     assert not any(run.id.startswith(WAITING) for run in runs)
     for run in runs:
         assert json.loads(store.artifact(run.id, "description.json"))["phrase"]

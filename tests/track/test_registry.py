@@ -36,7 +36,7 @@ def verdict(*, now_correct: int = 70) -> Verdict:
 
 
 def registered(store: TrackingStore, said: Verdict, *, name: str = "birds", run_id: str = "") -> Version:
-    run_id = run_id or store.runs("birds", kind="retraining")[0].id
+    run_id = run_id or store.stored("birds", kind="retraining")[0].id
     return register(
         store,
         model_name=name,

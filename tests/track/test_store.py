@@ -40,7 +40,7 @@ def locked(home: Path) -> Iterator[None]:
 
 
 def test_what_was_logged_is_read_back(store: TrackingStore) -> None:
-    (found,) = store.runs("birds", kind="base")
+    (found,) = store.stored("birds", kind="base")
     record = model()
     assert found.name == record.name
     assert dict(found.tags) == dict(record.tags)
@@ -52,7 +52,7 @@ def test_what_was_logged_is_read_back(store: TrackingStore) -> None:
 
 
 def test_a_head_comes_back_and_predicts_the_same(store: TrackingStore) -> None:
-    (found,) = store.runs("birds", kind="base")
+    (found,) = store.stored("birds", kind="base")
     arrays = read_arrays(store.artifact(found.id, "head.safetensors"))
     features = np.random.default_rng(1).normal(size=(50, 6))
     again = Head.from_arrays(arrays, class_names=CLASSES)
@@ -61,11 +61,11 @@ def test_a_head_comes_back_and_predicts_the_same(store: TrackingStore) -> None:
 
 def test_runs_are_listed_by_kind_newest_first(store: TrackingStore) -> None:
     newer = store.log(phrase_tried("forest"))
-    found = store.runs("birds", kind="description")
+    found = store.stored("birds", kind="description")
     assert [run.tags["phrase"] for run in found] == ["forest", "water"]
     assert found[0].id == newer
-    assert len(store.runs("birds", kind="retraining")) == 1
-    assert store.runs("no-such-data-set", kind="base") == []
+    assert len(store.stored("birds", kind="retraining")) == 1
+    assert store.stored("no-such-data-set", kind="base") == []
 
 
 def test_a_run_that_was_cut_short_is_not_listed(
@@ -77,7 +77,7 @@ def test_a_run_that_was_cut_short_is_not_listed(
     monkeypatch.setattr("clarify.track.run._log_dataset", stopped)
     with pytest.raises(KeyboardInterrupt):
         store.log(model(name="cut short"))
-    assert [run.name for run in store.runs("birds", kind="base")] == ["base (erm)"]
+    assert [run.name for run in store.stored("birds", kind="base")] == ["base (erm)"]
     with closing(sqlite3.connect(store.address.database)) as database:
         rows = database.execute("SELECT status FROM runs WHERE name = 'cut short'").fetchall()
     assert rows == [("FAILED",)]
@@ -90,21 +90,21 @@ def test_more_params_and_metrics_than_one_request_holds_are_all_kept(store: Trac
         metrics={f"m{k}": float(k) for k in range(1300)},
     )
     run = store.log(many)
-    found = store.runs("birds", kind="base")[0]
+    found = store.stored("birds", kind="base")[0]
     assert found.id == run
     assert len(found.params) == 150
     assert dict(found.metrics) == dict(many.metrics)
 
 
 def test_the_data_set_is_an_input_of_the_run(store: TrackingStore) -> None:
-    (found,) = store.runs("birds", kind="base")
+    (found,) = store.stored("birds", kind="base")
     (given,) = store.client.get_run(found.id).inputs.dataset_inputs
     assert given.dataset.name == "birds"
     assert given.dataset.digest == "d" * 12
 
 
 def test_a_file_that_a_run_has_not_is_refused(store: TrackingStore) -> None:
-    (found,) = store.runs("birds", kind="base")
+    (found,) = store.stored("birds", kind="base")
     with pytest.raises(NotFoundError, match=r"nothing\.json"):
         store.artifact(found.id, "nothing.json")
 
@@ -124,14 +124,14 @@ def test_nothing_is_pickled(template: Path) -> None:
 
 
 def test_a_home_without_a_store_lists_nothing_and_makes_none(tmp_path: Path) -> None:
-    assert TrackingStore(tmp_path).runs("birds", kind="base") == []
+    assert TrackingStore(tmp_path).stored("birds", kind="base") == []
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_moved_store_is_told_with_both_places_and_the_next_step(template: Path, tmp_path: Path) -> None:
     shutil.copytree(template, tmp_path / "moved")
     with pytest.raises(StoreError) as refused:
-        TrackingStore(tmp_path / "moved").runs("birds", kind="base")
+        TrackingStore(tmp_path / "moved").stored("birds", kind="base")
     assert str(template / "mlruns" / "artifacts") in str(refused.value)
     assert str(tmp_path / "moved" / "mlruns") in str(refused.value)
     assert "clarify relocate" in str(refused.value)
@@ -204,7 +204,7 @@ def test_a_store_that_stays_locked_is_given_up_with_the_next_step(home: Path) ->
     store.open()
     with locked(home), pytest.raises(StoreError, match=r"locked by another process for 0\.2 s"):
         store.log(model())
-    assert len(store.runs("birds", kind="base")) == 1
+    assert len(store.stored("birds", kind="base")) == 1
 
 
 def test_a_store_that_is_locked_for_a_while_is_waited_for(home: Path) -> None:
@@ -222,14 +222,14 @@ def test_a_store_that_is_locked_for_a_while_is_waited_for(home: Path) -> None:
     assert held.wait(10)
     store.log(model(name="waited"))
     holder.join()
-    assert store.runs("birds", kind="base")[0].name == "waited"
+    assert store.stored("birds", kind="base")[0].name == "waited"
 
 
 def test_reading_does_not_wait_for_a_writer(home: Path) -> None:
     store = TrackingStore(home)
     store.open()
     with locked(home):
-        assert len(store.runs("birds", kind="base")) == 1
+        assert len(store.stored("birds", kind="base")) == 1
 
 
 @pytest.mark.parametrize("name", ["who?", "a#b", "100%"])
@@ -282,7 +282,7 @@ def test_four_processes_on_a_fresh_home_lose_nothing_and_say_nothing(tmp_path: P
     for each in children:
         out, err = each.communicate(timeout=900)
         assert (each.returncode, out, err) == (0, "", "")
-    found = TrackingStore(home).runs("birds", kind="base")
+    found = TrackingStore(home).stored("birds", kind="base")
     assert sorted(run.name for run in found) == sorted([f"run {k}" for k in range(3)] * 4)
     assert [path.name for path in tmp_path.iterdir()] == ["fresh"]
 
@@ -300,5 +300,5 @@ def test_a_process_killed_while_it_makes_the_store_leaves_none(tmp_path: Path) -
     assert killed.returncode == 9
     assert not (home / "mlruns" / "mlflow.db").exists()
     TrackingStore(home).log(model())
-    assert len(TrackingStore(home).runs("birds", kind="base")) == 1
+    assert len(TrackingStore(home).stored("birds", kind="base")) == 1
     assert list((home / "mlruns").glob("*.unfinished*")) == []

@@ -10,13 +10,13 @@ from pathlib import Path
 from clarify.data.images import ENDINGS
 from clarify.errors import ManifestError, shown
 
-__all__ = ["Found", "folder_of", "subfolders", "walk"]
+__all__ = ["FoundImages", "folder_of", "subfolders", "walk"]
 
 IMAGE_ENDINGS = tuple(ending for endings in ENDINGS.values() for ending in endings)
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
-class Found:
+class FoundImages:
     """The images below a folder.
 
     Parameters
@@ -63,7 +63,7 @@ def subfolders(root: Path, below: str = "") -> list[str]:
     return names
 
 
-def walk(root: Path, below: str, found: Found | None = None) -> Found:
+def walk(root: Path, below: str, found: FoundImages | None = None) -> FoundImages:
     """Find the images in a folder and all folders in it, by their endings.
 
     Nothing but links is asked for its kind twice: a folder of a million files costs seconds.
@@ -81,7 +81,7 @@ def walk(root: Path, below: str, found: Found | None = None) -> Found:
         If a link leads out of the root, to nothing or in a circle, an image's name belongs to a
         pipe or device, a name is not UTF-8, or a folder cannot be listed.
     """
-    found = Found() if found is None else found
+    found = FoundImages() if found is None else found
     for entry in _entries(root / below):
         if entry.name.startswith("."):
             continue

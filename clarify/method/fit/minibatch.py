@@ -50,7 +50,7 @@ class BatchObjective(Protocol):
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
-class Erm:
+class BatchErm:
     """All examples alike."""
 
     name: ClassVar[str] = "erm"
@@ -62,7 +62,7 @@ class Erm:
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
-class Reweight:
+class BatchReweight:
     """All groups of the batch alike."""
 
     name: ClassVar[str] = "reweight"
@@ -75,7 +75,7 @@ class Reweight:
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
-class WorstGroup:
+class BatchWorstGroup:
     """The group whose running mean loss is highest.
 
     Parameters
@@ -102,7 +102,7 @@ class WorstGroup:
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
-class GroupDro:
+class BatchGroupDro:
     """Groups by exponentiated gradient, with the adjustment C/sqrt(n_g).
 
     Parameters
@@ -133,7 +133,7 @@ class GroupDro:
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
-class Cvar:
+class BatchCvar:
     """The worst share of the batch.
 
     Parameters
@@ -154,7 +154,7 @@ class Cvar:
         return weights
 
 
-NAMES = (Erm.name, Reweight.name, WorstGroup.name, GroupDro.name, Cvar.name)
+NAMES = (BatchErm.name, BatchReweight.name, BatchWorstGroup.name, BatchGroupDro.name, BatchCvar.name)
 
 
 def batch_objective(
@@ -179,17 +179,17 @@ def batch_objective(
         For another name.
     """
     groups = len(counts)
-    if name == Erm.name:
-        return Erm()
-    if name == Reweight.name:
-        return Reweight()
-    if name == WorstGroup.name:
-        return WorstGroup(state=np.full(groups, np.inf))
-    if name == GroupDro.name:
+    if name == BatchErm.name:
+        return BatchErm()
+    if name == BatchReweight.name:
+        return BatchReweight()
+    if name == BatchWorstGroup.name:
+        return BatchWorstGroup(state=np.full(groups, np.inf))
+    if name == BatchGroupDro.name:
         added = adjustment / np.sqrt(np.maximum(np.asarray(counts, dtype=np.float64), 1.0))
-        return GroupDro(state=np.full(groups, 1.0 / groups), adjustment=added)
-    if name == Cvar.name:
-        return Cvar(alpha=alpha)
+        return BatchGroupDro(state=np.full(groups, 1.0 / groups), adjustment=added)
+    if name == BatchCvar.name:
+        return BatchCvar(alpha=alpha)
     raise InputError(f"objective {name!r} is unknown; {nearest(name, NAMES)}")
 
 

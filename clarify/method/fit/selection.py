@@ -35,7 +35,7 @@ __all__ = [
 Groups: TypeAlias = DescribedGroups | AnnotatedGroups
 
 
-class Fitted(Protocol):
+class FittedHead(Protocol):
     """A candidate."""
 
     @property
@@ -49,7 +49,7 @@ class Fitted(Protocol):
         ...
 
 
-AnyFitted = TypeVar("AnyFitted", bound=Fitted)
+AnyFitted = TypeVar("AnyFitted", bound=FittedHead)
 
 
 class Selection(Protocol):
@@ -122,7 +122,7 @@ class Selected(Generic[AnyFitted]):
 
     Parameters
     ----------
-    fit : Fitted
+    fit : FittedHead
         The chosen one.
     rule : Selection
     table : tuple of (float, float)
@@ -146,7 +146,7 @@ def select(
 
     Parameters
     ----------
-    fits : sequence of Fitted
+    fits : sequence of FittedHead
         At least one, such as `Fit`.
     features : array_like of float, (N, D)
         Raw features of images that the fits have not seen.

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from clarify.method.fit.convex import Point, Problem
 from clarify.method.fit.preconditioner import Gram, Solve, preconditioner
 
-__all__ = ["Progress", "Report", "Solution", "exponentiated_gradient", "minimise"]
+__all__ = ["Report", "Solution", "SolverProgress", "exponentiated_gradient", "minimise"]
 
 Array = NDArray[np.float64]
 MEMORY = 20
@@ -34,7 +34,7 @@ MOST_STALLED = 3
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Progress:
+class SolverProgress:
     """How far a fit is.
 
     Parameters
@@ -58,7 +58,7 @@ class Progress:
     example_losses: Array
 
 
-Report: TypeAlias = Callable[[Progress], None]
+Report: TypeAlias = Callable[[SolverProgress], None]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -129,7 +129,7 @@ class _Certificate:
         if self.report is not None:
             gap = (self.value - self.bound) / max(self.value, SMALLEST_VALUE)
             self.report(
-                Progress(
+                SolverProgress(
                     iteration=self.iterations,
                     objective_value=self.value,
                     relative_gap=float(gap),

@@ -32,7 +32,7 @@ from clarify.method.fit.selection import (
     hold_out,
     select,
 )
-from clarify.method.fit.solver import Progress, Report, Solution, exponentiated_gradient, minimise
+from clarify.method.fit.solver import Report, Solution, SolverProgress, exponentiated_gradient, minimise
 
 __all__ = [
     "WEIGHT_DECAYS",
@@ -41,9 +41,9 @@ __all__ = [
     "ByDescribedWorstGroup",
     "ByWorstClass",
     "Fit",
-    "Progress",
     "Selected",
     "Selection",
+    "SolverProgress",
     "fit_head",
     "hold_out",
     "select",
@@ -127,7 +127,7 @@ def fit_head(
     start : Head, optional
         Where to start from; changes the time taken, not the answer beyond the tolerance.
     progress : callable, optional
-        Called with a `Progress` after each step.
+        Called with a `SolverProgress` after each step.
 
     Returns
     -------

@@ -48,6 +48,8 @@ class Description:
         When, in ISO 8601.
     note : str
         Anything else, for people.
+    run : str
+        The run that records it; empty before it is recorded.
 
     Raises
     ------
@@ -66,6 +68,7 @@ class Description:
     author: str
     created_at: str
     note: str = ""
+    run: str = ""
 
     def __post_init__(self) -> None:
         _check_texts(self)
@@ -109,9 +112,11 @@ class Description:
         return having if self.wrong_is_above else ~having
 
     def to_dict(self) -> dict[str, object]:
-        """Return plain values for JSON, with ``schema_version``."""
+        """Return plain values for JSON, with ``schema_version``; without ``run`` where it is empty."""
         fields: dict[str, object] = {
-            field.name: getattr(self, field.name) for field in dataclasses.fields(self)
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if field.name != "run" or self.run
         }
         fields["calibrations"] = {
             atom: calibration.to_dict() for atom, calibration in self.calibrations.items()
@@ -147,9 +152,9 @@ def _check_keys(cls: type[Description], given: Mapping[str, object]) -> None:
     for key in given:
         if key not in fields:
             raise InputError(f"description: unknown key {shown(key)}; {nearest(key, fields)}")
-    missing = [name for name in fields if name not in given and name != "note"]
+    missing = [name for name in fields if name not in given and name not in ("note", "run")]
     if missing:
-        raise InputError(f"description: {', '.join(missing)} missing; every key but note is needed")
+        raise InputError(f"description: {', '.join(missing)} missing; every key but note and run is needed")
 
 
 def _check_texts(description: Description) -> None:
@@ -157,8 +162,9 @@ def _check_texts(description: Description) -> None:
         value = getattr(description, name)
         if not isinstance(value, str) or not value.strip():
             raise InputError(f"description: {name} is {shown(value)}; a non-empty text is legal")
-    if not isinstance(description.note, str):
-        raise InputError(f"description: note is {shown(description.note)}; a text is legal")
+    for name in ("note", "run"):
+        if not isinstance(getattr(description, name), str):
+            raise InputError(f"description: {name} is {shown(getattr(description, name))}; a text is legal")
     if description.template.count("{}") != 1:
         raise InputError(
             f"description: template is {shown(description.template)}; "

@@ -14,7 +14,9 @@ reviewers asked for a held-out score.)
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
+import warnings
 from typing import TypeAlias
 
 import numpy as np
@@ -22,9 +24,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from clarify.errors import FeatureError, InputError, NoScoreError
 from clarify.method.arrays import finite_vector, generator, number_vector
-from clarify.method.phrases.kolmogorov import EXACT_UP_TO, best_gap, p_value, threshold_between
+from clarify.method.phrases.best_cut import best_gap, threshold_between
 
-__all__ = ["BANDS", "EXACT_UP_TO", "FEW_WRONG", "ErrorScore", "Evidence", "band", "error_score", "evidence"]
+__all__ = ["BANDS", "FEW_WRONG", "ErrorScore", "Evidence", "band", "error_score", "evidence"]
 
 BANDS = ((0.1, "no better than chance"), (0.3, "weak"), (0.5, "moderate"), (0.7, "strong"))
 """Upper ends of the words for a score; above the last it is "very strong".
@@ -87,10 +89,13 @@ class ErrorScore:
     def p_value(self) -> float:
         """Chance of a score as high or higher if right and wrong images looked alike, in [0, 1].
 
-        Two-sided; exact up to `EXACT_UP_TO` images of each kind, else asymptotic. It knows of one
-        phrase: correct it for the number of phrases tried (`evidence`).
+        Two-sided; exact up to 10,000 images of each kind, else asymptotic: scipy's ``ks_2samp``. It
+        knows of one phrase: correct it for the number of phrases tried (`evidence`).
         """
-        return p_value(self.value, self.n_correct, self.n_wrong)
+        correct, wrong = self.correct_on_wrong_side, self.wrong_on_wrong_side
+        return _p_value(
+            round(correct * self.n_correct), self.n_correct, round(wrong * self.n_wrong), self.n_wrong
+        )
 
     def wrong_side(self, similarity: ArrayLike) -> NDArray[np.bool_]:
         """Return which images (N,) fall on the side of the cut where the errors are.
@@ -295,6 +300,22 @@ def _score_at(threshold: float, right: Floats, errors: Floats) -> ErrorScore:
         correct_on_wrong_side=correct_there / n_correct,
         wrong_on_wrong_side=wrong_there / n_wrong,
     )
+
+
+@functools.lru_cache(maxsize=1024)
+def _p_value(correct_there: int, n_correct: int, wrong_there: int, n_wrong: int) -> float:
+    """Return the p-value of a best cut: it knows how many images lie on each side, and no more."""
+    from scipy.stats import ks_2samp
+
+    right = np.arange(n_correct) >= n_correct - correct_there
+    errors = np.arange(n_wrong) >= n_wrong - wrong_there
+    with warnings.catch_warnings():
+        # Said where the exact value rounds past 1; what scipy gives instead is far from it.
+        warnings.filterwarnings("error", "ks_2samp: Exact calculation unsuccessful", RuntimeWarning)
+        try:
+            return float(ks_2samp(right.astype(np.int8), errors.astype(np.int8)).pvalue)
+        except RuntimeWarning:
+            return 1.0
 
 
 def _interval(

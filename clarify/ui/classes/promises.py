@@ -15,7 +15,7 @@ from clarify.workflow.describe.suggest import promises
 if TYPE_CHECKING:
     from clarify.data.parallel import Progress
     from clarify.ui.pieces.page import Page
-    from clarify.ui.server.background import Job
+    from clarify.ui.server.background import Say, Work
     from clarify.workflow.model.failures import Failures
 
 __all__ = ["Promised", "promised", "wait_for_promises"]
@@ -33,13 +33,13 @@ class Promised:
         None while they are worked out, and where they cannot be.
     trouble : str
         Why they cannot be; empty otherwise.
-    job : Job or None
+    work : Work or None
         Works them out.
     """
 
     by_class: Mapping[str, float] | None = None
     trouble: str = ""
-    job: Job | None = None
+    work: Work | None = None
 
 
 def promised(page: Page, failures: Failures) -> Promised:
@@ -49,9 +49,9 @@ def promised(page: Page, failures: Failures) -> Promised:
     """
     project = page.desk.project
 
-    def work(job: Job) -> dict[str, float]:
+    def search(say: Say) -> dict[str, float]:
         def tell(what: str, progress: Progress) -> None:
-            job.say(f"{progress.done:,} of {progress.total:,} {what}")
+            say(f"{progress.done:,} of {progress.total:,} {what}")
 
         found = promises(
             project,
@@ -62,19 +62,19 @@ def promised(page: Page, failures: Failures) -> Promised:
         )
         return {each.class_name: each.found.promise for each in found}
 
-    job = page.shared.background.once(("promises", failures.model.run_id), work)
-    if not job.done:
-        return Promised(job=job)
+    work = page.shared.background.once(("promises", failures.model.run_id), search)
+    if not work.future.done():
+        return Promised(work=work)
     try:
-        return Promised(by_class=job.result(), job=job)
+        return Promised(by_class=work.future.result(), work=work)
     except ClarifyError as error:
-        return Promised(trouble=str(error), job=job)
+        return Promised(trouble=str(error), work=work)
 
 
 @st.fragment(run_every=LOOKED_AFTER_S)
-def wait_for_promises(job: Job) -> None:
+def wait_for_promises(work: Work) -> None:
     """Say how far they are; draw the page again when they are there."""
-    if job.done:
+    if work.future.done():
         st.rerun()
-    said = f": {job.said}" if job.said else ""
+    said = f": {work.said}" if work.said else ""
     st.html(blocks.muted(f"First where many images are wrong. The promise is worked out{said}."))

@@ -14,7 +14,7 @@ from clarify.ui.pieces import blocks
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from clarify.track.run import Run
+    from clarify.track.runs import DescriptionRun
     from clarify.workflow.model.failures import Failures
 
 __all__ = [
@@ -175,22 +175,22 @@ def _most_frequent(missed: NDArray[np.int64], images: NDArray[np.int64]) -> tupl
     )
 
 
-def said_of(runs: Sequence[Run], model: str) -> dict[str, Said]:
+def said_of(runs: Sequence[DescriptionRun], model: str) -> dict[str, Said]:
     """Return what was said about each class of a model, from the listing of descriptions."""
-    by_class: dict[str, list[Run]] = {}
+    by_class: dict[str, list[DescriptionRun]] = {}
     for run in runs:
-        if run.tags["parent"] == model:
-            by_class.setdefault(run.tags["class"], []).append(run)
+        if run.parent == model:
+            by_class.setdefault(run.class_name, []).append(run)
     return {name: _said(found) for name, found in by_class.items()}
 
 
-def _said(runs: Sequence[Run]) -> Said:
-    kept = [run for run in runs if run.tags["kept"] == "true"]
+def _said(runs: Sequence[DescriptionRun]) -> Said:
+    kept = [run for run in runs if run.kept]
     return Said(
-        tried=len({run.tags["phrase"] for run in runs}),
-        kept=len({run.tags["phrase"] for run in kept}),
-        best=max(run.metrics["validation/error_score"] for run in kept or runs),
-        by=tuple(dict.fromkeys(run.tags["reviewer"] for run in kept or runs)),
+        tried=len({run.phrase for run in runs}),
+        kept=len({run.phrase for run in kept}),
+        best=max(run.score for run in kept or runs),
+        by=tuple(dict.fromkeys(run.by for run in kept or runs)),
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from clarify.errors import NotFoundError
+from clarify.track.runs import BaseRun, ModelRun
 from clarify.workflow.decide.compare import (
     Changed,
     Compared,
@@ -21,7 +22,7 @@ from clarify.workflow.decide.promote import judge
 from clarify.workflow.model.models import usable_runs
 
 if TYPE_CHECKING:
-    from clarify.track.run import Run
+    from clarify.track.runs import TrainedRun
     from clarify.ui.pieces.page import Page
     from clarify.workflow.model.project import Project
 
@@ -31,7 +32,7 @@ KEPT_ROWS, KEPT_PAIRS = 1_000, 32
 """Figures of models, and lists of images, that are kept for all sessions."""
 
 
-def models(page: Page) -> tuple[Run, list[tuple[Run, ...]]]:
+def models(page: Page) -> tuple[BaseRun, list[tuple[ModelRun, ...]]]:
     """Return the newest base model and what was retrained from it, oldest first.
 
     Those that differ by the seed alone stand together.
@@ -42,10 +43,10 @@ def models(page: Page) -> tuple[Run, list[tuple[Run, ...]]]:
         If there is no base model, or nothing was retrained from it; tells the next step.
     """
     name = page.desk.project.manifest.name
-    bases = usable_runs(page.desk.project, page.desk.runs("base"))
+    bases = usable_runs(page.desk.project, page.desk.runs(BaseRun))
     if not bases:
         raise NotFoundError(f"There is no model to compare yet; run: clarify train {name}")
-    retrained = retrained_from(page.desk.runs("retraining"), bases[0])
+    retrained = retrained_from(page.desk.runs(ModelRun), bases[0])
     if not retrained:
         raise NotFoundError(
             "Nothing was retrained from the base model yet; keep a phrase on Describe, then use it on Retrain"
@@ -53,17 +54,19 @@ def models(page: Page) -> tuple[Run, list[tuple[Run, ...]]]:
     return bases[0], retrained
 
 
-def splits_of(runs: Sequence[Run]) -> list[str]:
+def splits_of(runs: Sequence[TrainedRun]) -> list[str]:
     """Return the splits on which all models have figures, validation first."""
     having = [
         split
         for split in ("validation", "test")
-        if all(f"{split}/average_accuracy" in run.metrics for run in runs)
+        if all("average_accuracy" in run.figures(split) for run in runs)
     ]
     return having or ["validation"]
 
 
-def rows_of(page: Page, base: Run, retrained: Sequence[tuple[Run, ...]], split: str) -> list[Compared]:
+def rows_of(
+    page: Page, base: BaseRun, retrained: Sequence[tuple[ModelRun, ...]], split: str
+) -> list[Compared]:
     """Return the figures of all models, the base first."""
     project = page.desk.project
     first = _base_row(project, base, base.id, split)
@@ -80,7 +83,7 @@ def verdicts_of(page: Page, rows: Sequence[Compared]) -> dict[str, bool]:
     return {row.run_id: _passes(page.desk.project, row.run_id) for row in judged}
 
 
-def changed(page: Page, base: Run, run: Run, split: str) -> Changed:
+def changed(page: Page, base: TrainedRun, run: TrainedRun, split: str) -> Changed:
     """Return which images a model fixed and broke."""
     return _changed(page.desk.project, base, run, f"{base.id} {run.id}", split)
 
@@ -92,17 +95,17 @@ def compare_link(page: Page, runs: Sequence[str]) -> str | None:
 
 # Streamlit leaves out of the key what begins with an underscore.
 @st.cache_resource(max_entries=KEPT_ROWS, show_spinner=False)
-def _base_row(_project: Project, _base: Run, run_id: str, split: str) -> Compared:
+def _base_row(_project: Project, _base: BaseRun, run_id: str, split: str) -> Compared:
     return compared_base(_project, _base, split)
 
 
 @st.cache_resource(max_entries=KEPT_ROWS, show_spinner=False)
-def _row(_project: Project, _base: Run, _alike: tuple[Run, ...], runs: str, split: str) -> Compared:
+def _row(_project: Project, _base: BaseRun, _alike: tuple[ModelRun, ...], runs: str, split: str) -> Compared:
     return compared_with(_project, _base, _alike, split)
 
 
 @st.cache_resource(max_entries=KEPT_PAIRS, show_spinner=False)
-def _changed(_project: Project, _base: Run, _run: Run, pair: str, split: str) -> Changed:
+def _changed(_project: Project, _base: TrainedRun, _run: TrainedRun, pair: str, split: str) -> Changed:
     return changed_images(_project, _base, _run, split)
 
 

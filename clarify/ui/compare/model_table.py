@@ -97,7 +97,7 @@ def model_table(
 
 def table_html(rows: Sequence[Compared], verdicts: Mapping[str, bool], *, chosen: str) -> str:
     """Return the table as HTML; what people wrote in it is escaped."""
-    shown = [key for key in COLUMNS if any(key in row.metrics for row in rows)]
+    shown = [key for key in COLUMNS if any(key in row.figures for row in rows)]
     worst = next(
         key
         for key in ("worst_group_accuracy", "described_worst_group_accuracy", "average_accuracy")
@@ -110,9 +110,9 @@ def table_html(rows: Sequence[Compared], verdicts: Mapping[str, bool], *, chosen
     for number, row in enumerate(rows):
         cells = [
             _model(row, clickable=number > 0),
-            *(_figure(row, key, best=not row.oracle and row.metrics.get(key) == best[key]) for key in shown),
+            *(_figure(row, key, best=not row.oracle and row.figures.get(key) == best[key]) for key in shown),
             _cost(row),
-            _dumbbell(rows[0].metrics.get(worst), row.metrics.get(worst)),
+            _dumbbell(rows[0].figures.get(worst), row.figures.get(worst)),
             _gate(verdicts.get(row.run_id)),
         ]
         mark = f' data-model="{number}"' if number else ""
@@ -138,7 +138,7 @@ def _model(row: Compared, *, clickable: bool) -> str:
 
 
 def _figure(row: Compared, key: str, *, best: bool) -> str:
-    text = blocks.percent(row.metrics.get(key))
+    text = blocks.percent(row.figures.get(key))
     text = f"<b>{text}</b>" if best else text
     if key in row.deviations:
         text += f' <i title="{DEVIATION_SAYS}">± {100 * row.deviations[key]:.1f}</i>'
@@ -174,7 +174,7 @@ GAIN_SAYS = "points gained over the base model on the same images, 95 % paired b
 
 def _best(rows: Sequence[Compared], key: str) -> float | None:
     """Return the best value of a column; an oracle is out of competition, for it saw the labels."""
-    values = [row.metrics[key] for row in rows if key in row.metrics and not row.oracle]
+    values = [row.figures[key] for row in rows if key in row.figures and not row.oracle]
     if len(values) < 2:
         return None
     return min(values) if key in LOWER_IS_BETTER else max(values)

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from clarify.track.runs import DescriptionRun
 from clarify.ui.pieces.page import Page
 from clarify.workflow.describe.phrases import TriedPhrase, record_phrase, take_back, try_phrase
 from clarify.workflow.describe.suggest import phrases_searched
-from clarify.workflow.outbox import waits
 
 if TYPE_CHECKING:
-    from clarify.track.run import Run
     from clarify.workflow.model.failures import Failures
 
 __all__ = [
@@ -54,12 +53,7 @@ def phrases_of(page: Page, failures: Failures, class_name: str) -> list[Listed]:
     """Return each phrase that was tried on a class once, best first."""
     best: dict[str, Listed] = {}
     for run in _recorded(page, failures, class_name):
-        listed = Listed(
-            phrase=run.tags["phrase"],
-            by=run.tags["reviewer"],
-            score=run.metrics["validation/error_score"],
-            kept=run.tags["kept"] == "true",
-        )
+        listed = Listed(phrase=run.phrase, by=run.by, score=run.score, kept=run.kept)
         before = best.get(listed.phrase)
         if before is None or (listed.kept and not before.kept):
             best[listed.phrase] = listed
@@ -87,7 +81,7 @@ def tried_now(page: Page, failures: Failures, class_name: str, text: str) -> Tri
     own = _own(failures)
     key = (class_name, " ".join(text.split()))
     if key not in own:
-        known = {run.tags["phrase"] for run in _recorded(page, failures, class_name)}
+        known = {run.phrase for run in _recorded(page, failures, class_name)}
         known |= {each.description.phrase for (name, _), each in own.items() if name == class_name}
         known |= {key[1]}
         n_tried = len(known) + phrases_searched(page.project, failures.model, class_name)
@@ -107,21 +101,20 @@ def keep(page: Page, failures: Failures, tried: TriedPhrase, *, note: str) -> No
     """Keep a phrase: it is in the store, or in the outbox, when this returns."""
     done = record_phrase(page.project, failures, tried, keep=True, note=note)
     page.desk.look_again()
-    where = " It waits here until the tracking store is back." if waits(done.run_id) else ""
+    where = " It waits here until the tracking store is back." if done.waiting else ""
     st.toast(f"Kept.{where}")
 
 
-def own_kept(page: Page, failures: Failures, tried: TriedPhrase) -> Run | None:
+def own_kept(page: Page, failures: Failures, tried: TriedPhrase) -> DescriptionRun | None:
     """Return the run in which this visitor kept a phrase, if they did."""
     what = tried.description
     for run in _recorded(page, failures, what.class_name):
-        same = run.tags["phrase"] == what.phrase and run.tags["kept"] == "true"
-        if same and run.tags["reviewer"] == page.visitor.name:
+        if run.kept and (run.phrase, run.by) == (what.phrase, page.visitor.name):
             return run
     return None
 
 
-def undo(page: Page, run: Run) -> None:
+def undo(page: Page, run: DescriptionRun) -> None:
     """Take back what this visitor kept."""
     take_back(page.project, run.id)
     page.desk.forget_runs()
@@ -130,7 +123,7 @@ def undo(page: Page, run: Run) -> None:
 
 def wants_suggestions(page: Page, failures: Failures, class_name: str) -> bool:
     """Whether the visitor has tried a phrase of their own, so that the machine's do not lead."""
-    mine = [run for run in _recorded(page, failures, class_name) if run.tags["reviewer"] == page.visitor.name]
+    mine = [run for run in _recorded(page, failures, class_name) if run.by == page.visitor.name]
     return bool(mine) or any(name == class_name for name, _ in _own(failures))
 
 
@@ -153,11 +146,11 @@ def suggestions(page: Page, failures: Failures, class_name: str) -> list[tuple[s
     return sorted(good, key=lambda each: -each[1])
 
 
-def _recorded(page: Page, failures: Failures, class_name: str) -> list[Run]:
+def _recorded(page: Page, failures: Failures, class_name: str) -> list[DescriptionRun]:
     return [
         run
-        for run in page.desk.runs("description")
-        if run.tags["class"] == class_name and run.tags["parent"] == failures.model.run_id
+        for run in page.desk.runs(DescriptionRun)
+        if (run.class_name, run.parent) == (class_name, failures.model.run_id)
     ]
 
 

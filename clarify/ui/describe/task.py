@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from clarify.workflow.describe.phrases import TriedPhrase
     from clarify.workflow.model.failures import Failures
 
-__all__ = ["Task", "draw_preview", "draw_task"]
+__all__ = ["TaskPanel", "draw_preview", "draw_task"]
 
 PHRASE, NEXT = "phrase", "next_phrase"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class TaskPanel:
     """What the left side came to.
 
     Parameters
@@ -49,7 +49,7 @@ class Task:
     preview: DeltaGenerator
 
 
-def draw_task(page: Page, failures: Failures, class_name: str) -> Task:
+def draw_task(page: Page, failures: Failures, class_name: str) -> TaskPanel:
     """Draw it, but for the preview: that comes last, when the pictures are there."""
     with st.container(border=True, key="panel-task", gap="xsmall"):
         wants_keeping = _draw_sentence()
@@ -67,10 +67,10 @@ def draw_task(page: Page, failures: Failures, class_name: str) -> Task:
             place.html(f'<div class="c-box c-preview">{waiting}</div>')
         _draw_phrases(page, failures, class_name)
         _draw_suggestions(page, failures, class_name)
-    return Task(tried=tried, preview=place)
+    return TaskPanel(tried=tried, preview=place)
 
 
-def draw_preview(page: Page, failures: Failures, task: Task) -> None:
+def draw_preview(page: Page, failures: Failures, task: TaskPanel) -> None:
     """Say what retraining with the phrase would do."""
     if task.tried is None:
         return

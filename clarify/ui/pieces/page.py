@@ -89,14 +89,14 @@ def _name(found: Shared) -> str:
             _ask_to_log_in()
         return logged_in_as(st.user.to_dict())
     if NAME not in st.session_state:
-        known = found.tags.read(st.context.cookies.get(COOKIE, ""))
+        known = found.name_tags.read(st.context.cookies.get(COOKIE, ""))
         if known is None:
             _ask_for_name(found)
         else:
             st.session_state[NAME] = known
     name = str(st.session_state[NAME])
     if st.session_state.pop("remember", False):
-        st.html(f'<img src="{found.tags.address(name)}" alt="" hidden>')
+        st.html(f'<img src="{found.name_tags.address(name)}" alt="" hidden>')
     return name
 
 

@@ -9,6 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 from streamlit.navigation.page import StreamlitPage
 
 from clarify.errors import ClarifyError
+from clarify.track.runs import BaseRun, ModelRun, PromotionRun
 from clarify.ui.pieces import blocks
 from clarify.ui.pieces.page import DATA, Page
 
@@ -84,14 +85,14 @@ def _label(name: str, fact: str) -> str:
 
 
 def _models(page: Page) -> str:
-    count = len(page.desk.runs("retraining")) + len(page.desk.runs("base"))
+    count = len(page.desk.runs(ModelRun)) + len(page.desk.runs(BaseRun))
     return str(count) if count else ""
 
 
 def _champion(page: Page) -> str:
-    changes = page.desk.runs("promotion")
-    newest = max(changes, key=lambda run: int(run.params["number"]), default=None)
-    return f"v{newest.params['to_version']}" if newest else ""
+    changes = page.desk.runs(PromotionRun)
+    newest = max(changes, key=lambda run: run.number, default=None)
+    return f"v{newest.to_version}" if newest else ""
 
 
 def _titles(page: Page, names: list[str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from clarify.errors import InputError, RefusedError
+from clarify.track.runs import BaseRun, ModelRun
 from clarify.ui.compare.model_table import corrected_by, day, distinct
 from clarify.ui.pieces import blocks
 from clarify.ui.retrain.outcomes import part_words
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from clarify.track.promotion import Verdict
-    from clarify.track.run import Run
+    from clarify.track.runs import TrainedRun
     from clarify.ui.pieces.page import Page
     from clarify.workflow.decide.champions import Event, Lineage, Standing
     from clarify.workflow.model.project import Project
@@ -50,42 +51,39 @@ def standing_of(page: Page) -> Standing:
     return _standing(project, f"{project.home} {project.tracking.address.shown}", project.manifest.name)
 
 
-def candidates(page: Page) -> list[Run]:
+def candidates(page: Page) -> list[ModelRun]:
     """Return what can be promoted of what was retrained on this data set, newest first.
 
     Oracles saw the labels, and seeds other than the first did not see all images.
     """
     return [
         run
-        for run in usable_runs(page.desk.project, page.desk.runs("retraining"))
-        if run.tags["oracle"] != "true" and run.params.get("seed", "0") == "0"
+        for run in usable_runs(page.desk.project, page.desk.runs(ModelRun))
+        if not run.oracle and run.seed == 0
     ]
 
 
-def by_run(page: Page) -> dict[str, Run]:
+def by_run(page: Page) -> dict[str, TrainedRun]:
     """Return every model's run by its id."""
-    return {run.id: run for kind in ("base", "retraining") for run in page.desk.runs(kind)}
+    return {run.id: run for run in (*page.desk.runs(BaseRun), *page.desk.runs(ModelRun))}
 
 
-def run_title(run: Run | None) -> str:
+def run_title(run: TrainedRun | None) -> str:
     """Return what a model is called on a page; None is one whose run is gone."""
     if run is None:
         return "A model that is gone"
-    if run.kind == "base":
+    if isinstance(run, BaseRun):
         return "Base model"
-    if run.tags["oracle"] == "true":
-        return corrected_by([])
-    return corrected_by(run.tags["phrase"].split(", "))
+    return corrected_by([] if run.oracle else run.phrases)
 
 
-def labels_of(runs: Sequence[Run]) -> dict[str, str]:
+def labels_of(runs: Sequence[TrainedRun]) -> dict[str, str]:
     """Return what each model is called in a list, by run; no two alike."""
     names = []
     for run in runs:
-        how = run.params["objective"].replace("_", " ")
-        part = run.params.get("part", "head")
-        how += "" if part == "head" else f", {part_words(part)}"
-        names.append(f"{run_title(run)} ({how}), by {run.tags['reviewer']}, {day(run.started)}")
+        how = run.objective.replace("_", " ")
+        how += "" if run.part == "head" else f", {part_words(run.part)}"
+        names.append(f"{run_title(run)} ({how}), by {run.by}, {day(run.started)}")
     return dict(zip([run.id for run in runs], distinct(names), strict=True))
 
 
@@ -100,7 +98,7 @@ def lineage_of(page: Page, run_id: str) -> Lineage:
     return _lineage(page.desk.project, run_id)
 
 
-def verdict_of(page: Page, run: Run) -> Verdict:
+def verdict_of(page: Page, run: ModelRun) -> Verdict:
     """Return what the gate says of a retrained model.
 
     Raises
@@ -119,7 +117,7 @@ def may_change(page: Page) -> str:
     return f"Only leads promote and roll back; ask one of them: {leads}."
 
 
-def make_champion(page: Page, run: Run, note: str) -> str:
+def make_champion(page: Page, run: ModelRun, note: str) -> str:
     """Promote a model, never twice on a double click; return its version.
 
     Raises

@@ -66,8 +66,8 @@ def _draw_numbers(page: Page, found: Standing, origin: Lineage) -> None:
     name = f"version {earlier.version}" if earlier else "base model"
     rows = []
     for key, what in FIGURES.items():
-        now = origin.run.metrics.get(f"validation/{key}")
-        before = run.metrics.get(f"validation/{key}") if run else None
+        now = origin.run.figures("validation").get(key)
+        before = run.figures("validation").get(key) if run else None
         if now is not None:
             rows.append([what, blocks.percent(before), f"<b>{blocks.percent(now)}</b>"])
     st.html(blocks.table(["On validation", name, "now"], rows))
@@ -76,13 +76,12 @@ def _draw_numbers(page: Page, found: Standing, origin: Lineage) -> None:
 def _draw_lineage(origin: Lineage) -> None:
     """Draw from the model down to the phrases and their authors."""
     run, base = origin.run, origin.base
-    how = run.params["objective"].replace("_", " ")
-    steps = [f"Retrained by {run.tags['reviewer']} on {day(run.started)}, objective {how}"]
+    how = run.objective.replace("_", " ")
+    steps = [f"Retrained by {run.by} on {day(run.started)}, objective {how}"]
     if base is None:
         steps.append("from a base model that is gone")
     else:
-        by = base.tags["reviewer"]
-        steps.append(f"from {run_title(base).lower()} by {by}, {day(base.started)}")
+        steps.append(f"from {run_title(base).lower()} by {base.by}, {day(base.started)}")
     st.html(blocks.muted(", ".join(steps) + "."))
     cells = [
         [

@@ -53,14 +53,14 @@ def _draw_job(page: Page, job: Job) -> None:
             if st.button("Cancel", key=f"cancel-{job.digest}", disabled=job.stopping):
                 cancel(page.project.home, job.digest)
                 st.rerun()
-        elif job.standing.state == "done":
+        elif job.status.state == "done":
             st.page_link(
                 str(PAGES / "compare.py"),
                 label="Compare it with the others",
                 query_params={DATA: page.project.manifest.name},
             )
         elif st.button("Start again", key=f"again-{job.digest}"):
-            start(page.project, job.wanted, job.phrases)
+            start(page.project, job.request, job.phrases)
             st.rerun()
     except ClarifyError as error:
         refuse(error)
@@ -68,7 +68,7 @@ def _draw_job(page: Page, job: Job) -> None:
 
 def _outcome(page: Page, job: Job) -> Outcome | None:
     """Return what a job came to; read once a session, None if it cannot be."""
-    run = job.standing.run
+    run = job.status.run
     if not run:
         return None
     key = f"outcome-{run}"
@@ -86,4 +86,4 @@ def _jobs(page: Page) -> list[Job]:
 
 
 def _states(found: list[Job]) -> list[tuple[str, str]]:
-    return [(job.digest, job.standing.state) for job in found]
+    return [(job.digest, job.status.state) for job in found]

@@ -10,18 +10,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from clarify.ui.pieces import blocks
-from clarify.workflow.model.recipe import Recipe
+from clarify.workflow.model.recipe import OBJECTIVES, PARTS, Recipe
 
 if TYPE_CHECKING:
-    from clarify.track.run import Run
+    from clarify.track.runs import DescriptionRun
     from clarify.workflow.describe.grouping import GroupSize, PreviewedGroups
     from clarify.workflow.jobs.files import Job
 
 __all__ = [
-    "ERASURES",
-    "OBJECTIVES",
-    "PARTS",
-    "SELECTIONS",
     "Offered",
     "Outcome",
     "groups_html",
@@ -31,34 +27,6 @@ __all__ = [
     "outcome_of",
     "part_words",
 ]
-
-OBJECTIVES = {
-    "reweight": "All groups alike",
-    "worst_group": "The worst group",
-    "group_dro": "The worst group, by group DRO",
-    "cvar": "The hardest tenth of the images",
-    "erm": "Every image alike",
-}
-"""What counts in a retraining, in words."""
-
-PARTS = {"head": "The last layer (seconds)", "last-2": "The last 2 layers", "whole": "The whole network"}
-"""What of a network changes in a retraining, in words."""
-
-ERASURES = {
-    "none": "Nothing",
-    "mean_difference": "What the halves differ in on average",
-    "regression": "What goes with the similarity",
-    "leace": "What the halves differ in, changing least (LEACE)",
-    "text": "The phrase's own direction (CLIP features only)",
-}
-"""What is taken out of the features first, in words."""
-
-SELECTIONS = {
-    "described_worst_group": "The worst described group",
-    "worst_class": "The worst class",
-    "average": "The average",
-}
-"""What chooses among weight decays, in words; by true groups the command line alone does."""
 
 ENDED = {
     "cancelled": "Cancelled",
@@ -97,13 +65,13 @@ class Offered:
     best: bool = False
 
 
-def offered_of(runs: Sequence[Run], *, base: str, encoder: str) -> list[Offered]:
+def offered_of(runs: Sequence[DescriptionRun], *, base: str, encoder: str) -> list[Offered]:
     """Return the kept descriptions of a base model, each phrase of a class once, best first.
 
     Parameters
     ----------
-    runs : sequence of Run
-        Descriptions, newest first.
+    runs : sequence of DescriptionRun
+        Newest first.
     base : str
         The base model's run.
     encoder : str
@@ -111,10 +79,9 @@ def offered_of(runs: Sequence[Run], *, base: str, encoder: str) -> list[Offered]
     """
     found: dict[tuple[str, str], Offered] = {}
     for run in runs:
-        tags = run.tags
-        if (tags["kept"], tags["parent"], tags["encoder"]) != ("true", base, encoder):
+        if not run.kept or (run.parent, run.encoder) != (base, encoder):
             continue
-        name = (tags["class"], tags["phrase"])
+        name = (run.class_name, run.phrase)
         if name not in found:
             found[name] = Offered(
                 run=run.id,
@@ -122,9 +89,9 @@ def offered_of(runs: Sequence[Run], *, base: str, encoder: str) -> list[Offered]
                 class_name=name[0],
                 phrase=name[1],
                 by=(),
-                score=run.metrics["validation/error_score"],
+                score=run.score,
             )
-        by = dict.fromkeys((*found[name].by, tags["reviewer"]))
+        by = dict.fromkeys((*found[name].by, run.by))
         found[name] = dataclasses.replace(found[name], by=tuple(by))
     ordered = sorted(found.values(), key=lambda each: (each.class_name, -each.score))
     first = {each.class_name: each for each in reversed(ordered)}
@@ -190,20 +157,20 @@ def outcome_of(gate: bytes) -> Outcome:
 
 def job_html(job: Job, outcome: Outcome | None) -> str:
     """Return how a job stands, for people; `outcome` is what it came to, if it is known."""
-    standing = job.standing
+    status = job.status
     chips = "".join(blocks.chip(f"{name}: {phrase}") for name, phrase in job.phrases)
     who = blocks.cell(f"{job.by} · {_ago(job.asked_at)} · {_objective(job)}")
     said = ""
     if job.active:
-        message = "It is being stopped." if job.stopping else standing.message
-        share = standing.step / standing.steps
+        message = "It is being stopped." if job.stopping else status.message
+        share = status.step / status.steps
         said = (
             f'<div class="c-ends"><span>{blocks.cell(message)}</span>'
             f"<span>{100 * share:.0f}%</span></div>{blocks.bar(share)}"
-            f"{_figures(standing.figures)}"
-            f"{lines_html(standing.losses)}"
+            f"{_figures(status.figures)}"
+            f"{lines_html(status.losses)}"
         )
-    elif standing.state == "done" and outcome is not None:
+    elif status.state == "done" and outcome is not None:
         rows = [
             ("worst described group", outcome.base_worst, outcome.worst),
             ("all validation images", outcome.base_average, outcome.average),
@@ -212,10 +179,10 @@ def job_html(job: Job, outcome: Outcome | None) -> str:
             ["", "before", "now"],
             [[name, blocks.percent(was), f"<b>{blocks.percent(now)}</b>"] for name, was, now in rows],
         )
-        lines = lines_html(standing.losses)
+        lines = lines_html(status.losses)
         said = f'<div class="c-done"><div>{figures}</div><div>{lines}</div></div>'
-    elif standing.state != "done":
-        said = f'<div class="c-ended"><b>{ENDED[standing.state]}.</b> {_why(job)}</div>'
+    elif status.state != "done":
+        said = f'<div class="c-ended"><b>{ENDED[status.state]}.</b> {_why(job)}</div>'
     return f'<div class="c-job"><div>{chips}</div><div class="c-muted">{who}</div>{said}</div>'
 
 
@@ -228,8 +195,8 @@ def _figures(figures: Mapping[str, float]) -> str:
 
 
 def _objective(job: Job) -> str:
-    recipe = job.wanted.recipe
-    text = OBJECTIVES[recipe.objective]
+    recipe = job.request.recipe
+    text = OBJECTIVES[recipe.objective].words
     seeds = "" if recipe.seeds == 1 else f", {recipe.seeds} seeds"
     part = "" if recipe.part == "head" else f", {part_words(recipe.part)}"
     erased = "" if recipe.erase == "none" else f", {recipe.erase.replace('_', ' ')} taken out"
@@ -240,15 +207,14 @@ def _objective(job: Job) -> str:
 
 def part_words(part: str) -> str:
     """Return what of a model changed, as it stands in a sentence."""
-    if part.startswith("last-"):
-        return f"the last {part.removeprefix('last-')} layers"
-    return {"head": "the last layer", "whole": "the whole network"}.get(part, part)
+    row = PARTS[part]
+    return row.phrase.format(row.layers(part))
 
 
 def _why(job: Job) -> str:
-    if job.standing.state == "killed":
+    if job.status.state == "killed":
         return "The machine was stopped, or had no memory left; nothing is lost but the time. Start it again."
-    message = job.standing.message
+    message = job.status.message
     return blocks.cell(f"{message[:1].upper()}{message[1:]}")
 
 

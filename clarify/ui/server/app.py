@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clarify.errors import ClarifyError
-from clarify.ui.server.background import Job
 from clarify.ui.server.pictures import picture_route
 from clarify.ui.server.shared import shared
 from clarify.ui.server.visitors import name_route
@@ -25,20 +24,22 @@ SCRIPT = Path(__file__).parents[1] / "pieces" / "script.py"
 @contextlib.asynccontextmanager
 async def lifespan(app: object) -> AsyncIterator[None]:
     """Get ready for the first visit; record what was tried before the server ends."""
-    shared().background.once("warm up", warm_up)
+    found = shared()
+    found.background.once("warm up", lambda say: warm_up())
     yield
-    shared().desks.close()
+    found.background.stop()
+    found.desks.close()
 
 
-def warm_up(job: Job) -> None:
+def warm_up() -> None:
     """Load what every page needs: libraries, the first data set, what its model gets wrong.
 
     Python's collector is then told to leave all of it alone. It would look through a million
     objects at a time, several times a minute, while everybody waits a third of a second.
     """
     import plotly.graph_objects  # noqa: F401 - the slowest import of the pages
+    import scipy.stats  # noqa: F401 - the next, for a score's p-value
 
-    job.say("opening the data set")
     desks = shared().desks
     with contextlib.suppress(ClarifyError):  # the page that needs it says what is wrong
         for name in desks.names()[:1]:
@@ -46,7 +47,6 @@ def warm_up(job: Job) -> None:
             desk.failures()
             desk.split("train")
             desk.project.encoder.encode_phrases(["warm"])
-    job.say("ready")
     gc.collect()
     gc.freeze()
 
@@ -60,4 +60,7 @@ def routes() -> list[BaseRoute]:
         If a setting is not legal, or the home cannot be written.
     """
     found = shared()
-    return [picture_route(found.addresses, found.desks.manifest, found.thumbnails), name_route(found.tags)]
+    return [
+        picture_route(found.addresses, found.desks.manifest, found.thumbnails),
+        name_route(found.name_tags),
+    ]

@@ -17,17 +17,17 @@ from typing import TYPE_CHECKING
 from clarify.data.manifest import find_manifests, open_manifest
 from clarify.errors import ClarifyError, NotFoundError, nearest, shown
 from clarify.track.listing import Listings
+from clarify.track.runs import BaseRun
 from clarify.workflow.describe.suggest import ClassSuggestions, suggest
 from clarify.workflow.model.failures import Failures, failures_of
-from clarify.workflow.model.models import open_model, standing_on, usable_runs
+from clarify.workflow.model.models import open_model, usable_runs
 from clarify.workflow.model.project import split_data
 from clarify.workflow.retrain.preview import Previewed, preview_retraining
 
 if TYPE_CHECKING:
     from clarify.data.manifest import Manifest
     from clarify.method.phrases.descriptions import Description
-    from clarify.track.records import AnyKind
-    from clarify.track.run import Run
+    from clarify.track.runs import RunOf
     from clarify.workflow.model.models import Model
     from clarify.workflow.model.project import Project, SplitData
 
@@ -68,16 +68,16 @@ class Desk:
 
     def split(self, name: str, model: Model | None = None) -> SplitData:
         """Return a split's labels, and its features as a model takes them; read at first."""
-        project = self.project if model is None else standing_on(self.project, model)
-        key = (name, project.backbone.identity.image_digest)
+        backbone = self.project.backbone if model is None else model.body(self.project)
+        key = (name, backbone.identity.image_digest)
         with self._lock:
             if key not in self._splits:
-                self._splits[key] = split_data(project, name)
+                self._splits[key] = split_data(self.project, name, backbone)
             return self._splits[key]
 
-    def runs(self, kind: AnyKind) -> list[Run]:
+    def runs(self, of: type[RunOf]) -> list[RunOf]:
         """Return the data set's runs of a kind, newest first; a few seconds old at most."""
-        found = self._listings.runs(kind)
+        found = self._listings.runs(of)
         if self._listings.is_due():
             self.later(self._listings.reread)
         return found
@@ -172,7 +172,7 @@ class Desk:
         self._writer.shutdown()
 
     def _newest_base(self) -> str:
-        found = usable_runs(self.project, self.runs("base"))
+        found = usable_runs(self.project, self.runs(BaseRun))
         if not found:
             name = self.project.manifest.name
             raise NotFoundError(

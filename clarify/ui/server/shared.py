@@ -30,7 +30,7 @@ class Shared:
     settings : Settings
     desks : Desks
     addresses : PictureAddresses
-    tags : NameTags
+    name_tags : NameTags
     thumbnails : Thumbnails
     background : Background
     """
@@ -38,7 +38,7 @@ class Shared:
     settings: Settings
     desks: Desks
     addresses: PictureAddresses
-    tags: NameTags
+    name_tags: NameTags
     thumbnails: Thumbnails
     background: Background
 
@@ -60,7 +60,7 @@ def shared() -> Shared:
         settings=settings,
         desks=Desks(settings.home, functools.partial(open_project, settings)),
         addresses=PictureAddresses(secret),
-        tags=NameTags(secret),
+        name_tags=NameTags(secret),
         thumbnails=Thumbnails(settings.home),
         background=Background(),
     )

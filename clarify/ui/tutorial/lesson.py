@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from clarify.data.thumbnails import Thumbnails
-    from clarify.ui.server.background import Job
+    from clarify.ui.server.background import Say, Work
     from clarify.ui.server.shared import Shared
     from clarify.workflow.model.failures import Failures
     from clarify.workflow.shows.tutorial import Lesson
@@ -31,7 +31,7 @@ KEY = "tutorial"
 SHOWN = 40
 
 
-def lesson(found: Shared) -> Job:
+def lesson(found: Shared) -> Work:
     """Return the lesson under way or ready; the first call begins to make it.
 
     It has a home of its own under the team's cache, and none of the team's settings: the encoder
@@ -45,12 +45,11 @@ def lesson(found: Shared) -> Job:
         tracking_uri="",
     )
 
-    def work(job: Job) -> Lesson:
-        return prepare_tutorial(
-            settings.home, functools.partial(open_project, settings), workers=settings.workers, say=job.say
-        )
+    def prepare(say: Say) -> Lesson:
+        opened = functools.partial(open_project, settings)
+        return prepare_tutorial(settings.home, opened, workers=settings.workers, say=say)
 
-    return found.background.once(KEY, work)
+    return found.background.once(KEY, prepare)
 
 
 def forget_lesson(found: Shared) -> None:
@@ -59,11 +58,11 @@ def forget_lesson(found: Shared) -> None:
 
 
 @st.fragment(run_every=1.0)
-def wait_for_lesson(job: Job) -> None:
+def wait_for_lesson(work: Work) -> None:
     """Say how far it is; draw the page again when it is ready."""
-    if job.done:
+    if work.future.done():
         st.rerun()
-    st.html(blocks.muted(f"A few seconds, the first time only: {job.said}."))
+    st.html(blocks.muted(f"A few seconds, the first time only: {work.said}."))
 
 
 def draw_grid(ready: Lesson, failures: Failures, rows: NDArray[np.int64], title: str, key: str) -> None:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from clarify.errors import InputError, NotFoundError, nearest, shown
 from clarify.method.phrases.descriptions import Description
 from clarify.track.history import Event, events_of
+from clarify.track.runs import BaseRun, DescriptionRun, ModelRun, RunOf
 from clarify.workflow.decide.promote import model_name, turn
 from clarify.workflow.model.project import run_context
 
 if TYPE_CHECKING:
     from clarify.track.registry import Version
-    from clarify.track.run import Run
     from clarify.workflow.model.project import Project
 
 __all__ = ["Described", "Event", "Lineage", "Standing", "lineage", "rollback", "snippet", "standing"]
@@ -87,7 +87,8 @@ class Described:
     description : Description
         The phrase, with its author, date and note.
     score : float or None
-        Its error score when it was kept; None if its run is gone.
+        Its error score when it was kept; None if its run is gone, or the model's record is of a
+        time when it did not name the runs.
     """
 
     description: Description
@@ -100,9 +101,9 @@ class Lineage:
 
     Parameters
     ----------
-    run : Run
+    run : ModelRun
         The retraining.
-    base : Run or None
+    base : BaseRun or None
         What it was retrained from; None if that run is gone.
     described : tuple of Described
     data_set, digest : str
@@ -112,8 +113,8 @@ class Lineage:
     code_version : str
     """
 
-    run: Run
-    base: Run | None
+    run: ModelRun
+    base: BaseRun | None
     described: tuple[Described, ...]
     data_set: str
     digest: str
@@ -199,27 +200,23 @@ def lineage(project: Project, run_id: str) -> Lineage:
         If the run is not among the data set's retrainings (any more).
     """
     name = project.manifest.name
-    run = _of_id(project.tracking.runs(name, kind="retraining"), run_id)
+    run = _of_id(project.tracking.runs(name, ModelRun), run_id)
     if run is None:
         raise NotFoundError(
             f"run {run_id[:8]} of the registered model is not in the tracking store any more; "
             "restore it in MLflow, or promote another"
         )
     recorded = json.loads(project.tracking.artifact(run.id, "descriptions.json"))
-    tried = [
-        each
-        for each in project.tracking.runs(name, kind="description")
-        if each.tags["parent"] == run.tags["parent"]
-    ]
+    tried = project.tracking.runs(name, DescriptionRun)
     return Lineage(
         run=run,
-        base=_of_id(project.tracking.runs(name, kind="base"), run.tags["parent"]),
+        base=_of_id(project.tracking.runs(name, BaseRun), run.parent),
         described=tuple(_described(Description.from_dict(each), tried) for each in recorded),
         data_set=name,
-        digest=run.tags["manifest"],
-        encoder=run.tags["encoder"],
-        backbone=run.tags["backbone"],
-        code_version=run.tags["code_version"],
+        digest=run.manifest,
+        encoder=run.encoder,
+        backbone=run.backbone,
+        code_version=run.code_version,
     )
 
 
@@ -232,13 +229,10 @@ def snippet(project: Project) -> str:
     )
 
 
-def _of_id(runs: list[Run], run_id: str) -> Run | None:
+def _of_id(runs: list[RunOf], run_id: str) -> RunOf | None:
     return next((run for run in runs if run.id == run_id), None)
 
 
-def _described(what: Description, tried: list[Run]) -> Described:
-    for run in tried:
-        same = run.tags["class"] == what.class_name and run.tags["phrase"] == what.phrase
-        if same and float(run.params["threshold"]) == what.threshold:
-            return Described(description=what, score=run.metrics.get("validation/error_score"))
-    return Described(description=what, score=None)
+def _described(what: Description, tried: list[DescriptionRun]) -> Described:
+    run = next((run for run in tried if what.run in run.ids), None)
+    return Described(description=what, score=None if run is None else run.score)

@@ -14,6 +14,7 @@ import polars as pl
 from clarify.errors import NotFoundError
 from clarify.method.groups.metrics import paired_difference
 from clarify.method.phrases.descriptions import Description
+from clarify.track.runs import ModelRun
 from clarify.workflow.model.models import find_run
 from clarify.workflow.model.project import annotated_groups_of
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from clarify.method.groups.groups import AnnotatedGroups
     from clarify.method.groups.metrics import Interval
-    from clarify.track.mlflow import Run
+    from clarify.track.runs import TrainedRun
     from clarify.workflow.model.project import Project
 
 __all__ = [
@@ -68,10 +69,10 @@ class Compared:
         What of the model was trained: see `Recipe`.
     descriptions : tuple of Description
         What it was retrained with; empty for the base and for an oracle.
-    metrics : mapping of str to float
+    figures : mapping of str to float
         As logged, without the split's prefix; accuracies are fractions. Of several seeds, means.
     deviations : mapping of str to float
-        Standard deviations of the metrics over the seeds; empty of one.
+        Standard deviations of the figures over the seeds; empty of one.
     seeds : int
         Models that were trained alike; the run is that of seed 0.
     cost : mapping of str to float
@@ -90,7 +91,7 @@ class Compared:
     started: int
     objective: str
     descriptions: tuple[Description, ...]
-    metrics: dict[str, float]
+    figures: dict[str, float]
     gains: dict[str, Interval]
     deviations: dict[str, float] = dataclasses.field(default_factory=dict)
     seeds: int = 1
@@ -109,7 +110,7 @@ class Compared:
                 {"class": each.class_name, "phrase": each.phrase, "author": each.author}
                 for each in self.descriptions
             ],
-            **self.metrics,
+            **self.figures,
             "part": self.part,
             "cost": self.cost,
             "seeds": self.seeds,
@@ -146,28 +147,27 @@ def compare(project: Project, *, split: str) -> tuple[Compared, ...]:
         If there is no base model, or it has no figures on the split.
     """
     base = find_run(project, None, kind="base")
-    runs = project.tracking.runs(project.manifest.name, kind="retraining")
+    runs = project.tracking.runs(project.manifest.name, ModelRun)
     first = compared_base(project, base, split)
     retrained = retrained_from(runs, base)
     return (first, *(compared_with(project, base, alike, split) for alike in retrained))
 
 
-def retrained_from(runs: Sequence[Run], base: Run) -> list[tuple[Run, ...]]:
+def retrained_from(runs: Sequence[ModelRun], base: TrainedRun) -> list[tuple[ModelRun, ...]]:
     """Return what was retrained from a base model, oldest first; `runs` are newest first.
 
     Those that differ by the seed alone stand together, the lowest seed first. Of what was trained
     twice the newest counts.
     """
-    alike: dict[str, dict[int, Run]] = {}
+    alike: dict[str, dict[int, ModelRun]] = {}
     for run in runs:
-        if run.tags["parent"] == base.id:
-            seed = int(run.params.get("seed", "0"))
-            alike.setdefault(run.params.get("recipe", run.id), {}).setdefault(seed, run)
+        if run.parent == base.id:
+            alike.setdefault(run.recipe, {}).setdefault(run.seed, run)
     groups = [tuple(of[seed] for seed in sorted(of)) for of in alike.values()]
     return sorted(groups, key=lambda group: group[0].started)
 
 
-def compared_base(project: Project, base: Run, split: str) -> Compared:
+def compared_base(project: Project, base: TrainedRun, split: str) -> Compared:
     """Return the figures of a base model.
 
     Raises
@@ -183,12 +183,12 @@ def compared_base(project: Project, base: Run, split: str) -> Compared:
     return _compared(project, base, split, {})
 
 
-def compared_with(project: Project, base: Run, alike: Sequence[Run], split: str) -> Compared:
+def compared_with(project: Project, base: TrainedRun, alike: Sequence[ModelRun], split: str) -> Compared:
     """Return the figures of a retrained model, and its gains over the base on the same images.
 
     Parameters
     ----------
-    alike : sequence of Run
+    alike : sequence of ModelRun
         The model's run first, then those of the same with other seeds.
     """
     run = alike[0]
@@ -196,17 +196,17 @@ def compared_with(project: Project, base: Run, alike: Sequence[Run], split: str)
     found = _compared(project, run, split, _gains(both, _groups(project, both)))
     if len(alike) == 1:
         return found
-    every = [_metrics(each, split) for each in alike]
-    shared = [key for key in found.metrics if all(key in of for of in every)]
+    every = [each.figures(split) for each in alike]
+    shared = [key for key in found.figures if all(key in of for of in every)]
     return dataclasses.replace(
         found,
-        metrics={key: statistics.fmean(of[key] for of in every) for key in shared},
+        figures={key: statistics.fmean(of[key] for of in every) for key in shared},
         deviations={key: statistics.stdev(of[key] for of in every) for key in shared},
         seeds=len(alike),
     )
 
 
-def changed_images(project: Project, base: Run, run: Run, split: str) -> Changed:
+def changed_images(project: Project, base: TrainedRun, run: TrainedRun, split: str) -> Changed:
     """Return which images a model fixed of another's mistakes, and which it broke."""
     numbers = project.manifest.table.select("id").with_row_index("row")
     both = _both(project, base, run, split).join(numbers, on="id", how="inner", maintain_order="left")
@@ -231,7 +231,7 @@ def comparison_table(rows: Sequence[Compared]) -> pl.DataFrame:
 
     Gains over the base stand beside their interval, as ``gain_<what>``, ``_low`` and ``_high``.
     """
-    classes = sorted({key for row in rows for key in row.metrics if key.startswith(CLASS)})
+    classes = sorted({key for row in rows for key in row.figures if key.startswith(CLASS)})
     gains = sorted({what for row in rows for what in row.gains})
     columns: dict[str, list[object]] = {
         "model": [row.name for row in rows],
@@ -248,7 +248,7 @@ def comparison_table(rows: Sequence[Compared]) -> pl.DataFrame:
     for key in COST:
         columns[key] = [row.cost.get(key) for row in rows]
     for key in (*METRICS, *classes):
-        columns[key] = [row.metrics.get(key) for row in rows]
+        columns[key] = [row.figures.get(key) for row in rows]
         if any(row.deviations for row in rows):
             columns[f"{key}_deviation"] = [row.deviations.get(key) for row in rows]
     for what in gains:
@@ -272,13 +272,13 @@ def compare_page(project: Project, runs: Sequence[str]) -> str | None:
     return f"{place}/#/compare-runs?runs={quote(asked[0])}&experiments={quote(asked[1])}"
 
 
-def _both(project: Project, base: Run, run: Run, split: str) -> pl.DataFrame:
+def _both(project: Project, base: TrainedRun, run: TrainedRun, split: str) -> pl.DataFrame:
     """Return what the base said of each image, with whether the other is right, as ``now``."""
     now = _predictions(project, run, split).select("id", now="right")
     return _predictions(project, base, split).join(now, on="id", how="inner", maintain_order="left")
 
 
-def _predictions(project: Project, run: Run, split: str) -> pl.DataFrame:
+def _predictions(project: Project, run: TrainedRun, split: str) -> pl.DataFrame:
     table = pl.read_parquet(project.tracking.artifact(run.id, "predictions.parquet"))
     return table.filter(pl.col("split") == split)
 
@@ -299,24 +299,19 @@ def _gains(both: pl.DataFrame, groups: AnnotatedGroups | None) -> dict[str, Inte
     return found
 
 
-def _compared(project: Project, run: Run, split: str, gains: dict[str, Interval]) -> Compared:
+def _compared(project: Project, run: TrainedRun, split: str, gains: dict[str, Interval]) -> Compared:
     recorded = json.loads(project.tracking.artifact(run.id, "descriptions.json"))
     return Compared(
         run_id=run.id,
         name=run.name,
         kind=run.kind,
-        oracle=run.tags["oracle"] == "true",
-        by=run.tags["reviewer"],
+        oracle=run.oracle,
+        by=run.by,
         started=run.started,
-        objective=run.params["objective"],
+        objective=run.objective,
         descriptions=tuple(Description.from_dict(each) for each in recorded),
-        metrics=_metrics(run, split),
+        figures=run.figures(split),
         gains=gains,
-        part=run.params.get("part", "head"),
-        cost=_metrics(run, "cost"),
+        part=run.part,
+        cost=run.cost,
     )
-
-
-def _metrics(run: Run, split: str) -> dict[str, float]:
-    prefix = f"{split}/"
-    return {key.removeprefix(prefix): value for key, value in run.metrics.items() if key.startswith(prefix)}

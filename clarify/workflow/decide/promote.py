@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from clarify.errors import InputError, StoreError
 from clarify.track.promotion import Gate, GateHalf, Verdict
-from clarify.workflow.model.models import find_run, open_model, standing_on
+from clarify.workflow.model.models import find_run, open_model
 from clarify.workflow.model.project import run_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from clarify.embed.encoders import ImageEncoder
     from clarify.track.model_folder import ModelEncoder
     from clarify.workflow.model.project import Project
 
@@ -65,7 +66,7 @@ def judge(project: Project, run: str | None, *, gate: Gate | None = None) -> Ver
         For an oracle: it was made with annotated groups, which may not decide.
     """
     found = find_run(project, run, kind="retraining")
-    if found.tags["oracle"] == "true":
+    if found.oracle:
         raise InputError(
             f"run {found.id[:8]} is an oracle: it used annotated groups, so it is for comparison "
             "only; promote a model that was retrained with descriptions"
@@ -104,28 +105,28 @@ def promote(
     from clarify.track.registry import crown, register
 
     model = open_model(project, run, kind="retraining")
-    if by_hash and model.backbone is not None:
+    if by_hash and model.is_network:
         raise InputError(
             f"{model.name}: its network was trained here, so nobody could look for it elsewhere; "
             "promote without --encoder-by-hash"
         )
     verdict = judge(project, run, gate=gate)
-    project = standing_on(project, model)
-    images_by = _images_by(project, by_hash=by_hash)
+    backbone = model.body(project)
     version = register(
         project.tracking,
         model_name=model_name(project),
         run_id=model.run_id,
         head=model.own_head(),
-        encoder=project.backbone.identity.to_dict(),
+        encoder=backbone.identity.to_dict(),
         verdict=verdict,
         by=project.reviewer,
         note=note,
-        images_by=images_by,
+        images_by=_images_by(backbone, by_hash=by_hash),
     )
     if verdict.passed:
         with turn(project):
-            crown(project.tracking, version, run_context(project, "validation"), note=note)
+            context = run_context(project, "validation", backbone)
+            crown(project.tracking, version, context, note=note)
     return Promotion(
         model_name=version.model_name, version=version.version, run_id=model.run_id, verdict=verdict
     )
@@ -154,12 +155,11 @@ def turn(project: Project) -> Iterator[None]:
         ) from None
 
 
-def _images_by(project: Project, *, by_hash: bool) -> ModelEncoder | None:
+def _images_by(backbone: ImageEncoder, *, by_hash: bool) -> ModelEncoder | None:
     """Return what the registered model embeds images with; None if only features are known."""
     from clarify.embed.packing import can_pack, pack
     from clarify.track.model_folder import ModelEncoder
 
-    backbone = project.backbone
     if not can_pack(backbone):
         if by_hash:
             raise InputError(

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from clarify.method.groups.groups import DescribedGroups
     from clarify.method.phrases.descriptions import Description
-    from clarify.workflow.model.project import Project, SplitData
+    from clarify.workflow.model.arrays import DataSet
+    from clarify.workflow.model.project import SplitData
 
 __all__ = ["GroupSize", "PreviewedGroups", "groups_by_descriptions", "groups_preview"]
 
@@ -61,7 +62,7 @@ class PreviewedGroups:
 
 
 def groups_preview(
-    project: Project, descriptions: Sequence[Description], *, train: SplitData, validation: SplitData
+    project: DataSet, descriptions: Sequence[Description], *, train: SplitData, validation: SplitData
 ) -> PreviewedGroups:
     """Return the groups of a retraining with these descriptions, before it is started.
 
@@ -93,7 +94,7 @@ def groups_preview(
 
 
 def groups_by_descriptions(
-    project: Project, descriptions: Sequence[Description], splits: Mapping[str, SplitData]
+    project: DataSet, descriptions: Sequence[Description], splits: Mapping[str, SplitData]
 ) -> dict[str, DescribedGroups]:
     """Return the groups of every split, those of ``train`` deciding which there are.
 
@@ -120,7 +121,7 @@ def groups_by_descriptions(
     return groups
 
 
-def _check_descriptions(project: Project, descriptions: Sequence[Description]) -> None:
+def _check_descriptions(project: DataSet, descriptions: Sequence[Description]) -> None:
     name, encoder = project.manifest.name, project.encoder.identity.digest
     if not descriptions:
         raise InputError(

@@ -14,12 +14,14 @@ import polars as pl
 
 from clarify.data.images import grid
 from clarify.errors import InputError, NotFoundError, nearest
-from clarify.method.groups.metrics import Accuracy, halves_accuracy
+from clarify.method.groups.metrics import HalvesAccuracy, Side, halves_accuracy
 from clarify.method.phrases.descriptions import Description
 from clarify.method.phrases.error_score import ErrorScore, Evidence, band, evidence
 from clarify.method.phrases.phrases import Calibration, calibrate, parse_phrase, phrase_scores
 from clarify.method.phrases.similarity import similarities as similarities_to
+from clarify.track.mlflow import WAITING
 from clarify.track.records import description_record
+from clarify.track.runs import DescriptionRun
 from clarify.workflow.describe.suggest import phrases_searched
 from clarify.workflow.model.project import run_context
 
@@ -28,9 +30,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from PIL.Image import Image
+    from plotly.graph_objects import Figure
 
     from clarify.method.phrases.phrases import Phrase
-    from clarify.track.mlflow import Run
+    from clarify.workflow.model.arrays import DataSet
     from clarify.workflow.model.failures import Failures
     from clarify.workflow.model.models import Model
     from clarify.workflow.model.project import Project, SplitData
@@ -40,6 +43,7 @@ __all__ = [
     "TriedPhrase",
     "description_scores",
     "kept_descriptions",
+    "phrase_similarity",
     "phrases_tried",
     "record_phrase",
     "score_phrase",
@@ -48,6 +52,7 @@ __all__ = [
 ]
 
 GRID_IMAGES = 70
+SIDES: tuple[Side, ...] = ("with", "without")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -82,6 +87,49 @@ class TriedPhrase:
         """Return which of the images have what the phrase says, shape (N,)."""
         return self.description.with_half(self.scores)
 
+    @property
+    def halves(self) -> HalvesAccuracy:
+        """The model's accuracy on the images with the phrase, and on those without it."""
+        return halves_accuracy(self.right, self.with_half)
+
+    def table(self, data: SplitData) -> pl.DataFrame:
+        """Return a row an image: ``id, similarity, right, with_phrase``."""
+        columns = {"id": data.ids[self.rows], "similarity": self.scores, "right": self.right}
+        return pl.DataFrame({**columns, "with_phrase": self.with_half})
+
+    def figure(self) -> Figure:
+        """Return how the scores of right and of wrong images are spread, with the cut."""
+        from clarify.track.figures import distribution_figure
+
+        what = self.description
+        return distribution_figure(
+            self.scores, self.right, what.threshold, title=f"{what.class_name}: {what.phrase}"
+        )
+
+    def grid(self, project: Project, data: SplitData, half: Side, *, seed: int = 0) -> Image:
+        """Draw a seeded sample of one half, in the order of the split; wrong images are framed."""
+        chosen = self.with_half if half == "with" else ~self.with_half
+        rows, right = self.rows[chosen], self.right[chosen]
+        order = np.random.default_rng(seed).permutation(len(rows))[:GRID_IMAGES]
+        order.sort()
+        read = functools.partial(project.thumbnails.image, inside=project.manifest.root)
+        return grid([data.path(row) for row in rows[order]], (~right[order]).tolist(), read=read)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        halves, score = self.halves, self.evidence.score
+        return {
+            "class": self.description.class_name,
+            "phrase": self.description.phrase,
+            "error_score": score.value,
+            "meaning": band(score.value),
+            "evidence": self.evidence.to_dict(),
+            "threshold": self.description.threshold,
+            "unknown_words": list(self.unknown_words),
+            "with_phrase": dataclasses.asdict(halves.with_phrase),
+            "without_phrase": dataclasses.asdict(halves.without_phrase),
+        }
+
     def cut_at(self, threshold: float) -> TriedPhrase:
         """Return it with a cut chosen by hand; the score stays that of the best cut.
 
@@ -95,52 +143,43 @@ class TriedPhrase:
         return dataclasses.replace(self, description=moved)
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ScoredPhrase:
-    """A phrase tried on a class of the validation split.
+    """A phrase that was tried, and the run that records it.
 
     Parameters
     ----------
     run_id : str
-        The run that records it.
-    description : Description
-        The phrase with its cut.
-    evidence : Evidence
-        Score, p-value corrected for tries, interval, held-out score.
-    unknown_words : tuple of str
-        Words that the encoder was never taught; empty when it has an open vocabulary.
-    with_phrase, without_phrase : Accuracy
-        The model's accuracy in the two halves of the class.
+    tried : TriedPhrase
     kept : bool
     """
 
     run_id: str
-    description: Description
-    evidence: Evidence
-    unknown_words: tuple[str, ...]
-    with_phrase: Accuracy
-    without_phrase: Accuracy
+    tried: TriedPhrase
     kept: bool
+
+    @property
+    def description(self) -> Description:
+        """The phrase with its cut."""
+        return self.tried.description
+
+    @property
+    def evidence(self) -> Evidence:
+        """Score, p-value corrected for tries, interval, held-out score."""
+        return self.tried.evidence
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it waits in the outbox: the tracking store was away."""
+        return self.run_id.startswith(WAITING)
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values."""
-        return {
-            "run": self.run_id,
-            "class": self.description.class_name,
-            "phrase": self.description.phrase,
-            "error_score": self.evidence.score.value,
-            "meaning": band(self.evidence.score.value),
-            "evidence": self.evidence.to_dict(),
-            "threshold": self.description.threshold,
-            "unknown_words": list(self.unknown_words),
-            "with_phrase": dataclasses.asdict(self.with_phrase),
-            "without_phrase": dataclasses.asdict(self.without_phrase),
-            "kept": self.kept,
-        }
+        return {"run": self.run_id, **self.tried.to_dict(), "kept": self.kept}
 
 
 def description_scores(
-    project: Project,
+    project: DataSet,
     phrase: Phrase,
     image_embeddings: NDArray[np.float32],
     calibrations: Mapping[str, Calibration],
@@ -154,8 +193,17 @@ def description_scores(
     return phrase_scores(phrase, by_atom, calibrations)
 
 
+def phrase_similarity(
+    project: DataSet, text: str, data: SplitData, *, calibrated_on: SplitData
+) -> NDArray[np.float64]:
+    """Return a phrase's score of every image, shape (N,); a compound one is calibrated on other images."""
+    phrase = parse_phrase(text)
+    calibrations = _calibrations(project, phrase, calibrated_on)
+    return description_scores(project, phrase, data.embeddings, calibrations)
+
+
 def try_phrase(
-    project: Project,
+    project: DataSet,
     failures: Failures,
     class_name: str,
     text: str,
@@ -238,36 +286,23 @@ def record_phrase(
     """
     if len(note) > 2000:
         raise InputError(f"the note has {len(note)} characters; legal is at most 2000")
-    data, rows, having = failures.data, tried.rows, tried.with_half
-    halves = halves_accuracy(tried.right, having)
-    scored = ScoredPhrase(
-        run_id="",
-        description=dataclasses.replace(tried.description, note=note),
-        evidence=tried.evidence,
-        unknown_words=tried.unknown_words,
-        with_phrase=halves.with_phrase,
-        without_phrase=halves.without_phrase,
-        kept=keep,
-    )
+    noted = dataclasses.replace(tried, description=dataclasses.replace(tried.description, note=note))
+    data, halves = failures.data, noted.halves
     record = description_record(
         run_context(project, data.name),
-        description=scored.description,
-        evidence=scored.evidence,
-        with_phrase=scored.with_phrase,
-        without_phrase=scored.without_phrase,
-        unknown_words=scored.unknown_words,
-        similarities=pl.DataFrame(
-            {"id": data.ids[rows], "similarity": tried.scores, "right": tried.right, "with_phrase": having}
-        ),
-        pictures={
-            name: _grid(project, data, rows[half], tried.right[half], seed)
-            for name, half in (("with", having), ("without", ~having))
-            if keep
-        },
+        description=noted.description,
+        evidence=noted.evidence,
+        with_phrase=halves.with_phrase,
+        without_phrase=halves.without_phrase,
+        unknown_words=noted.unknown_words,
+        similarities=noted.table(data),
+        pictures={half: noted.grid(project, data, half, seed=seed) for half in SIDES if keep},
         parent=failures.model.run_id,
         kept=keep,
     )
-    return dataclasses.replace(scored, run_id=project.tracking.log(record))
+    run_id = project.tracking.log(record)
+    described = dataclasses.replace(noted.description, run=run_id)
+    return ScoredPhrase(run_id=run_id, tried=dataclasses.replace(noted, description=described), kept=keep)
 
 
 def take_back(project: Project, run_id: str) -> None:
@@ -283,8 +318,8 @@ def take_back(project: Project, run_id: str) -> None:
     name = project.manifest.name
     own = [
         run
-        for run in project.tracking.runs(name, kind="description")
-        if run.id == run_id and run.tags["reviewer"] == project.reviewer
+        for run in project.tracking.runs(name, DescriptionRun)
+        if run.id == run_id and run.by == project.reviewer
     ]
     if not own:
         raise NotFoundError(
@@ -320,7 +355,7 @@ def score_phrase(
 
 
 def kept_descriptions(project: Project, model: Model, runs: Sequence[str] = ()) -> tuple[Description, ...]:
-    """Return the descriptions to retrain with.
+    """Return the descriptions to retrain with, each with its run, so that a lineage finds it again.
 
     Parameters
     ----------
@@ -335,8 +370,8 @@ def kept_descriptions(project: Project, model: Model, runs: Sequence[str] = ()) 
     NotFoundError
         For a run that is no kept description of this model.
     """
-    kept = [run for run in _described(project, model) if run.tags["kept"] == "true"]
-    chosen: list[Run] = []
+    kept = [run for run in _described(project, model) if run.kept]
+    chosen: list[DescriptionRun] = []
     for asked in runs:
         begun = [run for run in kept if run.id.startswith(asked)]
         if len(begun) != 1:
@@ -346,21 +381,23 @@ def kept_descriptions(project: Project, model: Model, runs: Sequence[str] = ()) 
             )
         chosen += begun
     if not runs:
-        best: dict[str, Run] = {}
+        best: dict[str, DescriptionRun] = {}
         for run in kept:
-            name = run.tags["class"]
-            if name not in best or _value(run) > _value(best[name]):
-                best[name] = run
+            if run.class_name not in best or run.score > best[run.class_name].score:
+                best[run.class_name] = run
         chosen = list(best.values())
-    chosen.sort(key=lambda run: project.manifest.class_index(run.tags["class"]))
-    return tuple(
-        Description.from_dict(json.loads(project.tracking.artifact(run.id, "description.json")))
-        for run in chosen
-    )
+    chosen.sort(key=lambda run: project.manifest.class_index(run.class_name))
+    return tuple(_description(project, run) for run in chosen)
+
+
+def _description(project: Project, run: DescriptionRun) -> Description:
+    found = json.loads(project.tracking.artifact(run.id, "description.json"))
+    # By its first id, which is known on every machine that a bundle takes it to.
+    return Description.from_dict(found | {"run": run.origin})
 
 
 def halves_of(
-    project: Project, descriptions: Sequence[Description], data: SplitData
+    project: DataSet, descriptions: Sequence[Description], data: SplitData
 ) -> dict[str, list[tuple[str, NDArray[np.bool_]]]]:
     """Return by class each phrase with which images have it: what `fit_partition` takes."""
     found: dict[str, list[tuple[str, NDArray[np.bool_]]]] = {}
@@ -371,31 +408,17 @@ def halves_of(
     return found
 
 
-def _grid(
-    project: Project, data: SplitData, rows: NDArray[np.int64], right: NDArray[np.bool_], seed: int
-) -> Image:
-    """Draw a seeded sample of one half, in the order of the split."""
-    order = np.random.default_rng(seed).permutation(len(rows))[:GRID_IMAGES]
-    order.sort()
-    read = functools.partial(project.thumbnails.image, inside=project.manifest.root)
-    return grid([data.path(row) for row in rows[order]], (~right[order]).tolist(), read=read)
-
-
-def _value(run: Run) -> float:
-    return run.metrics["validation/error_score"]
-
-
-def _described(project: Project, model: Model) -> list[Run]:
-    runs = project.tracking.runs(project.manifest.name, kind="description")
-    return [run for run in runs if run.tags["parent"] == model.run_id]
+def _described(project: Project, model: Model) -> list[DescriptionRun]:
+    runs = project.tracking.runs(project.manifest.name, DescriptionRun)
+    return [run for run in runs if run.parent == model.run_id]
 
 
 def phrases_tried(project: Project, model: Model, class_name: str) -> set[str]:
     """Return the phrases that were recorded for a class of a model, kept or not."""
-    return {run.tags["phrase"] for run in _described(project, model) if run.tags["class"] == class_name}
+    return {run.phrase for run in _described(project, model) if run.class_name == class_name}
 
 
-def _calibrations(project: Project, phrase: Phrase, data: SplitData) -> dict[str, Calibration]:
+def _calibrations(project: DataSet, phrase: Phrase, data: SplitData) -> dict[str, Calibration]:
     if not phrase.is_compound:
         return {}
     embeddings = project.encoder.encode_phrases(phrase.atoms)

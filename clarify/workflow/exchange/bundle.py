@@ -12,7 +12,7 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 from clarify.data.archive import Member, write_archive
 from clarify.data.content import CONTENT_DIGITS, full_content
@@ -20,12 +20,12 @@ from clarify.data.images import BadImage
 from clarify.data.manifest import Manifest, write_manifest
 from clarify.data.opening import open_image_file
 from clarify.errors import InputError
-from clarify.track.records import Kind
+from clarify.track.carrying import run_values, runs_to_carry
 from clarify.workflow.exchange.predict import output_file
 
 if TYPE_CHECKING:
     from clarify.data.parallel import Progress
-    from clarify.track.mlflow import Run
+    from clarify.track.run import StoredRun
     from clarify.workflow.model.project import Project
 
 __all__ = ["BUNDLE", "ENDINGS", "FEATURE_FILES", "IMPORTED_FILES", "Bundled", "export_bundle"]
@@ -91,7 +91,7 @@ def export_bundle(
     images, left_out = _images(manifest)
     features = list(_features(project))
     encoders = list(_encoders(project))
-    runs = _runs(project)
+    runs = runs_to_carry(project.tracking, manifest.name, manifest.digest)
     # Runs' files are fetched once, into a folder: from a server they come slowly.
     with tempfile.TemporaryDirectory(prefix="clarify-") as folder:
         members = [
@@ -170,34 +170,15 @@ def _encoders(project: Project) -> Iterator[Member]:
             yield Member(name=source.relative_to(project.home).as_posix(), source=source)
 
 
-def _runs(project: Project) -> list[Run]:
-    manifest = project.manifest
-    return [
-        run
-        for kind in get_args(Kind)
-        for run in project.tracking.runs(manifest.name, kind=kind)
-        if run.tags["manifest"] == manifest.digest
-    ]
-
-
-def _run_members(project: Project, runs: list[Run], folder: Path) -> Iterator[Member]:
-    origins = {run.id: origin(run) for run in runs}
+def _run_members(project: Project, runs: list[StoredRun], folder: Path) -> Iterator[Member]:
+    origins = {run.id: run.origin for run in runs}
     for run in runs:
         place = folder / "runs" / origins[run.id]
         files = project.tracking.files(run.id)
-        values = dataclasses.asdict(run) | {"id": origins[run.id], "files": files}
-        del values["delivery"]
-        parent = run.tags["parent"]
-        values["tags"] = {**run.tags, "parent": origins.get(parent, parent)}
-        content = json.dumps(values, ensure_ascii=False, indent=1).encode()
+        content = json.dumps(run_values(run, files, origins), ensure_ascii=False, indent=1).encode()
         yield Member(name=f"runs/{origins[run.id]}/run.json", source=content)
         for path in files:
             copy = place / path
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(project.tracking.artifact(run.id, path))
             yield Member(name=f"runs/{origins[run.id]}/files/{path}", source=copy)
-
-
-def origin(run: Run) -> str:
-    """Return the id that a run had on the machine that made it."""
-    return run.tags["original"] or run.id

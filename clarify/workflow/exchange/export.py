@@ -23,8 +23,6 @@ from clarify.errors import InputError, NotFoundError
 from clarify.method.phrases.phrases import parse_phrase
 from clarify.workflow.describe.phrases import description_scores, kept_descriptions
 from clarify.workflow.exchange.predict import chosen_model, output_file
-from clarify.workflow.model.models import standing_on
-from clarify.workflow.model.project import split_data
 
 if TYPE_CHECKING:
     from clarify.method.phrases.descriptions import Description
@@ -106,7 +104,7 @@ def export_onnx(project: Project, chosen: str | None, path: Path) -> Onnx:
     from clarify.embed.onnx import write_onnx
 
     model = chosen_model(project, chosen)
-    apart = write_onnx(standing_on(project, model).backbone, model.own_head(), path)
+    apart = write_onnx(model.body(project), model.own_head(), path)
     return Onnx(name=model.name, run=model.run_id, path=path, size=path.stat().st_size, apart=apart)
 
 
@@ -146,7 +144,7 @@ def described_images(
     splits = project.manifest.splits if split is None else (split,)
     tables = []
     for each in splits:
-        data = split_data(standing_on(project, model), each)
+        data = model.data(project, each)
         predicted = _predicted(project, model, data)
         tables += [_table(project, data, one, predicted) for one in chosen]
     return pl.concat(tables)

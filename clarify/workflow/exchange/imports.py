@@ -16,7 +16,7 @@ from clarify.embed.imported import LABEL, Bank, imported_folder, write_imported
 from clarify.errors import FeatureError, InputError, shown
 from clarify.method.groups.metrics import evaluate
 from clarify.track.records import model_record
-from clarify.workflow.model.models import IMPORTED
+from clarify.track.runs import IMPORTED
 from clarify.workflow.model.project import annotated_groups_of, run_context
 from clarify.workflow.model.trained import REPORTED, predictions_table
 

@@ -18,7 +18,7 @@ from clarify.data.images import ENDINGS, BadImage, load_image
 from clarify.data.parallel import in_threads
 from clarify.errors import InputError, NotFoundError
 from clarify.workflow.decide.promote import model_name
-from clarify.workflow.model.models import open_model, standing_on
+from clarify.workflow.model.models import open_model
 
 if TYPE_CHECKING:
     import torch
@@ -202,7 +202,7 @@ def predict(
     from clarify.embed.answering import AT_ONCE, probabilities
     from clarify.embed.packing import can_pack
 
-    encoder, head = standing_on(project, model).backbone, model.own_head()
+    encoder, head = model.body(project), model.own_head()
     if not can_pack(encoder):
         raise InputError(
             f"encoder {encoder.name} was imported and embeds no images; give --backbone a network"

@@ -11,34 +11,32 @@ import dataclasses
 import hashlib
 import json
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from clarify.data.archive import unpack_archive
 from clarify.data.files import writing
 from clarify.data.manifest import find_manifests, open_manifest, read_manifest, write_manifest
 from clarify.errors import ClarifyError, InputError, StoreError, shown
 from clarify.track.artifacts import Artifact
-from clarify.track.records import TAGS, DatasetRef, Kind, RunRecord
-from clarify.workflow.exchange.bundle import BUNDLE, FEATURE_FILES, IMPORTED_FILES, origin
+from clarify.track.carrying import known_runs, order_of, record_of
+from clarify.track.records import DatasetRef
+from clarify.workflow.exchange.bundle import BUNDLE, FEATURE_FILES, IMPORTED_FILES
 
 if TYPE_CHECKING:
     from clarify.data.manifest import Manifest
     from clarify.data.parallel import Progress
     from clarify.track.mlflow import TrackingStore
 
-__all__ = ["Imported", "import_bundle"]
+__all__ = ["ImportedBundle", "import_bundle"]
 
 WORK = ".import"
-RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-RUN_KEYS = {"id", "kind", "name", "params", "metrics", "tags", "started", "files"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Imported:
+class ImportedBundle:
     """What an import brought.
 
     Parameters
@@ -72,7 +70,7 @@ class _Unpacked:
 
 def import_bundle(
     home: Path, path: Path, tracking: TrackingStore, *, progress: Callable[[Progress], None] | None = None
-) -> Imported:
+) -> ImportedBundle:
     """Take a bundle into a home, all of it or nothing that is seen.
 
     Parameters
@@ -103,7 +101,7 @@ def import_bundle(
         _place(home, unpacked, known=known)
         features = sum(name.startswith("features/") for name in names) // len(FEATURE_FILES)
         encoders = sum(name.startswith("encoders/") for name in names) // len(IMPORTED_FILES)
-    return Imported(
+    return ImportedBundle(
         home=home,
         name=unpacked.manifest.name,
         images=sum(name.startswith("images/") for name in names),
@@ -199,6 +197,7 @@ def _check_features(path: Path, folder: Path, manifest: Manifest, names: list[st
 
 def _runs(path: Path, folder: Path, names: list[str], manifest: Manifest) -> tuple[dict[str, Any], ...]:
     """Read the runs, first those that others stand on, the oldest first."""
+    dataset = _dataset(manifest, Path())
     found = []
     listed: set[str] = set()
     for name in names:
@@ -207,10 +206,9 @@ def _runs(path: Path, folder: Path, names: list[str], manifest: Manifest) -> tup
         if name.count("/") == 2 and name.endswith("/run.json"):
             try:
                 run = json.loads((folder / name).read_bytes())
-                _record(folder, run, manifest, Path(), files=())  # all but its files
-                ordered = (get_args(Kind).index(run["kind"]), int(run["started"]))
-                legal = RUN_ID.fullmatch(run["id"]) and name == f"runs/{run['id']}/run.json"
-                if set(run) != RUN_KEYS or not legal:
+                record_of(run, dataset)  # all but its files
+                ordered = order_of(run)
+                if name != f"runs/{run['id']}/run.json":
                     raise ValueError("it has other keys, or another id")
                 files = {f"runs/{run['id']}/files/{file}" for file in run["files"]}
             except (ValueError, KeyError, TypeError, RecursionError, ClarifyError) as error:
@@ -225,23 +223,9 @@ def _runs(path: Path, folder: Path, names: list[str], manifest: Manifest) -> tup
     return tuple(run for _, run in sorted(found, key=lambda each: each[0]))
 
 
-def _record(
-    folder: Path, run: dict[str, Any], manifest: Manifest, root: Path, *, files: tuple[str, ...]
-) -> RunRecord:
-    place = folder / "runs" / run["id"] / "files"
-    tags = {name: str(run["tags"].get(name, "")) for name in TAGS}
-    if (tags["data_set"], tags["manifest"]) != (manifest.name, manifest.digest):
-        raise ValueError("it is of another data set")
-    return RunRecord(
-        kind=run["kind"],
-        name=str(run["name"]),
-        params={str(name): str(value) for name, value in run["params"].items()},
-        metrics={str(name): float(value) for name, value in run["metrics"].items()},
-        tags=tags | {"original": run["id"]},
-        artifacts=tuple(Artifact(path=file, content=(place / file).read_bytes()) for file in files),
-        dataset=DatasetRef(
-            name=manifest.name, digest=manifest.digest, source=str(root), table=manifest.rows("validation")
-        ),
+def _dataset(manifest: Manifest, root: Path) -> DatasetRef:
+    return DatasetRef(
+        name=manifest.name, digest=manifest.digest, source=str(root), table=manifest.rows("validation")
     )
 
 
@@ -279,19 +263,16 @@ def _hash(path: Path) -> str:
 def _log_runs(home: Path, unpacked: _Unpacked, tracking: TrackingStore) -> int:
     """Log the runs that the store has not; returns how many it had."""
     manifest = unpacked.manifest
-    known: dict[str, str] = {}
-    for kind in get_args(Kind):
-        known |= {origin(run): run.id for run in tracking.runs(manifest.name, kind=kind)}
+    dataset = _dataset(manifest, home / "images" / manifest.name)
+    known = known_runs(tracking, manifest.name)
     already = 0
     for run in unpacked.runs:
         if run["id"] in known:
             already += 1
             continue
-        parent = str(run["tags"].get("parent", ""))
-        run["tags"]["parent"] = known.get(parent, parent)
-        record = _record(
-            unpacked.folder, run, manifest, home / "images" / manifest.name, files=tuple(run["files"])
-        )
+        place = unpacked.folder / "runs" / run["id"] / "files"
+        files = tuple(Artifact(path=file, content=(place / file).read_bytes()) for file in run["files"])
+        record = record_of(run, dataset, artifacts=files, known=known)
         known[run["id"]] = tracking.adopt(record, delivery=run["id"], at=int(run["started"]))
     return already
 

@@ -23,14 +23,21 @@ if TYPE_CHECKING:
 
     from clarify.data.sources.origins import Origin
 
-__all__ = ["Imported", "check_data", "check_free", "import_images", "list_imagenet_folder", "make_thumbnails"]
+__all__ = [
+    "ImportedDataSet",
+    "check_data",
+    "check_free",
+    "import_images",
+    "list_imagenet_folder",
+    "make_thumbnails",
+]
 
 Bar = Callable[[str], contextlib.AbstractContextManager[Callable[[Progress], None]]]
 """Opens a bar with a title; gives the callback that moves it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Imported:
+class ImportedDataSet:
     """A data set that was imported.
 
     Parameters
@@ -109,7 +116,7 @@ def import_images(
     copy: bool,
     bar: Bar,
     origin: Origin | None = None,
-) -> Imported:
+) -> ImportedDataSet:
     """Write the manifest of what an importer found; a stopped import goes on when given again.
 
     Parameters
@@ -174,7 +181,7 @@ def import_images(
         attributes=manifest.attributes,
         table=manifest.table,
     )
-    return Imported(
+    return ImportedDataSet(
         manifest=manifest, toml=toml, copied=copied, guesses=dict(listing.guesses), notes=listing.notes
     )
 

@@ -14,10 +14,9 @@ from typing import Any, Literal, TypeAlias
 from clarify import __version__
 from clarify.data.files import write_atomically, writing
 from clarify.errors import NotFoundError
-from clarify.finetune.schedule import Schedule
 from clarify.workflow.model.recipe import Recipe
 
-__all__ = ["Job", "JobFolder", "Standing", "State", "Wanted", "locked", "now"]
+__all__ = ["Job", "JobFolder", "JobStatus", "Request", "State", "locked", "now"]
 
 State: TypeAlias = Literal["queued", "running", "done", "failed", "cancelled", "killed"]
 ACTIVE = ("queued", "running")
@@ -27,7 +26,7 @@ ATTEMPTS, PAUSE_S = 10, 0.02
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class Request:
     """What a retraining is made of; all of it, so that the same thing is not done twice.
 
     Parameters
@@ -41,8 +40,6 @@ class Wanted:
     recipe : Recipe
     encoder, backbone : str
         As in the settings.
-    schedule : Schedule or None
-        Of a network; None where the head is solved.
     """
 
     data_set: str
@@ -52,7 +49,6 @@ class Wanted:
     recipe: Recipe
     encoder: str
     backbone: str
-    schedule: Schedule | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "descriptions", tuple(sorted(set(self.descriptions))))
@@ -65,7 +61,7 @@ class Wanted:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class JobStatus:
     """How far a job is, as its process wrote it last.
 
     Parameters
@@ -105,33 +101,33 @@ class Job:
 
     Parameters
     ----------
-    wanted : Wanted
+    request : Request
     phrases : tuple of (class name, phrase)
     by : str
         Who asked first.
     asked_at : int
         Milliseconds since 1970.
-    standing : Standing
+    status : JobStatus
     stopping : bool
         Whether it was asked to end and has not yet.
     """
 
-    wanted: Wanted
+    request: Request
     phrases: tuple[tuple[str, str], ...]
     by: str
     asked_at: int
-    standing: Standing
+    status: JobStatus
     stopping: bool = False
 
     @property
     def digest(self) -> str:
         """Return its name."""
-        return self.wanted.digest
+        return self.request.digest
 
     @property
     def active(self) -> bool:
         """Whether it waits or runs."""
-        return self.standing.state in ACTIVE
+        return self.status.state in ACTIVE
 
 
 class JobFolder:
@@ -160,33 +156,33 @@ class JobFolder:
         """
         try:
             asked = json.loads((self.path / "job.json").read_bytes())
-            standing = self._standing()
+            status = self._status()
             return Job(
-                wanted=_wanted(asked["wanted"]),
+                request=_request(asked["wanted"]),
                 phrases=tuple((name, phrase) for name, phrase in asked["phrases"]),
                 by=str(asked["by"]),
                 asked_at=int(asked["asked_at"]),
-                standing=standing,
-                stopping=standing.state in ACTIVE and self.cancel.exists(),
+                status=status,
+                stopping=status.state in ACTIVE and self.cancel.exists(),
             )
         except (OSError, ValueError, TypeError, KeyError):
             raise NotFoundError(f"there is no job {self.digest} in {self.path.parent}") from None
 
     def write(self, job: Job) -> None:
-        """Write what is wanted, by whom and when; and how it stands."""
+        """Write what is asked for, by whom and when; and how it stands."""
         values = {
             "schema_version": SCHEMA_VERSION,
-            "wanted": dataclasses.asdict(job.wanted),
+            "wanted": dataclasses.asdict(job.request),
             "phrases": job.phrases,
             "by": job.by,
             "asked_at": job.asked_at,
         }
         self._write("job.json", values)
-        self.write_standing(job.standing)
+        self.write_status(job.status)
 
-    def write_standing(self, standing: Standing) -> None:
+    def write_status(self, status: JobStatus) -> None:
         """Write how it stands."""
-        values = {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(standing)}
+        values = {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(status)}
         self._write("progress.json", values)
 
     def take(self) -> int | None:
@@ -206,7 +202,7 @@ class JobFolder:
             os.close(held)
         return held is None
 
-    def _standing(self) -> Standing:
+    def _status(self) -> JobStatus:
         """Return how it stands; killed, where it says that it is at work and nobody is."""
         while True:
             found = self._written()
@@ -215,10 +211,10 @@ class JobFolder:
             if self._written() == found:  # else it ended, or was started again, in between
                 return dataclasses.replace(found, state="killed")
 
-    def _written(self) -> Standing:
+    def _written(self) -> JobStatus:
         values = json.loads((self.path / "progress.json").read_bytes())
         del values["schema_version"]
-        return Standing(**values)
+        return JobStatus(**values)
 
     def _write(self, name: str, values: dict[str, Any]) -> None:
         with writing(self.path, hint="start the retraining again"):
@@ -226,15 +222,11 @@ class JobFolder:
             write_atomically(self.path / name, [content])
 
 
-def _wanted(values: dict[str, Any]) -> Wanted:
-    schedule = values["schedule"]
-    return Wanted(
-        **{
-            **values,
-            "recipe": Recipe.from_dict(values["recipe"]),
-            "schedule": None if schedule is None else Schedule(**schedule),
-        }
-    )
+def _request(values: dict[str, Any]) -> Request:
+    """Return a request; where it was written before schedules were part of recipes, as well."""
+    given = dict(values)
+    recipe, schedule = given.pop("recipe"), given.pop("schedule", None)
+    return Request(recipe=Recipe.from_dict({"schedule": schedule, **recipe}), **given)
 
 
 def locked(path: Path, *, shared: bool = False) -> int | None:

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from clarify.errors import ClarifyError, InputError
-from clarify.workflow.jobs.files import Job, JobFolder, Standing, State, locked, now
+from clarify.workflow.jobs.files import Job, JobFolder, JobStatus, State, locked, now
 from clarify.workflow.jobs.queue import jobs
+from clarify.workflow.model.recipe import PARTS
 
 if TYPE_CHECKING:
     from clarify.workflow.model.progress import RetrainingProgress
@@ -43,7 +44,8 @@ SAID = {
 
 
 def _cancelled(job: Job) -> str:
-    kept = "" if job.wanted.recipe.part == "head" else (" Started again, it goes on from its last epoch.")
+    resumes = PARTS[job.request.recipe.part].network
+    kept = " Started again, it goes on from its last epoch." if resumes else ""
     return f"It was cancelled; nothing of it is recorded.{kept}"
 
 
@@ -51,7 +53,7 @@ class CancelledError(Exception):
     """Somebody asked the job to end."""
 
 
-def run_job(folder: JobFolder, open_project: Callable[[Job], Project]) -> Standing:
+def run_job(folder: JobFolder, open_project: Callable[[Job], Project]) -> JobStatus:
     """Do a job from beginning to end; returns how it ended.
 
     Parameters
@@ -75,7 +77,7 @@ def run_job(folder: JobFolder, open_project: Callable[[Job], Project]) -> Standi
             with _turn(folder, job, board):
                 board.write("running", message=SAID["read"])
                 run = _retrain(open_project(job), job, board)
-            board.write("done", message="", run=run, step=board.standing.steps)
+            board.write("done", message="", run=run, step=board.status.steps)
         except CancelledError:
             board.write("cancelled", message=_cancelled(job))
         except ClarifyError as error:
@@ -93,42 +95,26 @@ def run_job(folder: JobFolder, open_project: Callable[[Job], Project]) -> Standi
                 f"({type(error).__name__}: {error}); please report it with the file "
                 f"{folder.log}",
             )
-    return board.standing
+    return board.status
 
 
 def _retrain(project: Project, job: Job, board: Board) -> str:
-    from clarify.finetune.processes import Processes
     from clarify.workflow.describe.phrases import kept_descriptions
-    from clarify.workflow.model.models import open_model, standing_on
-    from clarify.workflow.retrain.heads import retrain
-    from clarify.workflow.retrain.networks import RETRAINING, retrain_network
+    from clarify.workflow.model.models import open_model
+    from clarify.workflow.retrain.engine import Means
+    from clarify.workflow.retrain.retrain import alone, retrain
 
-    wanted = job.wanted
-    if project.manifest.digest != wanted.manifest:
+    request = job.request
+    if project.manifest.digest != request.manifest:
         raise InputError(
-            f"data set {wanted.data_set} was changed since this was asked for (manifest "
-            f"{wanted.manifest[:12]} then, {project.manifest.digest[:12]} now); start it anew"
+            f"data set {request.data_set} was changed since this was asked for (manifest "
+            f"{request.manifest[:12]} then, {project.manifest.digest[:12]} now); start it anew"
         )
-    base = open_model(project, wanted.base)
-    descriptions = kept_descriptions(project, base, wanted.descriptions)
-    project = standing_on(project, base)
-    if wanted.recipe.part == "head":
-        trained = retrain(
-            project, base, descriptions, recipe=wanted.recipe, progress=board.told, delivery=job.digest
-        )
-        return trained.model.run_id
-    network = retrain_network(
-        project,
-        base,
-        descriptions,
-        recipe=wanted.recipe,
-        progress=board.told,
-        schedule=wanted.schedule or RETRAINING,
-        processes=Processes(),
-        workers=WORKERS,
-        delivery=job.digest,
-    )
-    return network.model.run_id if network is not None else ""
+    base = open_model(project, request.base)
+    descriptions = kept_descriptions(project, base, request.descriptions)
+    means = Means(report=board.told, workers=WORKERS)
+    trained = retrain(project, base, descriptions, recipe=request.recipe, means=means, delivery=job.digest)
+    return alone(trained).model.run_id
 
 
 class Board:
@@ -142,7 +128,7 @@ class Board:
     def __init__(self, folder: JobFolder) -> None:
         self.folder = folder
         self.cancelled = threading.Event()
-        self.standing = Standing(state="queued", pid=os.getpid())
+        self.status = JobStatus(state="queued", pid=os.getpid())
         self._lock = threading.Lock()
         self._recording = False
         self._written = 0.0
@@ -161,7 +147,7 @@ class Board:
             if self.cancelled.is_set():
                 raise CancelledError
             self._recording = progress.stage == "record"
-            moved = progress.step != self.standing.step or self._recording
+            moved = progress.step != self.status.step or self._recording
             if not moved and time.monotonic() - self._written < WRITE_S:
                 return
             self._write(
@@ -170,24 +156,24 @@ class Board:
                 figures=dict(progress.figures),
                 step=progress.step,
                 steps=progress.steps,
-                losses=_longer(self.standing.losses, progress.losses),
+                losses=_longer(self.status.losses, progress.losses),
             )
 
     def give_up(self) -> None:
         """End the process at once as cancelled, unless it is being recorded."""
         with self._lock:
-            if not self._recording and self.standing.state in ("queued", "running"):
+            if not self._recording and self.status.state in ("queued", "running"):
                 self._write("cancelled", message="It was cancelled; nothing of it is recorded.")
                 os.killpg(os.getpgrp(), signal.SIGTERM)
 
     def _write(self, state: State, **changes: object) -> None:
-        self.standing = dataclasses.replace(
-            self.standing,
+        self.status = dataclasses.replace(
+            self.status,
             state=state,
             at=now(),
             **changes,  # type: ignore[arg-type]
         )
-        self.folder.write_standing(self.standing)
+        self.folder.write_status(self.status)
         self._written = time.monotonic()
 
 
@@ -221,7 +207,7 @@ def _turn(folder: JobFolder, job: Job, board: Board) -> Iterator[None]:
         held = None if _is_behind(folder, job) else locked(folder.path.parent / "turn")
         if held is not None:
             break
-        if board.standing.message != "It waits for another retraining to end.":
+        if board.status.message != "It waits for another retraining to end.":
             board.write("queued", message="It waits for another retraining to end.")
         time.sleep(LOOK_S)
     try:
@@ -235,7 +221,7 @@ def _is_behind(folder: JobFolder, job: Job) -> bool:
     return any(
         (other.asked_at, other.digest) < before
         for other in jobs(folder.home)
-        if other.standing.state == "queued" and other.digest != job.digest
+        if other.status.state == "queued" and other.digest != job.digest
     )
 
 

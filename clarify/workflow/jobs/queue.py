@@ -1,6 +1,6 @@
 """Retrainings in processes of their own, which every session sees alike.
 
-A job's folder is ``<home>/jobs/<digest>/``, the digest being that of what is wanted: two people who
+A job's folder is ``<home>/jobs/<digest>/``, the digest being that of what is asked for: two people who
 start the same thing get one job. In it lie ``job.json`` (what, by whom, when), ``progress.json``
 (how far), ``log``, and ``lock``. Whoever starts a job takes the lock and hands it to the process
 as its standard input; the system drops it when the process ends in whatever way. So a job that
@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING
 
 from clarify.data.files import writing
 from clarify.errors import NotFoundError
-from clarify.workflow.jobs.files import Job, JobFolder, Standing, Wanted, now
+from clarify.track.runs import ModelRun
+from clarify.workflow.jobs.files import Job, JobFolder, JobStatus, Request, now
 
 if TYPE_CHECKING:
     from clarify.workflow.model.project import Project
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["cancel", "jobs", "start"]
 
 
-def start(project: Project, wanted: Wanted, phrases: tuple[tuple[str, str], ...]) -> bool:
+def start(project: Project, request: Request, phrases: tuple[tuple[str, str], ...]) -> bool:
     """Start a retraining in a process of its own; whether there was none of it yet.
 
     One that waits, runs or is done is left as it is; one that failed, was cancelled or was killed,
@@ -40,7 +41,7 @@ def start(project: Project, wanted: Wanted, phrases: tuple[tuple[str, str], ...]
     ----------
     project : Project
         Its reviewer is who asks.
-    wanted : Wanted
+    request : Request
     phrases : tuple of (class name, phrase)
         Of the descriptions, for people.
 
@@ -49,7 +50,7 @@ def start(project: Project, wanted: Wanted, phrases: tuple[tuple[str, str], ...]
     StoreError
         If the home cannot be written.
     """
-    folder = JobFolder(project.home, wanted.digest)
+    folder = JobFolder(project.home, request.digest)
     with writing(project.home, hint="start the retraining again"):
         folder.path.mkdir(parents=True, exist_ok=True)
         held = folder.take()
@@ -59,9 +60,9 @@ def start(project: Project, wanted: Wanted, phrases: tuple[tuple[str, str], ...]
             if _is_done(project, folder):
                 return False
             folder.cancel.unlink(missing_ok=True)
-            standing = Standing(state="queued", message="It starts.", at=now())
+            status = JobStatus(state="queued", message="It starts.", at=now())
             job = Job(
-                wanted=wanted, phrases=phrases, by=project.reviewer, asked_at=standing.at, standing=standing
+                request=request, phrases=phrases, by=project.reviewer, asked_at=status.at, status=status
             )
             folder.write(job)
             _spawn(folder, held)
@@ -84,7 +85,7 @@ def jobs(home: Path, data_set: str | None = None, *, most: int = 20) -> list[Job
     for path in _newest(home / "jobs"):
         with contextlib.suppress(NotFoundError):
             job = JobFolder(home, path.name).read()
-            if data_set in (None, job.wanted.data_set):
+            if data_set in (None, job.request.data_set):
                 found.append(job)
         if len(found) == most:
             break
@@ -113,8 +114,8 @@ def _is_done(project: Project, folder: JobFolder) -> bool:
         job = folder.read()
     except NotFoundError:
         return False
-    runs = project.tracking.runs(job.wanted.data_set, kind="retraining")
-    return job.standing.state == "done" and job.standing.run in {run.id for run in runs}
+    runs = project.tracking.runs(job.request.data_set, ModelRun)
+    return job.status.state == "done" and job.status.run in {run.id for run in runs}
 
 
 def _spawn(folder: JobFolder, held: int) -> None:

@@ -16,33 +16,16 @@ from clarify.data.files import write_atomically, writing
 from clarify.embed.packing import FILES, pack, unpack
 from clarify.errors import NotFoundError, StoreError
 from clarify.track.artifacts import Artifact
+from clarify.track.runs import IN_PARENT, IN_RUN, PLACE, BaseRun, ModelRun
 
 if TYPE_CHECKING:
     from clarify.embed.encoders import ImageEncoder
-    from clarify.track.records import Kind
-    from clarify.track.run import Run
+    from clarify.track.runs import TrainedRun
     from clarify.workflow.model.project import Project
 
-__all__ = [
-    "IN_PARENT",
-    "IN_RUN",
-    "PLACE",
-    "backbone_of",
-    "bodies_without_features",
-    "packed",
-    "stands_on_its_own",
-]
-
-PLACE = "backbone_in"
-IN_RUN, IN_PARENT = "run", "parent"
-"""Values of the param `PLACE` of a model's run."""
+__all__ = ["IN_PARENT", "IN_RUN", "PLACE", "backbone_of", "bodies_without_features", "packed"]
 
 FOLDER = "backbone"
-
-
-def stands_on_its_own(run: Run) -> bool:
-    """Whether a model stands on a body that was trained here, so that any settings will do."""
-    return run.params.get(PLACE, "") in (IN_RUN, IN_PARENT)
 
 
 def packed(encoder: ImageEncoder) -> tuple[Artifact, ...]:
@@ -54,7 +37,7 @@ def packed(encoder: ImageEncoder) -> tuple[Artifact, ...]:
         )
 
 
-def backbone_of(project: Project, run: Run) -> ImageEncoder | None:
+def backbone_of(project: Project, run: TrainedRun) -> ImageEncoder | None:
     """Return the body that a model stands on; None where it is the backbone of the settings.
 
     Raises
@@ -62,29 +45,25 @@ def backbone_of(project: Project, run: Run) -> ImageEncoder | None:
     NotFoundError
         If the run that has it is gone, or its files are.
     """
-    if not stands_on_its_own(run):
+    if not run.body:
         return None
-    holder = run.id if run.params[PLACE] == IN_RUN else run.tags["parent"]
-    return _unpacked(_folder(project, holder))
-
-
-MODELS: tuple[Kind, ...] = ("base", "retraining")
+    return _unpacked(_folder(project, run.id if run.body == IN_RUN else run.parent))
 
 
 def bodies_without_features(project: Project) -> Iterator[ImageEncoder]:
     """Yield each body that was trained here and whose features of the data set are gone."""
     manifest = project.manifest
     seen = set()
-    for kind in MODELS:
-        for run in project.tracking.runs(manifest.name, kind=kind):
-            if run.tags["manifest"] != manifest.digest or not stands_on_its_own(run):
-                continue
-            body = None if run.params[PLACE] == IN_PARENT else backbone_of(project, run)
-            if body is None or body.identity.image_digest in seen:
-                continue
-            seen.add(body.identity.image_digest)
-            if project.store.open(manifest, body.identity) is None:
-                yield body
+    bases, models = (project.tracking.runs(manifest.name, kind) for kind in (BaseRun, ModelRun))
+    for run in (*bases, *models):
+        if run.manifest != manifest.digest or run.body != IN_RUN:
+            continue
+        body = backbone_of(project, run)
+        if body is None or body.identity.image_digest in seen:
+            continue
+        seen.add(body.identity.image_digest)
+        if project.store.open(manifest, body.identity) is None:
+            yield body
 
 
 def _folder(project: Project, holder: str) -> Path:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from clarify.errors import InputError
 from clarify.method.groups.metrics import Accuracy, evaluate
-from clarify.workflow.model.project import annotated_groups_of, split_data
+from clarify.workflow.model.project import split_data
 from clarify.workflow.model.trained import REPORTED, HalfResult
 
 if TYPE_CHECKING:
@@ -15,22 +16,35 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from clarify.embed.encoders import ImageEncoder
     from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups
     from clarify.method.groups.metrics import Evaluation
     from clarify.workflow.model.models import Model
     from clarify.workflow.model.project import Project, SplitData
 
-__all__ = ["all_splits", "annotated", "described_evaluations", "evaluations_of", "half_results"]
+__all__ = ["all_splits", "annotated_groups", "described_evaluations", "evaluations_of", "half_results"]
 
 
-def all_splits(project: Project) -> dict[str, SplitData]:
-    """Read every split of the project."""
-    return {split: split_data(project, split) for split in project.manifest.splits}
+def all_splits(project: Project, backbone: ImageEncoder | None = None) -> dict[str, SplitData]:
+    """Read every split of the project; see `split_data`."""
+    return {split: split_data(project, split, backbone) for split in project.manifest.splits}
 
 
-def annotated(project: Project, data: SplitData) -> AnnotatedGroups | None:
-    """Return the groups that annotations name; None where there are none."""
-    return annotated_groups_of(project.manifest, data.labels, data.attributes)
+def annotated_groups(name: str, splits: Mapping[str, SplitData]) -> dict[str, AnnotatedGroups]:
+    """Return the groups that annotations name, of every split.
+
+    Raises
+    ------
+    InputError
+        If the data set of that name has none.
+    """
+    known = {split: data.truth for split, data in splits.items() if data.truth is not None}
+    if len(known) < len(splits):
+        raise InputError(
+            f"data set {name} has no annotated attribute, so no oracle; add one to the manifest's "
+            "[attributes]"
+        )
+    return known
 
 
 def evaluations_of(
@@ -46,13 +60,13 @@ def evaluations_of(
     held_out : ndarray of float64, (N, K), optional
         Probabilities that count for validation instead of the model's.
     """
-    in_training = annotated(project, splits["train"])
+    in_training = splits["train"].truth
     return {
         name: evaluate(
             _predicted(model, splits[name], held_out),
             splits[name].labels,
             project.manifest.classes,
-            groups=annotated(project, splits[name]),
+            groups=splits[name].truth,
             train_counts=None if in_training is None else in_training.counts,
         )
         for name in REPORTED
@@ -63,7 +77,7 @@ def evaluations_of(
 def described_evaluations(
     project: Project,
     splits: Mapping[str, SplitData],
-    groups: Mapping[str, DescribedGroups],
+    groups: Mapping[str, DescribedGroups] | Mapping[str, AnnotatedGroups],
     model: Model,
     held_out: NDArray[np.float64] | None = None,
 ) -> dict[str, Evaluation]:

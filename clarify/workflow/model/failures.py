@@ -10,10 +10,12 @@ import numpy as np
 from clarify.method.groups.metrics import Accuracy
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from clarify.workflow.model.models import Model
-    from clarify.workflow.model.project import Project, SplitData
+    from clarify.workflow.model.project import SplitData
 
 __all__ = ["ClassDiagnosis", "Failures", "diagnose", "failures_of"]
 
@@ -96,9 +98,8 @@ class ClassDiagnosis:
         }
 
 
-def diagnose(project: Project, failures: Failures) -> tuple[ClassDiagnosis, ...]:
+def diagnose(classes: Sequence[str], failures: Failures) -> tuple[ClassDiagnosis, ...]:
     """Return accuracy and most frequent confusion of each class, worst class first."""
-    classes = project.manifest.classes
     counts = np.zeros((len(classes), len(classes)), dtype=np.int64)
     np.add.at(counts, (failures.data.labels, failures.predicted), 1)
     found = []

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from clarify.errors import InputError, NotFoundError, nearest
+from clarify.errors import FeatureError, InputError, NotFoundError, nearest
 from clarify.method.fit.head import Head
 from clarify.track.artifacts import read_arrays
-from clarify.workflow.model.backbones import backbone_of, stands_on_its_own
+from clarify.track.runs import BaseRun, ModelRun
+from clarify.workflow.model.backbones import backbone_of
+from clarify.workflow.model.project import split_data
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from clarify.embed.encoders import ImageEncoder
-    from clarify.track.mlflow import Run
+    from clarify.track.runs import TrainedRun
     from clarify.workflow.model.project import Project, SplitData
 
-__all__ = ["IMPORTED", "Model", "find_run", "open_model", "standing_on", "usable_runs"]
+__all__ = ["Model", "find_run", "open_model", "usable_runs"]
 
-IMPORTED = "imported"
-"""What stands for the objective of a model that Clarify did not train."""
+Trained = TypeVar("Trained", bound="TrainedRun")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +41,10 @@ class Model:
     imported : mapping of image id to class number
         The predictions of such a model; empty otherwise.
     backbone : ImageEncoder or None
-        The body of a network that was trained here, which the head stands on; None where it is
-        the backbone of the settings.
+        Whose features the head takes; None of a model that was made from arrays.
+    is_network : bool
+        Whether the backbone is the body of a network that was trained here, not the one of the
+        settings.
     """
 
     run_id: str
@@ -49,6 +52,21 @@ class Model:
     head: Head | None
     imported: Mapping[str, int] = dataclasses.field(default_factory=dict, repr=False)
     backbone: ImageEncoder | None = None
+    is_network: bool = False
+
+    def body(self, project: Project) -> ImageEncoder:
+        """Return the backbone; of a model that was made from arrays the project's."""
+        return self.backbone or project.backbone
+
+    def data(self, project: Project, split: str) -> SplitData:
+        """Read a split with the features that the head takes.
+
+        Raises
+        ------
+        NotFoundError, GroupError, FeatureError
+            As `split_data`.
+        """
+        return split_data(project, split, self.body(project))
 
     def predict(self, data: SplitData) -> NDArray[np.int64]:
         """Return the predicted class of each image of a split, shape (N,).
@@ -56,11 +74,12 @@ class Model:
         Raises
         ------
         FeatureError
-            If the head takes features of another width.
+            If the head takes features of another backbone, or of another width.
         NotFoundError
             If predictions were imported, and an image has none.
         """
         if self.head is not None:
+            self._check(data)
             return self.head.predict(data.features)
         missing = [name for name in data.ids.tolist() if name not in self.imported]
         if missing:
@@ -70,6 +89,17 @@ class Model:
                 "predictions of all of them"
             )
         return np.array([self.imported[name] for name in data.ids.tolist()], dtype=np.int64)
+
+    def _check(self, data: SplitData) -> None:
+        """Refuse features of another backbone: of the same width, nothing else would tell."""
+        if self.backbone is None or not data.backbone:
+            return
+        own = self.backbone.identity.image_digest
+        if data.backbone != own:
+            raise FeatureError(
+                f"{self.name} (run {self.run_id[:8]}) takes features by {self.backbone.name} ({own}), "
+                f"split {data.name} has those of backbone {data.backbone}; read it by Model.data"
+            )
 
     def own_head(self) -> Head:
         """Return the head.
@@ -96,32 +126,31 @@ def open_model(project: Project, run: str | None = None, *, kind: str = "base") 
         If there is none for this manifest and backbone.
     """
     found = find_run(project, run, kind=kind)
-    if found.params["objective"] == IMPORTED:
+    if found.imported:
         return _imported(project, found)
     content = project.tracking.artifact(found.id, "head.safetensors")
     head = Head.from_arrays(read_arrays(content), class_names=project.manifest.classes)
-    backbone = backbone_of(project, found)
-    return Model(run_id=found.id, name=found.name, head=head, backbone=backbone)
+    body = backbone_of(project, found)
+    return Model(
+        run_id=found.id,
+        name=found.name,
+        head=head,
+        backbone=body or project.backbone,
+        is_network=body is not None,
+    )
 
 
-def standing_on(project: Project, model: Model) -> Project:
-    """Return the project as a model needs it: with the body that its head stands on."""
-    if model.backbone is None:
-        return project
-    return dataclasses.replace(project, backbone=model.backbone)
-
-
-def _imported(project: Project, run: Run) -> Model:
+def _imported(project: Project, run: TrainedRun) -> Model:
     import polars as pl
 
     table = pl.read_parquet(project.tracking.artifact(run.id, "predictions.parquet"))
     numbers = {name: number for number, name in enumerate(project.manifest.classes)}
     predicted = zip(table["id"], table["predicted"], strict=True)
     imported = {name: numbers[label] for name, label in predicted}
-    return Model(run_id=run.id, name=run.name, head=None, imported=imported)
+    return Model(run_id=run.id, name=run.name, head=None, imported=imported, backbone=project.backbone)
 
 
-def find_run(project: Project, run: str | None, *, kind: str) -> Run:
+def find_run(project: Project, run: str | None, *, kind: str) -> TrainedRun:
     """Return a model's run for this manifest and backbone: the newest, or the one `run` begins.
 
     Raises
@@ -130,13 +159,15 @@ def find_run(project: Project, run: str | None, *, kind: str) -> Run:
         If there is none, or `run` begins several.
     """
     manifest = project.manifest
-    of_kind = project.tracking.runs(manifest.name, kind=kind)
+    of_kind: Sequence[TrainedRun] = project.tracking.runs(
+        manifest.name, BaseRun if kind == "base" else ModelRun
+    )
     usable = usable_runs(project, of_kind)
     if run is not None:
         return _only(usable, of_kind, run, kind)
     if usable:
         return usable[0]
-    next_step = {"base": "train", "retraining": "retrain"}.get(kind, "describe")
+    next_step = "train" if kind == "base" else "retrain"
     others = f" ({len(of_kind)} of other manifests or backbones)" if of_kind else ""
     raise NotFoundError(
         f"data set {manifest.name}: no {kind} run for manifest {manifest.digest[:12]} and backbone "
@@ -144,22 +175,20 @@ def find_run(project: Project, run: str | None, *, kind: str) -> Run:
     )
 
 
-def usable_runs(project: Project, runs: Sequence[Run]) -> list[Run]:
+def usable_runs(project: Project, runs: Sequence[Trained]) -> list[Trained]:
     """Return which models are of the project's manifest, and stand on its backbone, in order."""
     return [each for each in runs if _fits(project, each)]
 
 
-def _fits(project: Project, run: Run) -> bool:
+def _fits(project: Project, run: TrainedRun) -> bool:
     """Whether a model's run is of this manifest, and its head finds the features that it takes."""
     backbone = project.backbone.identity.image_digest
     # Of any other model only predictions are known, or it brings its own body.
-    any_will_do = run.params["objective"] == IMPORTED or stands_on_its_own(run)
-    return run.tags["manifest"] == project.manifest.digest and (
-        any_will_do or run.tags["backbone"] == backbone
-    )
+    any_will_do = run.imported or bool(run.body)
+    return run.manifest == project.manifest.digest and (any_will_do or run.backbone == backbone)
 
 
-def _only(usable: list[Run], of_kind: list[Run], run: str, kind: str) -> Run:
+def _only(usable: Sequence[TrainedRun], of_kind: Sequence[TrainedRun], run: str, kind: str) -> TrainedRun:
     begun = [each for each in usable if each.id.startswith(run)]
     if len(begun) == 1:
         return begun[0]

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from clarify.method.fit.training import Progress
-    from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups
+from clarify.track.live import LiveRun
+from clarify.workflow.model.project import run_context
 
-__all__ = ["Report", "RetrainingProgress", "Stage", "Steps"]
+if TYPE_CHECKING:
+    from clarify.finetune.task import TrainingProgress
+    from clarify.method.fit.training import SolverProgress
+    from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups
+    from clarify.workflow.model.project import Project
+
+__all__ = ["NetworkSteps", "Report", "RetrainingProgress", "Stage", "Steps"]
+
+LIVE_S = 5.0
+"""How often MLflow is told of a network."""
 
 Stage: TypeAlias = Literal["read", "fit", "control", "record"]
 
@@ -65,41 +74,115 @@ class Steps:
     def __init__(self, report: Report | None, decays: Sequence[float], *, seeds: int = 1) -> None:
         self._report = report
         self._decays = sorted(decays, reverse=True)
-        self._heads = 2 * len(self._decays) * seeds
+        self._seeds, self._done = seeds, 0
 
     def read(self) -> None:
         """Tell that features are about to be read."""
-        self._tell("read", 0)
+        self._tell("read", self._place(0))
 
     def record(self) -> None:
-        """Tell that the chosen head is about to be recorded."""
-        self._tell("record", 1 + self._heads)
+        """Tell that the chosen head of a seed is about to be recorded."""
+        self._done += 1
+        self._tell("record", 1 + self._place(0))
 
-    def fit(self, groups: DescribedGroups | AnnotatedGroups, seed: int) -> Callable[[Progress], None] | None:
+    def fit(self, groups: DescribedGroups | AnnotatedGroups) -> Callable[[SolverProgress], None] | None:
         """Return what a seed's first sweep is to report to; `groups` are those of training."""
         if self._report is None:
             return None
         counts = np.maximum(groups.counts, 1)
 
-        def told(progress: Progress) -> None:
+        def told(progress: SolverProgress) -> None:
             sums = np.bincount(groups.index, progress.example_losses, len(counts))
             losses = dict(zip(groups.names, (sums / counts).tolist(), strict=True))
-            self._tell("fit", self._place(progress, 2 * seed), losses)
+            self._tell("fit", self._of(progress, 0), losses)
 
         return told
 
-    def control(self, seed: int) -> Callable[[Progress], None] | None:
+    def control(self) -> Callable[[SolverProgress], None] | None:
         """Return what a seed's sweep without phrases is to report to."""
         if self._report is None:
             return None
-        return lambda progress: self._tell("control", self._place(progress, 2 * seed + 1))
+        return lambda progress: self._tell("control", self._of(progress, 1))
 
-    def _place(self, progress: Progress, sweeps: int) -> int:
-        """Return which head is fitted, after so many sweeps."""
-        return 1 + sweeps * len(self._decays) + self._decays.index(progress.weight_decay)
+    def _of(self, progress: SolverProgress, sweeps: int) -> int:
+        """Return which head is fitted, after so many sweeps of the seed."""
+        return 1 + self._place(sweeps) + self._decays.index(progress.weight_decay)
+
+    def _place(self, sweeps: int) -> int:
+        """Return how many heads are done, after so many sweeps of the seed."""
+        return (2 * self._done + sweeps) * len(self._decays)
 
     def _tell(self, stage: Stage, step: int, losses: Mapping[str, float] | None = None) -> None:
         if self._report is not None:
-            self._report(
-                RetrainingProgress(stage=stage, step=step, steps=2 + self._heads, losses=losses or {})
+            steps = 2 + 2 * self._seeds * len(self._decays)
+            self._report(RetrainingProgress(stage=stage, step=step, steps=steps, losses=losses or {}))
+
+
+class NetworkSteps:
+    """Translates what trainings of networks report into steps, for whoever waits and for MLflow.
+
+    Parameters
+    ----------
+    project : Project
+    kind : {"base", "retraining"}
+    name, delivery : str
+        Of the run that it will be.
+    report : callable or None
+    part, parts : int
+        Trainings done before, of how many.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        kind: Literal["base", "retraining"],
+        name: str,
+        delivery: str,
+        report: Report | None,
+        *,
+        part: int = 0,
+        parts: int = 1,
+    ) -> None:
+        self._live = LiveRun(project.tracking, run_context(project, "validation"), kind, name, delivery)
+        self._report, self._part, self._parts = report, part, parts
+        self._logged = 0.0
+        self._tell(RetrainingProgress(stage="read", step=0, steps=1))
+
+    def of(self, stage: Stage) -> Callable[[TrainingProgress], None]:
+        """Return what the next training is to report to."""
+        part, self._part = self._part, self._part + 1
+
+        def told(progress: TrainingProgress) -> None:
+            self._tell(
+                RetrainingProgress(
+                    stage=stage,
+                    step=part * progress.steps + progress.step,
+                    steps=self._parts * progress.steps,
+                    losses=dict(progress.losses),
+                    figures=dict(progress.figures),
+                    images_a_second=progress.images_a_second,
+                    seconds_left=progress.seconds_left + (self._parts - part - 1) * _whole(progress),
+                )
             )
+            if stage == "fit" and time.monotonic() - self._logged > LIVE_S:
+                self._logged = time.monotonic()
+                losses = {f"loss/{name}": value for name, value in progress.losses.items()}
+                rate = {"images_a_second": progress.images_a_second}
+                self._live.log(progress.step, {**losses, **progress.figures, **rate})
+
+        return told
+
+    def record(self) -> None:
+        """Tell that the model is about to be recorded."""
+        self._tell(dataclasses.replace(self._last, stage="record", seconds_left=None))
+
+    def _tell(self, progress: RetrainingProgress) -> None:
+        self._last = progress
+        if self._report is not None:
+            self._report(progress)
+
+
+def _whole(progress: TrainingProgress) -> float:
+    """Return about how long a training like this one takes."""
+    left = progress.steps - progress.step
+    return progress.seconds_left * progress.steps / left if left else 0.0

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from clarify.data.manifest import Manifest
+    from clarify.data.parallel import Progress
     from clarify.data.thumbnails import Thumbnails
     from clarify.embed.encoders import Encoder, ImageEncoder
-    from clarify.embed.extract import Progress
     from clarify.embed.store import Features, FeatureStore
     from clarify.method.groups.groups import AnnotatedGroups
     from clarify.track.mlflow import TrackingStore
@@ -82,9 +82,13 @@ class SplitData:
     table_rows : (N,) int64, where they stand in the manifest's table
     ids : (N,) str
     root : Path
-        What the images' files lie under.
+        What the images' files lie body.
     files : (N,) str, their paths below it
     attributes : mapping of attribute name to (N,) str
+    truth : AnnotatedGroups or None
+        Class by the first of these: for reports, and for runs that are labelled oracle.
+    backbone : str
+        Digest of what the features were made by; empty of arrays that no backbone made.
     """
 
     name: str
@@ -96,6 +100,8 @@ class SplitData:
     root: Path
     files: NDArray[np.str_]
     attributes: dict[str, NDArray[np.str_]]
+    truth: AnnotatedGroups | None = None
+    backbone: str = ""
 
     def of_class(self, class_index: int) -> NDArray[np.int64]:
         """Return the rows of one class, shape (M,)."""
@@ -116,6 +122,7 @@ class SplitData:
             ids=self.ids[rows],
             files=self.files[rows],
             attributes={name: values[rows] for name, values in self.attributes.items()},
+            truth=self.truth and dataclasses.replace(self.truth, index=self.truth.index[rows]),
         )
 
 
@@ -137,8 +144,13 @@ def open_features(project: Project, encoder: ImageEncoder) -> Features:
     return found
 
 
-def split_data(project: Project, split: str) -> SplitData:
+def split_data(project: Project, split: str, backbone: ImageEncoder | None = None) -> SplitData:
     """Read one split: features, embeddings, labels, ids, paths, attributes of readable images.
+
+    Parameters
+    ----------
+    backbone : ImageEncoder, optional
+        What the features are made by; the project's own unless given. `Model.data` gives a model's.
 
     Raises
     ------
@@ -150,6 +162,8 @@ def split_data(project: Project, split: str) -> SplitData:
         If a feature is not finite.
     """
     manifest = project.manifest
+    if backbone is not None:
+        project = dataclasses.replace(project, backbone=backbone)
     rows = manifest.row_numbers(split)
     opened = [open_features(project, encoder) for encoder in project.encoders]
     readable = np.logical_and.reduce([found.valid[rows] for found in opened])
@@ -167,6 +181,7 @@ def split_data(project: Project, split: str) -> SplitData:
         _read(found, rows[readable], ids, where, unit=encoder.unit)
         for encoder, found in zip(project.encoders, opened, strict=True)
     ]
+    attributes = {name: manifest.attribute(split, name)[readable] for name in manifest.attributes}
     return SplitData(
         name=split,
         features=read[-1],
@@ -176,7 +191,9 @@ def split_data(project: Project, split: str) -> SplitData:
         ids=ids,
         root=manifest.root,
         files=np.array(manifest.rows(split)["path"].to_list(), dtype=np.str_)[readable],
-        attributes={name: manifest.attribute(split, name)[readable] for name in manifest.attributes},
+        attributes=attributes,
+        truth=annotated_groups_of(manifest, labels, attributes),
+        backbone=project.backbone.identity.image_digest,
     )
 
 
@@ -199,20 +216,29 @@ def _read(
     return normalised(values) if unit else np.asarray(values, dtype=np.float32)
 
 
-def run_context(project: Project, split: str) -> RunContext:
-    """Return what every record of the project shares; `split` is what the run looked at."""
+def run_context(project: Project, split: str, backbone: ImageEncoder | None = None) -> RunContext:
+    """Return what every record of the project shares.
+
+    Parameters
+    ----------
+    split : str
+        What the run looked at.
+    backbone : ImageEncoder, optional
+        What the run's model stands on; the project's own unless given.
+    """
     import clarify
     from clarify.track.records import DatasetRef, RunContext
 
-    manifest, identity = project.manifest, project.encoder.identity
+    manifest, encoder = project.manifest, project.encoder.identity
+    body = (backbone or project.backbone).identity
     return RunContext(
         dataset=DatasetRef(
             name=manifest.name, digest=manifest.digest, source=str(manifest.root), table=manifest.rows(split)
         ),
-        encoder=identity.to_dict(),
-        encoder_digest=identity.digest,
-        backbone=project.backbone.identity.to_dict(),
-        backbone_digest=project.backbone.identity.image_digest,
+        encoder=encoder.to_dict(),
+        encoder_digest=encoder.digest,
+        backbone=body.to_dict(),
+        backbone_digest=body.image_digest,
         reviewer=project.reviewer,
         code_version=clarify.__version__,
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clarify.method.groups.metrics import Accuracy
+from clarify.track.promotion import GateHalf
 from clarify.track.records import model_record
 from clarify.track.run import now
 from clarify.workflow.model.project import run_context
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from clarify.workflow.model.models import Model
     from clarify.workflow.model.project import Project, SplitData
 
-__all__ = ["REPORTED", "Cost", "HalfResult", "Trained", "predictions_table", "recorded"]
+__all__ = ["REPORTED", "Cost", "HalfResult", "Trained", "gate_halves", "predictions_table", "recorded"]
 
 REPORTED = ("validation", "test")
 """Splits that a model is evaluated on."""
@@ -39,7 +40,7 @@ class HalfResult:
     name : str
     base, now : Accuracy
     control : Accuracy
-        Of a head retrained without the phrases, by the worst class: what they must beat.
+        Retrained in the same way without the phrases, the classes as groups: what they must beat.
     label : int
         Its class; -1 where it has no images.
     """
@@ -170,7 +171,7 @@ def recorded(
     descriptions: Sequence[Description],
     base: Model | None,
     described: Mapping[str, Evaluation],
-    delivery: str = "",
+    delivery: str,
 ) -> Trained:
     """Log a trained model, and return it with its run.
 
@@ -185,13 +186,13 @@ def recorded(
     described : mapping of split to Evaluation
         By described groups.
     delivery : str
-        Equal for every attempt to record the same; by default it is recorded anew.
+        Equal for every attempt to record the same.
     """
     import polars as pl
 
     validation, head = splits["validation"], trained.model.own_head()
     record = model_record(
-        run_context(project, validation.name),
+        run_context(project, validation.name, trained.model.backbone),
         "base" if base is None else "retraining",
         name=trained.model.name,
         head=head,
@@ -214,31 +215,32 @@ def recorded(
         history=trained.history,
         files=trained.files,
     )
-    if delivery:
-        run_id = project.tracking.adopt(record, delivery=delivery, at=now())
-    else:
-        run_id = project.tracking.log(record)
+    run_id = project.tracking.adopt(record, delivery=delivery, at=now())
     return dataclasses.replace(trained, model=dataclasses.replace(trained.model, run_id=run_id))
 
 
 def _for_gate(trained: Trained, data: SplitData) -> dict[str, Any]:
     """Return what the gate asks for: described groups and averages on validation, as counts."""
-    averages = {
+    return {
         "base_average": sum(half.base.correct for half in trained.halves) / len(data.labels),
         "now_average": float((trained.answers(data)[0] == data.labels).mean()),
+        "halves": [dataclasses.asdict(half) for half in gate_halves(trained.halves)],
     }
-    halves = [
-        {
-            "name": half.name,
-            "count": half.now.count,
-            "base_correct": half.base.correct,
-            "now_correct": half.now.correct,
-            "control_correct": half.control.correct,
-            "label": half.label,
-        }
-        for half in trained.halves
+
+
+def gate_halves(halves: Sequence[HalfResult]) -> list[GateHalf]:
+    """Return described groups as the gate takes them."""
+    return [
+        GateHalf(
+            name=half.name,
+            count=half.now.count,
+            base_correct=half.base.correct,
+            now_correct=half.now.correct,
+            control_correct=half.control.correct,
+            label=half.label,
+        )
+        for half in halves
     ]
-    return {**averages, "halves": halves}
 
 
 def predictions_table(

@@ -1,4 +1,4 @@
-"""What retraining with one phrase would do, within a second or two and without a record."""
+"""What retraining with one phrase would do: the very fit of `clarify retrain`, without a record."""
 
 from __future__ import annotations
 
@@ -7,30 +7,27 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clarify.method.fit.objectives import WorstGroup
-from clarify.method.fit.training import fit_head
-from clarify.method.groups.groups import DescribedGroups, described_groups
+from clarify.workflow.describe.grouping import groups_by_descriptions
 from clarify.workflow.describe.phrases import halves_of
+from clarify.workflow.model.arrays import ArrayData, ClassNames
+from clarify.workflow.model.recipe import Recipe
+from clarify.workflow.retrain.heads import correct_head
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from clarify.method.phrases.descriptions import Description
+    from clarify.workflow.model.arrays import DataSet
     from clarify.workflow.model.failures import Failures
-    from clarify.workflow.model.project import Project, SplitData
+    from clarify.workflow.model.project import SplitData
 
-__all__ = ["MOST_CLASSES", "MOST_IMAGES", "Previewed", "preview_retraining"]
+__all__ = ["MOST_CLASSES", "MOST_IMAGES", "Previewed", "corrected", "preview_retraining"]
 
-WEIGHT_DECAY = 0.03
-"""In the middle of those that a retraining chooses from."""
-
-TOLERANCE = 1e-2
 MOST_CLASSES = 10
 """Of many classes, the described one and those that it is mixed up with most are looked at."""
 
-MOST_IMAGES = 1_000
-"""Training images of a group behind a preview: a mean over more would take longer and say little
-more, and the worst group knows the others by their means alone."""
+MOST_IMAGES = 4_000
+"""Training images of a group behind a preview; data sets of Waterbirds' size are seen whole."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,43 +47,62 @@ class Previewed:
     then: float | None
 
 
-def preview_retraining(
-    project: Project, failures: Failures, description: Description, train: SplitData
-) -> tuple[Previewed, ...]:
-    """Retrain roughly with one description: one weight decay, a loose gap, a sample of the images.
+def corrected(project: DataSet, failures: Failures, description: Description, train: SplitData) -> Failures:
+    """Return what a model gets wrong once it is retrained by the default recipe with a description.
 
-    Where there are more than `MOST_CLASSES`, the others are left out of it, before and after: the
-    figures are then of telling these classes apart.
+    Parameters
+    ----------
+    project : DataSet
+    failures : Failures
+        What it gets wrong on validation now.
+    description : Description
+    train : SplitData
+        With the features that the model takes.
 
     Raises
     ------
     GroupError
-        If no training image falls into one of the halves.
+        If no image of one of the splits falls into one of the halves.
     """
-    all_classes, data = project.manifest.classes, failures.data
+    splits = {"train": train, "validation": failures.data}
+    groups = groups_by_descriptions(project, [description], splits)
+    found = correct_head(project, splits, groups, Recipe(), descriptions=[description])
+    return dataclasses.replace(failures, predicted=found.predicted)
+
+
+def preview_retraining(
+    project: DataSet, failures: Failures, description: Description, train: SplitData
+) -> tuple[Previewed, ...]:
+    """Return what retraining with one description would do to its halves, and to all images.
+
+    Where there are more than `MOST_CLASSES`, the others are left out of it, before and after: the
+    figures are then of telling these classes apart. Of a group of more than `MOST_IMAGES` training
+    images a sample is fitted. On the images that are left it is `clarify retrain`, to the bit.
+
+    Raises
+    ------
+    GroupError
+        As `corrected`.
+    """
+    every = project.manifest.classes
     own = project.manifest.class_index(description.class_name)
-    classes = _mixed_up(failures, own, len(all_classes))
-    names = [all_classes[number] for number in classes]
-    part, seen = _restricted(train, classes), _restricted(data, classes)
-    groups = described_groups(part.labels, names, halves_of(project, [description], part))
-    rows = _sample(groups.index, most=MOST_IMAGES)
-    sampled = DescribedGroups(index=groups.index[rows], names=groups.names)
-    fit = fit_head(
-        part.features[rows],
-        part.labels[rows],
-        names,
-        WorstGroup(groups=sampled),
-        WEIGHT_DECAY,
-        tolerance=TOLERANCE,
-    )
-    now = failures.right[np.isin(data.labels, classes)]
-    then = np.equal(fit.head.predict(seen.features), seen.labels)
-    ((_, having),) = halves_of(project, [description], seen)[description.class_name]
+    classes = _mixed_up(failures, own, len(every))
+    names = ClassNames(name=project.manifest.name, classes=tuple(every[number] for number in classes))
+    some = ArrayData(manifest=names, encoder=project.encoder, reviewer=project.reviewer)
+    part, seen = _restricted(train, classes), _restricted(failures.data, classes)
+    halves = {description.class_name: halves_of(some, [description], part)[description.class_name]}
+    ((_, in_training),) = halves[description.class_name]
+    part = part.take(_sample(2 * part.labels + in_training, most=MOST_IMAGES))
+    kept = np.isin(failures.data.labels, classes)
+    before = dataclasses.replace(failures, data=seen, predicted=failures.predicted[kept])
+    now = failures.right[kept]
+    then = np.equal(corrected(some, before, description, part).predicted, seen.labels)
+    ((_, having),) = halves_of(some, [description], seen)[description.class_name]
     of_class = seen.labels == classes.index(own)
     of_all = (
         "all validation images"
-        if len(classes) == len(all_classes)
-        else (f"all of the {len(classes)} classes it is mixed up with")
+        if len(classes) == len(every)
+        else f"all of the {len(classes)} classes it is mixed up with"
     )
     named = {
         f"{description.class_name} with it": of_class & having,
@@ -112,10 +128,9 @@ def _mixed_up(failures: Failures, own: int, count: int) -> list[int]:
 
 def _restricted(data: SplitData, classes: list[int]) -> SplitData:
     """Return the images of some classes, numbered anew."""
-    return dataclasses.replace(
-        data.take(np.flatnonzero(np.isin(data.labels, classes))),
-        labels=np.searchsorted(classes, data.labels[np.isin(data.labels, classes)]),
-    )
+    rows = np.flatnonzero(np.isin(data.labels, classes))
+    labels = np.searchsorted(classes, data.labels[rows])
+    return dataclasses.replace(data.take(rows), labels=labels, truth=None)
 
 
 def _sample(index: NDArray[np.int64], *, most: int) -> NDArray[np.int64]:

@@ -14,16 +14,16 @@ from clarify.errors import NotFoundError, nearest, shown
 from clarify.workflow.decide.promote import Promotion, judge, promote
 from clarify.workflow.describe.phrases import ScoredPhrase, score_phrase
 from clarify.workflow.model.failures import diagnose, failures_of
-from clarify.workflow.model.project import embed, split_data
-from clarify.workflow.retrain.heads import retrain, retrain_oracle, train
+from clarify.workflow.model.project import embed
+from clarify.workflow.retrain.retrain import alone, retrain, retrain_oracle, train
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from clarify.data.parallel import Progress
     from clarify.demo.datasets import DemoDataset
-    from clarify.embed.extract import Progress
     from clarify.track.promotion import Verdict
     from clarify.workflow.model.failures import ClassDiagnosis, Failures
     from clarify.workflow.model.project import Project
@@ -150,15 +150,16 @@ def run_demo(
     with bar("embedding the images") as move:
         embed(project, project.encoder, workers=workers, progress=move)
     say("training the base model")
-    base = train(project)
-    failures = failures_of(base.model, split_data(project, "validation"))
-    classes = diagnose(project, failures)
+    base = alone(train(project))
+    failures = failures_of(base.model, base.model.data(project, "validation"))
+    classes = diagnose(project.manifest.classes, failures)
     say(f"trying phrases: {WRONG_PHRASE}, {', '.join(PHRASES.values())}")
     wrong = _try(project, failures, dict.fromkeys(PHRASES, WRONG_PHRASE), keep=False)
     kept = _try(project, failures, PHRASES, keep=True)
     say("retraining: with the phrases, with the wrong phrase, with the true groups")
-    retrained = retrain(project, base.model, [each.description for each in kept])
-    misled = retrain(project, base.model, [each.description for each in wrong])
+    retrained, misled = (
+        alone(retrain(project, base.model, [each.description for each in tried])) for tried in (kept, wrong)
+    )
     oracle = retrain_oracle(project, base.model)
     promotion = promote(project, retrained.model.run_id, note="clarify demo")
     return Story(

@@ -9,22 +9,21 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from clarify.demo.datasets import DATASETS
-from clarify.errors import GroupError
-from clarify.method.fit.objectives import Erm, WorstGroup
+from clarify.method.fit.objectives import Erm
 from clarify.method.fit.training import fit_head
-from clarify.method.groups.groups import fit_partition
-from clarify.workflow.describe.phrases import halves_of, try_phrase
+from clarify.workflow.describe.phrases import try_phrase
 from clarify.workflow.model.failures import Failures, failures_of
 from clarify.workflow.model.models import Model
 from clarify.workflow.model.project import embed, split_data
+from clarify.workflow.retrain import preview
 from clarify.workflow.shows.demo import write_demo_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from clarify.data.parallel import Progress
     from clarify.demo.datasets import DemoDataset
-    from clarify.embed.extract import Progress
     from clarify.workflow.describe.phrases import TriedPhrase
     from clarify.workflow.model.project import Project, SplitData
 
@@ -35,8 +34,6 @@ SPLITS = ("train", "validation")
 
 WEIGHT_DECAY = 0.3
 """Of the model to be explained: strong, so that it goes the easy way, by the colour."""
-
-RETRAINED_WEIGHT_DECAY = 0.03
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -115,20 +112,11 @@ def practise(lesson: Lesson, text: str) -> TriedPhrase:
 
 
 def corrected(lesson: Lesson, tried: TriedPhrase) -> Failures:
-    """Return what the model gets wrong once it is retrained so that both halves count.
+    """Return what the model gets wrong once it is retrained, as `clarify retrain` does it.
 
     Raises
     ------
     GroupError
-        If no training image falls on one side of the phrase.
+        If no image falls on one side of the phrase.
     """
-    train, classes = lesson.train, lesson.project.manifest.classes
-    halves = halves_of(lesson.project, [tried.description], train)
-    groups = fit_partition(train.labels, classes, halves).groups(train.labels, halves)
-    if (groups.counts == 0).any():
-        raise GroupError(
-            f"no training image falls on one side of {tried.description.phrase!r}, so nothing can "
-            "be retrained with it; choose another phrase"
-        )
-    fit = fit_head(train.features, train.labels, classes, WorstGroup(groups=groups), RETRAINED_WEIGHT_DECAY)
-    return dataclasses.replace(lesson.failures, predicted=fit.head.predict(lesson.failures.data.features))
+    return preview.corrected(lesson.project, lesson.failures, tried.description, lesson.train)

@@ -12,7 +12,7 @@ from clarify.method.fit.convex import Point, Problem
 from clarify.method.fit.head import Head, Standardisation
 from clarify.method.fit.objectives import CvarDro, Erm, GroupDro, Objective, Reweight, WorstGroup
 from clarify.method.fit.preconditioner import Gram
-from clarify.method.fit.solver import Progress, minimise
+from clarify.method.fit.solver import SolverProgress, minimise
 from clarify.method.fit.training import fit_head, sweep
 from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups, described_groups
 from clarify.method.groups.metrics import evaluate
@@ -310,7 +310,7 @@ def test_a_start_on_other_standardisation_is_the_same_classifier() -> None:
     features, labels, names = data()
     other = features + np.float32(0.3)
     start = fit_head(other, labels, names, Erm(), 0.01).head
-    first: list[Progress] = []
+    first: list[SolverProgress] = []
     fit_head(features, labels, names, Erm(), 0.01, start=start, progress=first.append)
     expected = losses_of(start, features, labels).mean()
     moved = start.weight / start.scale * Standardisation.fit(features).scale
@@ -321,7 +321,7 @@ def test_a_start_on_other_standardisation_is_the_same_classifier() -> None:
 
 def test_progress_is_told_step_by_step_and_ends_within_the_tolerance() -> None:
     features, labels, names = data()
-    seen: list[Progress] = []
+    seen: list[SolverProgress] = []
     objective = WorstGroup(groups=uneven_groups(labels))
     fit = fit_head(features, labels, names, objective, 0.01, progress=seen.append)
     assert seen[-1].iteration == fit.iterations

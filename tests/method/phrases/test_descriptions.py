@@ -68,6 +68,14 @@ def test_a_description_survives_json(changes: dict[str, object]) -> None:
     assert Description.from_dict(written) == description
 
 
+def test_the_run_is_written_once_it_is_recorded_and_read_where_it_is() -> None:
+    assert "run" not in made().to_dict()
+    recorded = made(run="0123abcd")
+    assert recorded.to_dict()["run"] == "0123abcd"
+    assert Description.from_dict(recorded.to_dict()) == recorded
+    assert Description.from_dict(made().to_dict()).run == ""
+
+
 def test_an_old_description_without_a_note_is_read() -> None:
     written = made().to_dict()
     del written["note"]
@@ -111,6 +119,7 @@ def test_every_key_but_the_note_is_needed(name: str) -> None:
         ({"calibrations": {"water": UNIT}}, "calibrations are of"),
         ({"phrase": "NOT water"}, "calibrations are of"),
         ({"note": None}, "note is None"),
+        ({"run": 7}, "run is 7"),
     ],
 )
 def test_an_unfit_description_cannot_be_made(changes: dict[str, object], message: str) -> None:

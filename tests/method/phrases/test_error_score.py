@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clarify.errors import FeatureError, InputError, NoScoreError
+from clarify.method.phrases.best_cut import COARSE_FROM
 from clarify.method.phrases.error_score import BANDS, ErrorScore, band, error_score, evidence
-from clarify.method.phrases.kolmogorov import COARSE_FROM
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -187,6 +187,39 @@ def test_the_p_value_is_scipys_exact_one(n: int, m: int, shift: float, decimals:
     wrong = np.round(rng.normal(shift, 1, m), decimals)
     reference = scipys(correct, wrong, method="exact").pvalue
     assert error_score(correct, wrong).p_value == pytest.approx(reference, rel=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("correct", "n_correct", "wrong", "n_wrong", "expected"),
+    [
+        (1, 2, 1, 3, 1.0),
+        (0, 2, 1, 3, 1.0),
+        (3, 10, 6, 10, 0.7869297884777762),
+        (120, 1200, 40, 100, 7.732334296715856e-08),
+        (100, 1300, 9, 10, 7.522424947627027e-08),
+        (5, 97, 31, 101, 0.0023968989300164304),
+        (2500, 10000, 2531, 10000, 0.9999999999200494),
+        (4000, 10000, 4300, 10000, 0.0002465974968169772),
+        (3000, 9999, 3150, 10000, 0.20858933667619053),
+        (1000, 10000, 12, 37, 0.04123721110140398),
+        (900, 1300, 60, 61, 7.130672679139516e-05),
+        (0, 1200, 100, 100, 3.751805932485625e-152),
+        (7, 8000, 300, 2000, 1.7564338322736166e-31),
+        (500, 9000, 531, 9001, 0.999999998117908),
+        (512, 4096, 1000, 8192, 0.9999999999999922),
+        (3, 7, 4, 7, 1.0),
+        (1, 150, 2, 150, 1.0),
+        (499, 1000, 501, 1001, 0.9999999999999997),
+        (0, 50, 0, 60, 1.0),
+        (5000, 20000, 2700, 10001, 0.009660843085413652),
+    ],
+)
+def test_the_p_value_is_what_it_was(
+    correct: int, n_correct: int, wrong: int, n_wrong: int, expected: float
+) -> None:
+    # By a sum over lattice paths that Clarify once had of its own; the last by scipy's kstwo.
+    score = error_score(np.arange(n_correct) < correct, np.arange(n_wrong) < wrong)
+    assert score.p_value == pytest.approx(expected, rel=1e-12, abs=0)
 
 
 def test_a_tiny_p_value_keeps_its_digits() -> None:

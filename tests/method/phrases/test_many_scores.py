@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from clarify.errors import FeatureError, InputError, NoScoreError
+from clarify.method.phrases import many_scores
 from clarify.method.phrases.error_score import error_score
 from clarify.method.phrases.many_scores import MOST_PARTS, error_scores
-from clarify.method.phrases.phrases import many_scores
 
 SINGLE = st.floats(-1, 1, width=32)
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clarify.errors import FeatureError
-from clarify.method.phrases.phrases import similarity
+from clarify.method.phrases import similarity
 from clarify.method.phrases.similarity import normalised, similarities
 
 

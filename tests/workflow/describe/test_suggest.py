@@ -13,6 +13,7 @@ import pytest
 
 from clarify.demo.vocabulary import unknown_words
 from clarify.discover.vocabulary import vocabulary
+from clarify.track.runs import DescriptionRun
 from tests.conftest import DATA_SET, Done
 
 Clarify = Callable[..., Done]
@@ -75,7 +76,7 @@ def test_suggesting_logs_no_run_but_counts_as_tries(clarify: Clarify, home: Path
 
     project = open_project(Settings(home=home, reviewer="Ada"), DATA_SET)
     model = open_model(project)
-    runs = len(project.tracking.runs(DATA_SET, kind="description"))
+    runs = len(project.tracking.runs(DATA_SET, DescriptionRun))
     assert phrases_searched(project, model, "waterbird") == 0
     found = clarify("suggest", DATA_SET, "waterbird", "--json").result
     clarify("suggest", DATA_SET, "waterbird")  # the same phrases again are no more tries
@@ -85,7 +86,7 @@ def test_suggesting_logs_no_run_but_counts_as_tries(clarify: Clarify, home: Path
     mine.write_text("at night\nlake\n")
     clarify("suggest", DATA_SET, "waterbird", "--vocabulary", str(mine))
     assert phrases_searched(project, model, "waterbird") == found["searched"] + 2
-    assert len(project.tracking.runs(DATA_SET, kind="description")) == runs
+    assert len(project.tracking.runs(DATA_SET, DescriptionRun)) == runs
 
 
 def test_phrases_are_embedded_once_and_a_damaged_cache_is_made_again(clarify: Clarify, home: Path) -> None:

@@ -83,7 +83,7 @@ def test_runs_arrive_with_their_figures_files_order_and_parents(origin: Path, re
     before, after = TrackingStore(origin), TrackingStore(received)
     ids: dict[str, str] = {}
     for kind in ("base", "description", "retraining"):
-        old, new = before.runs(DATA_SET, kind=kind), after.runs(DATA_SET, kind=kind)
+        old, new = before.stored(DATA_SET, kind=kind), after.stored(DATA_SET, kind=kind)
         assert [run.tags["original"] for run in new] == [run.id for run in old]
         for was, now in zip(old, new, strict=True):
             ids[was.id] = now.id
@@ -156,7 +156,7 @@ def test_a_bundle_that_comes_back_home_brings_nothing_new(
     done = run_clarify("import", str(back), "--json", home=home)
     assert (done.result["runs"], done.result["known_runs"]) == (4, 4)
     for kind in ("base", "description", "retraining"):
-        runs, before = (TrackingStore(place).runs(DATA_SET, kind=kind) for place in (home, origin))
+        runs, before = (TrackingStore(place).stored(DATA_SET, kind=kind) for place in (home, origin))
         assert [run.id for run in runs] == [run.id for run in before]
 
 
@@ -331,8 +331,8 @@ def test_an_import_that_is_killed_is_done_by_the_next(
     assert kept == expected
     store, whole = TrackingStore(home), TrackingStore(received)
     for kind in ("base", "description", "retraining"):
-        assert [run.tags["original"] for run in store.runs(DATA_SET, kind=kind)] == [
-            run.tags["original"] for run in whole.runs(DATA_SET, kind=kind)
+        assert [run.tags["original"] for run in store.stored(DATA_SET, kind=kind)] == [
+            run.tags["original"] for run in whole.stored(DATA_SET, kind=kind)
         ]
 
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clarify.track.runs import DescriptionRun
 from clarify.workflow.exchange.export import link_images, safe_name
 from tests.conftest import DATA_SET, Done
 
@@ -42,9 +43,9 @@ def test_the_table_has_every_image_of_the_described_classes_as_it_was_scored(
     assert all(Path(path).is_file() for path in table["path"].head(20))
     assert (table["right"] == (table["predicted"] == table["class"])).all()
     store = TrackingStore(home)
-    for run in store.runs(DATA_SET, kind="description"):
+    for run in store.runs(DATA_SET, DescriptionRun):
         kept = pl.read_parquet(store.artifact(run.id, "similarities.parquet"))
-        mine = table.filter((pl.col("split") == "validation") & (pl.col("phrase") == run.tags["phrase"]))
+        mine = table.filter((pl.col("split") == "validation") & (pl.col("phrase") == run.phrase))
         both = mine.join(kept, on="id", suffix="_kept")
         assert both.height == kept.height == mine.height == 100
         np.testing.assert_allclose(both["similarity"], both["similarity_kept"], rtol=1e-6)

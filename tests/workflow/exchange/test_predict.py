@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from clarify.track.runs import BaseRun, ModelRun
 from tests.conftest import DATA_SET, Done, run_clarify
 
 Clarify = Callable[..., Done]
@@ -47,7 +48,7 @@ def test_the_champion_predicts_as_it_did_when_it_was_trained(ask: Clarify, promo
     from clarify.track.mlflow import TrackingStore
 
     store = TrackingStore(promoted)
-    (run,) = store.runs(DATA_SET, kind="retraining")
+    (run,) = store.runs(DATA_SET, ModelRun)
     assert found["model"] == run.id
     kept = pl.read_parquet(store.artifact(run.id, "predictions.parquet"))
     kept = kept.filter(pl.col("split") == "test").sort("id")
@@ -77,7 +78,7 @@ def test_images_are_named_one_by_one_by_folder_or_in_a_list(
 def test_a_base_model_and_an_alias_predict_when_asked_for(ask: Clarify, promoted: Path) -> None:
     from clarify.track.mlflow import TrackingStore
 
-    base, *_ = TrackingStore(promoted).runs(DATA_SET, kind="base")
+    base, *_ = TrackingStore(promoted).runs(DATA_SET, BaseRun)
     champion = ask(image(promoted), "--json").result
     assert ask(image(promoted), "--model", "champion", "--json").result == champion
     other = ask(image(promoted), "--model", base.id[:8], "--json").result

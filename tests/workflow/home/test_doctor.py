@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from clarify.report.doctor import findings
+from clarify.cli.doctor import findings
 from clarify.track.outbox import Outbox
 from clarify.workflow.home.doctor import Finding
 from tests.conftest import DATA_SET, Done, run_clarify

@@ -20,15 +20,16 @@ from clarify.assembly import open_project
 from clarify.config import Settings
 from clarify.errors import NotFoundError
 from clarify.method.phrases.descriptions import Description
+from clarify.track.runs import BaseRun, DescriptionRun, ModelRun
 from clarify.workflow.describe.grouping import PreviewedGroups, groups_preview
 from clarify.workflow.describe.phrases import kept_descriptions
-from clarify.workflow.jobs.files import Job, JobFolder, Standing, Wanted, locked, now
+from clarify.workflow.jobs.files import Job, JobFolder, JobStatus, Request, locked, now
 from clarify.workflow.jobs.queue import cancel, jobs, start
 from clarify.workflow.model.models import open_model
 from clarify.workflow.model.progress import RetrainingProgress
 from clarify.workflow.model.project import Project, split_data
 from clarify.workflow.model.recipe import Recipe
-from clarify.workflow.retrain.heads import retrain
+from clarify.workflow.retrain.retrain import retrain
 from tests.conftest import DATA_SET, Done
 
 SOON_S = 120.0
@@ -47,13 +48,13 @@ def project(home: Path) -> Iterator[Project]:
         ended(project=opened, digest=job.digest)
 
 
-def wanted_of(project: Project, objective: str = "worst_group", *classes: str) -> Wanted:
-    runs = project.tracking.runs(DATA_SET, kind="description")
-    return Wanted(
+def request_of(project: Project, objective: str = "worst_group", *classes: str) -> Request:
+    runs = project.tracking.runs(DATA_SET, DescriptionRun)
+    return Request(
         data_set=DATA_SET,
         manifest=project.manifest.digest,
-        base=project.tracking.runs(DATA_SET, kind="base")[0].id,
-        descriptions=tuple(run.id for run in runs if not classes or run.tags["class"] in classes),
+        base=project.tracking.runs(DATA_SET, BaseRun)[0].id,
+        descriptions=tuple(run.id for run in runs if not classes or run.class_name in classes),
         recipe=Recipe(objective=objective),
         encoder="small-clip",
         backbone="",
@@ -81,7 +82,7 @@ def ended(project: Project, digest: str) -> Job:
 
 
 def retrainings(project: Project) -> list[str]:
-    return [run.id for run in project.tracking.runs(DATA_SET, kind="retraining")]
+    return [run.id for run in project.tracking.runs(DATA_SET, ModelRun)]
 
 
 @pytest.fixture
@@ -102,17 +103,17 @@ def held_turn(home: Path) -> Iterator[Callable[[], None]]:
 
 
 def test_a_job_retrains_in_its_own_process_and_is_recorded_once_by_who_asked(project: Project) -> None:
-    wanted = wanted_of(project)
-    assert start(project, wanted, PHRASES)
-    job = ended(project, wanted.digest)
-    assert job.standing.state == "done", job.standing
-    (run,) = project.tracking.runs(DATA_SET, kind="retraining")
-    assert job.standing.run == run.id
-    assert run.tags["reviewer"] == "Ada"
-    assert run.tags["parent"] == wanted.base
-    assert job.standing.pid != os.getpid()
-    assert job.standing.step == job.standing.steps
-    lines = job.standing.losses
+    request = request_of(project)
+    assert start(project, request, PHRASES)
+    job = ended(project, request.digest)
+    assert job.status.state == "done", job.status
+    (run,) = project.tracking.runs(DATA_SET, ModelRun)
+    assert job.status.run == run.id
+    assert run.by == "Ada"
+    assert run.parent == request.base
+    assert job.status.pid != os.getpid()
+    assert job.status.step == job.status.steps
+    lines = job.status.losses
     assert {"waterbird · with forest", "waterbird · without forest"} <= set(lines)
     assert len({len(values) for values in lines.values()}) == 1
     # The worst group's loss falls.
@@ -121,167 +122,167 @@ def test_a_job_retrains_in_its_own_process_and_is_recorded_once_by_who_asked(pro
 
 
 def test_the_same_thing_asked_for_by_two_at_once_is_one_job_and_one_run(project: Project) -> None:
-    wanted = wanted_of(project)
-    other = dataclasses.replace(wanted, descriptions=wanted.descriptions[::-1])
-    assert other.digest == wanted.digest
+    request = request_of(project)
+    other = dataclasses.replace(request, descriptions=request.descriptions[::-1])
+    assert other.digest == request.digest
     answers: list[bool] = []
     both = threading.Barrier(2)
 
-    def press(what: Wanted, who: str) -> None:
+    def press(what: Request, who: str) -> None:
         both.wait()
         answers.append(start(dataclasses.replace(project, reviewer=who), what, PHRASES))
 
-    people = [threading.Thread(target=press, args=each) for each in ((wanted, "Ada"), (other, "Bo"))]
+    people = [threading.Thread(target=press, args=each) for each in ((request, "Ada"), (other, "Bo"))]
     for each in people:
         each.start()
     for each in people:
         each.join()
     assert sorted(answers) == [False, True]
     assert len(jobs(project.home)) == 1
-    ended(project, wanted.digest)
-    assert not start(project, wanted, PHRASES)  # done is done
+    ended(project, request.digest)
+    assert not start(project, request, PHRASES)  # done is done
     assert len(retrainings(project)) == 1
 
 
 def test_a_job_whose_run_was_deleted_can_be_started_again(project: Project) -> None:
-    wanted = wanted_of(project)
-    start(project, wanted, PHRASES)
-    run = ended(project, wanted.digest).standing.run
+    request = request_of(project)
+    start(project, request, PHRASES)
+    run = ended(project, request.digest).status.run
     project.tracking.client.delete_run(run)
-    assert start(project, wanted, PHRASES)
-    assert ended(project, wanted.digest).standing.state == "done"
+    assert start(project, request, PHRASES)
+    assert ended(project, request.digest).status.state == "done"
     assert len(retrainings(project)) == 1
 
 
 def test_a_killed_job_says_so_and_can_be_started_again(
     project: Project, held_turn: Callable[[], None]
 ) -> None:
-    wanted = wanted_of(project)
-    start(project, wanted, PHRASES)
-    until(lambda: "waits" in job_of(project, wanted.digest).standing.message, "waiting")
-    os.kill(job_of(project, wanted.digest).standing.pid, signal.SIGKILL)
-    job = ended(project, wanted.digest)
-    assert job.standing.state == "killed"
+    request = request_of(project)
+    start(project, request, PHRASES)
+    until(lambda: "waits" in job_of(project, request.digest).status.message, "waiting")
+    os.kill(job_of(project, request.digest).status.pid, signal.SIGKILL)
+    job = ended(project, request.digest)
+    assert job.status.state == "killed"
     held_turn()
-    assert start(project, wanted, PHRASES)
-    assert ended(project, wanted.digest).standing.state == "done"
+    assert start(project, request, PHRASES)
+    assert ended(project, request.digest).status.state == "done"
     assert len(retrainings(project)) == 1
 
 
 def test_a_job_killed_between_recording_and_saying_so_is_not_recorded_twice(project: Project) -> None:
-    wanted = wanted_of(project)
-    start(project, wanted, PHRASES)
-    job = ended(project, wanted.digest)
-    standing = dataclasses.replace(job.standing, state="running", run="")
-    JobFolder(project.home, wanted.digest).write_standing(standing)
-    assert job_of(project, wanted.digest).standing.state == "killed"
-    assert start(project, wanted, PHRASES)
-    assert ended(project, wanted.digest).standing.run == job.standing.run
-    assert retrainings(project) == [job.standing.run]
+    request = request_of(project)
+    start(project, request, PHRASES)
+    job = ended(project, request.digest)
+    status = dataclasses.replace(job.status, state="running", run="")
+    JobFolder(project.home, request.digest).write_status(status)
+    assert job_of(project, request.digest).status.state == "killed"
+    assert start(project, request, PHRASES)
+    assert ended(project, request.digest).status.run == job.status.run
+    assert retrainings(project) == [job.status.run]
 
 
 def test_a_job_that_waits_is_cancelled_and_leaves_nothing(
     project: Project, held_turn: Callable[[], None]
 ) -> None:
-    wanted = wanted_of(project)
-    start(project, wanted, PHRASES)
-    until(lambda: job_of(project, wanted.digest).standing.pid, "its process")
-    cancel(project.home, wanted.digest)
-    assert ended(project, wanted.digest).standing.state == "cancelled"
+    request = request_of(project)
+    start(project, request, PHRASES)
+    until(lambda: job_of(project, request.digest).status.pid, "its process")
+    cancel(project.home, request.digest)
+    assert ended(project, request.digest).status.state == "cancelled"
     assert retrainings(project) == []
     held_turn()
-    assert start(project, wanted, PHRASES)
-    assert ended(project, wanted.digest).standing.state == "done"
+    assert start(project, request, PHRASES)
+    assert ended(project, request.digest).status.state == "done"
 
 
 def test_a_job_at_work_is_cancelled_and_nothing_of_it_is_listed(project: Project) -> None:
-    wanted = wanted_of(project, "group_dro")
-    start(project, wanted, PHRASES)
-    until(lambda: job_of(project, wanted.digest).standing.losses, "the first losses")
-    cancel(project.home, wanted.digest)
-    assert job_of(project, wanted.digest).stopping or not job_of(project, wanted.digest).active
-    assert ended(project, wanted.digest).standing.state == "cancelled"
+    request = request_of(project, "group_dro")
+    start(project, request, PHRASES)
+    until(lambda: job_of(project, request.digest).status.losses, "the first losses")
+    cancel(project.home, request.digest)
+    assert job_of(project, request.digest).stopping or not job_of(project, request.digest).active
+    assert ended(project, request.digest).status.state == "cancelled"
     assert retrainings(project) == []
 
 
 def test_a_job_that_does_not_listen_ends_by_itself_as_cancelled(project: Project) -> None:
-    wanted = wanted_of(project)
-    folder = JobFolder(project.home, wanted.digest)
+    request = request_of(project)
+    folder = JobFolder(project.home, request.digest)
     folder.path.mkdir(parents=True)
-    standing = Standing(state="queued", at=now())
-    folder.write(Job(wanted=wanted, phrases=PHRASES, by="Ada", asked_at=standing.at, standing=standing))
+    status = JobStatus(state="queued", at=now())
+    folder.write(Job(request=request, phrases=PHRASES, by="Ada", asked_at=status.at, status=status))
     code = (
         "import time; from pathlib import Path\n"
         "from clarify.workflow import job_process\n"
         "from clarify.workflow.jobs.files import JobFolder\n"
         "job_process.PATIENCE_S = 0.3\n"
-        f"folder = JobFolder(Path({str(project.home)!r}), {wanted.digest!r})\n"
+        f"folder = JobFolder(Path({str(project.home)!r}), {request.digest!r})\n"
         "job_process.run_job(folder, lambda job: time.sleep(60))\n"
     )
     held = folder.take()
     with subprocess.Popen([sys.executable, "-c", code], stdin=held, start_new_session=True) as process:
         assert held is not None
         os.close(held)
-        until(lambda: folder.read().standing.state == "running", "it runs")
-        cancel(project.home, wanted.digest)
+        until(lambda: folder.read().status.state == "running", "it runs")
+        cancel(project.home, request.digest)
         assert process.wait(SOON_S) == -signal.SIGTERM
-    assert folder.read().standing.state == "cancelled"
+    assert folder.read().status.state == "cancelled"
 
 
 def test_a_job_that_cannot_be_done_says_why(project: Project, clarify: Callable[..., Done]) -> None:
     kept = clarify("describe", DATA_SET, "landbird", "snow", "--threshold", "0.05", "--json")
-    run = project.tracking.runs(DATA_SET, kind="description")[0]
+    run = project.tracking.runs(DATA_SET, DescriptionRun)[0]
     assert run.id == kept.result["run"]
     # A cut that nothing reaches.
     path = project.tracking.artifact_folder(run.id) / "description.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"threshold": 9.0}))
-    wanted = dataclasses.replace(wanted_of(project), descriptions=(run.id,))
-    start(project, wanted, (("landbird", "snow"),))
-    job = ended(project, wanted.digest)
-    assert job.standing.state == "failed"
-    assert "class 'landbird', phrase 'snow': no image" in job.standing.message
-    assert "move the threshold" in job.standing.message
+    request = dataclasses.replace(request_of(project), descriptions=(run.id,))
+    start(project, request, (("landbird", "snow"),))
+    job = ended(project, request.digest)
+    assert job.status.state == "failed"
+    assert "class 'landbird', phrase 'snow': no image" in job.status.message
+    assert "move the threshold" in job.status.message
     assert retrainings(project) == []
 
 
 def test_a_job_is_refused_when_the_data_set_was_changed_since(project: Project) -> None:
-    wanted = dataclasses.replace(wanted_of(project), manifest="0" * 64)
-    start(project, wanted, PHRASES)
-    job = ended(project, wanted.digest)
-    assert job.standing.state == "failed"
-    assert "was changed since this was asked for" in job.standing.message
+    request = dataclasses.replace(request_of(project), manifest="0" * 64)
+    start(project, request, PHRASES)
+    job = ended(project, request.digest)
+    assert job.status.state == "failed"
+    assert "was changed since this was asked for" in job.status.message
 
 
 def test_two_jobs_run_one_after_the_other_in_the_order_they_were_asked_for(
     project: Project, held_turn: Callable[[], None]
 ) -> None:
-    later, sooner = wanted_of(project), wanted_of(project, "reweight")
+    later, sooner = request_of(project), request_of(project, "reweight")
     start(project, sooner, PHRASES)
     start(project, later, PHRASES)
     for each in (sooner, later):
-        until(lambda each=each: "waits" in job_of(project, each.digest).standing.message, "waiting")
-    pid = job_of(project, sooner.digest).standing.pid
+        until(lambda each=each: "waits" in job_of(project, each.digest).status.message, "waiting")
+    pid = job_of(project, sooner.digest).status.pid
     os.kill(pid, signal.SIGSTOP)  # asked for before, and slow
     try:
         held_turn()
         time.sleep(1.0)
-        assert job_of(project, later.digest).standing.state == "queued"
+        assert job_of(project, later.digest).status.state == "queued"
     finally:
         os.kill(pid, signal.SIGCONT)
-    until(lambda: job_of(project, sooner.digest).standing.state == "running", "the sooner one to run")
+    until(lambda: job_of(project, sooner.digest).status.state == "running", "the sooner one to run")
     while job_of(project, sooner.digest).active:
-        assert job_of(project, later.digest).standing.state == "queued"
+        assert job_of(project, later.digest).status.state == "queued"
         time.sleep(0.02)
-    assert ended(project, later.digest).standing.state == "done"
-    assert ended(project, sooner.digest).standing.state == "done"
+    assert ended(project, later.digest).status.state == "done"
+    assert ended(project, sooner.digest).status.state == "done"
     assert len(retrainings(project)) == 2
 
 
 def test_jobs_of_a_data_set_are_listed_and_damaged_ones_are_not(
     project: Project, held_turn: Callable[[], None]
 ) -> None:
-    wanted = wanted_of(project)
-    start(project, wanted, PHRASES)
+    request = request_of(project)
+    start(project, request, PHRASES)
     broken = project.home / "jobs" / "broken"
     broken.mkdir()
     (broken / "job.json").write_text("{")
@@ -296,9 +297,9 @@ def test_jobs_of_a_data_set_are_listed_and_damaged_ones_are_not(
 def test_the_command_of_a_job_is_for_the_dashboard_alone(
     project: Project, clarify: Callable[..., Done], held_turn: Callable[[], None]
 ) -> None:
-    wanted = wanted_of(project)
-    start(project, wanted, PHRASES)
-    assert "was not handed to this process" in clarify("job", wanted.digest).refusal
+    request = request_of(project)
+    start(project, request, PHRASES)
+    assert "was not handed to this process" in clarify("job", request.digest).refusal
     assert "there is no job 123" in clarify("job", "123").refusal
 
 

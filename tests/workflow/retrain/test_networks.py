@@ -21,6 +21,7 @@ from safetensors.numpy import load
 from safetensors.torch import save_file
 
 from clarify.track.mlflow import TrackingStore
+from clarify.track.runs import BaseRun, ModelRun
 from tests.conftest import DATA_SET, NETWORK, Done, copied, run_clarify
 
 Clarify = Callable[..., Done]
@@ -32,11 +33,11 @@ def home(network_home: Path, tmp_path: Path) -> Path:
 
 
 def test_a_network_is_trained_recorded_with_its_body_and_diagnosed(home: Path, clarify: Clarify) -> None:
-    run = TrackingStore(home).runs(DATA_SET, kind="base")[0]
-    assert run.params["model"] == "timm:test_resnet"
-    assert run.params["part"] == "whole"
-    assert run.params["image_size"] == "32"
-    assert run.metrics["cost/parameters"] > 300_000
+    run = TrackingStore(home).runs(DATA_SET, BaseRun)[0]
+    assert run.settings["model"] == "timm:test_resnet"
+    assert run.part == "whole"
+    assert run.settings["image_size"] == 32
+    assert run.cost["parameters"] > 300_000
     folder = TrackingStore(home).artifact_folder(run.id)
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert {"backbone/encoder.safetensors", "backbone/encoder.json", "head.safetensors"} <= files
@@ -51,18 +52,18 @@ def test_a_network_is_trained_recorded_with_its_body_and_diagnosed(home: Path, c
 
 def test_its_losses_are_in_mlflow_with_steps(home: Path) -> None:
     store = TrackingStore(home)
-    run = store.runs(DATA_SET, kind="base")[0]
+    run = store.runs(DATA_SET, BaseRun)[0]
     seen = store.client.get_metric_history(run.id, "training/loss/waterbird")
     assert [each.step for each in seen] == [7, 14, 21, 28, 35, 42]
     assert len(store.client.get_metric_history(run.id, "training/average")) == 6
 
 
 def test_the_same_training_is_not_done_twice(home: Path, clarify: Clarify) -> None:
-    before = len(TrackingStore(home).runs(DATA_SET, kind="base"))
+    before = len(TrackingStore(home).runs(DATA_SET, BaseRun))
     again = clarify("train", DATA_SET, *NETWORK, "--epochs", "6", "--rate", "3e-3")
     assert again.status == 0
     assert "the same training was done before" in again.out
-    assert len(TrackingStore(home).runs(DATA_SET, kind="base")) == before
+    assert len(TrackingStore(home).runs(DATA_SET, BaseRun)) == before
 
 
 def test_head_last_layers_and_whole_are_corrected_compared_and_promoted(home: Path, clarify: Clarify) -> None:
@@ -132,7 +133,7 @@ def test_a_corrected_network_is_served_as_it_predicts(
 
 def test_it_is_written_as_onnx_that_agrees(home: Path, clarify: Clarify, tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
-    run = TrackingStore(home).runs(DATA_SET, kind="base")[0].id
+    run = TrackingStore(home).runs(DATA_SET, BaseRun)[0].id
     done = clarify("export", DATA_SET, "--onnx", str(tmp_path / "m.onnx"), "--model", run, "--json")
     assert done.result["onnx"]["apart"] < 1e-4
     session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
@@ -229,7 +230,7 @@ def test_a_training_that_was_killed_goes_on_to_the_same_weights(home: Path, tmp_
 
 @pytest.mark.slow
 def test_torchrun_trains_by_the_same_command_and_records_once(home: Path) -> None:
-    before = len(TrackingStore(home).runs(DATA_SET, kind="base"))
+    before = len(TrackingStore(home).runs(DATA_SET, BaseRun))
     done = subprocess.run(
         [
             sys.executable,
@@ -258,7 +259,7 @@ def test_torchrun_trains_by_the_same_command_and_records_once(home: Path) -> Non
     assert done.returncode == 0, done.stderr[-2000:]
     found: dict[str, Any] = json.loads(done.stdout)
     assert found["model"] == "timm:test_vit"
-    runs = TrackingStore(home).runs(DATA_SET, kind="base")
+    runs = TrackingStore(home).runs(DATA_SET, BaseRun)
     assert len(runs) == before + 1
     assert runs[0].id == found["run"]
 
@@ -275,22 +276,22 @@ def test_torchrun_trains_by_the_same_command_and_records_once(home: Path) -> Non
         (("retrain", DATA_SET, "--epochs", "3"), "--epochs is about networks"),
         (("retrain", DATA_SET, "--whole", "--batch-size", "3"), "cannot hold the 4 groups"),
         (("retrain", DATA_SET, "--last-layers", "99"), "layers, 99 of them were asked for"),
-        (("retrain", DATA_SET, "--last-layers", "0"), "head, whole and last-N are legal"),
+        (("retrain", DATA_SET, "--last-layers", "0"), "part 'last-0' is unknown; nearest: last-N"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_in_one_line(
     clarify: Clarify, home: Path, command: tuple[str, ...], message: str
 ) -> None:
-    before = len(TrackingStore(home).runs(DATA_SET, kind="base"))
+    before = len(TrackingStore(home).runs(DATA_SET, BaseRun))
     assert message in clarify(*command).refusal
-    assert len(TrackingStore(home).runs(DATA_SET, kind="base")) == before
+    assert len(TrackingStore(home).runs(DATA_SET, BaseRun)) == before
 
 
 def test_a_head_on_foreign_features_cannot_be_trained_as_a_network(clarify: Clarify, home: Path) -> None:
     base = next(
         run
-        for run in TrackingStore(home).runs(DATA_SET, kind="base")
-        if run.params["objective"] == "erm" and "model" not in run.params
+        for run in TrackingStore(home).runs(DATA_SET, BaseRun)
+        if run.objective == "erm" and "model" not in run.settings
     )
     done = clarify("retrain", DATA_SET, "--whole", "--model", base.id)
     assert "there is no network to train on" in done.refusal
@@ -335,7 +336,7 @@ def test_a_network_goes_in_a_bundle_and_predicts_as_before(
             *map(str, images),
             "--json",
             "--model",
-            TrackingStore(place).runs(DATA_SET, kind="retraining")[0].id,
+            TrackingStore(place).runs(DATA_SET, ModelRun)[0].id,
             home=place,
         )
         for place in (home, other)
@@ -346,7 +347,7 @@ def test_a_network_goes_in_a_bundle_and_predicts_as_before(
 def test_a_correction_whose_base_was_deleted_says_so(clarify: Clarify, home: Path) -> None:
     store = TrackingStore(home)
     run = clarify("retrain", DATA_SET, "--json").result["run"]
-    base = next(each for each in store.runs(DATA_SET, kind="base") if "model" in each.params)
+    base = next(each for each in store.runs(DATA_SET, BaseRun) if "model" in each.settings)
     folder = store.artifact_folder(base.id)
     store.client.delete_run(base.id)
     shutil.rmtree(folder)

@@ -12,6 +12,7 @@ from clarify.assembly import open_project
 from clarify.config import Settings
 from clarify.errors import InputError
 from clarify.track.mlflow import TrackingStore
+from clarify.track.runs import ModelRun
 from clarify.workflow.decide.compare import compare, comparison_table
 from clarify.workflow.model.recipe import Recipe
 from tests.conftest import DATA_SET, Done
@@ -46,7 +47,7 @@ def test_seeds_are_compared_as_one_model_and_the_first_is_promoted(clarify: Clar
     rows = compare(project, split="validation")
     assert [row.seeds for row in rows] == [1, 1, 3]
     assert rows[2].run_id == found["run"]
-    assert rows[2].metrics["worst_group_accuracy"] == pytest.approx(statistics.mean(every))
+    assert rows[2].figures["worst_group_accuracy"] == pytest.approx(statistics.mean(every))
     assert rows[2].deviations["worst_group_accuracy"] == pytest.approx(statistics.stdev(every))
     assert rows[1].deviations == {}
     table = comparison_table(rows)
@@ -68,7 +69,7 @@ def test_the_pages_show_the_deviation_and_offer_the_first_seed_alone(
     clarify: Clarify, visit: Visit, home: Path
 ) -> None:
     run = clarify("retrain", DATA_SET, "--seeds", "3", "--json").result["run"]
-    assert len(TrackingStore(home).runs(DATA_SET, kind="retraining")) == 3
+    assert len(TrackingStore(home).runs(DATA_SET, ModelRun)) == 3
     page = visit("compare")
     assert not page.exception
     assert "One correction of one model" in html_of(page)

@@ -13,10 +13,12 @@ from clarify.assembly import open_project
 from clarify.config import Settings
 from clarify.method.phrases.similarity import similarities
 from clarify.track.mlflow import TrackingStore
+from clarify.track.runs import ModelRun
 from clarify.workflow.describe.phrases import kept_descriptions
 from clarify.workflow.model.models import open_model
 from clarify.workflow.model.project import split_data
-from clarify.workflow.retrain.erasing import concepts_of
+from clarify.workflow.model.recipe import Recipe
+from clarify.workflow.retrain.concepts import concepts_of
 from tests.conftest import DATA_SET, Done, copied, run_clarify
 
 Clarify = Callable[..., Done]
@@ -85,9 +87,9 @@ def test_choosing_by_true_groups_makes_an_oracle_that_cannot_be_promoted(
 def test_what_makes_no_sense_is_refused_in_one_line(
     clarify: Clarify, home: Path, ways: tuple[str, ...], message: str
 ) -> None:
-    before = len(TrackingStore(home).runs(DATA_SET, kind="retraining"))
+    before = len(TrackingStore(home).runs(DATA_SET, ModelRun))
     assert message in clarify("retrain", DATA_SET, *ways).refusal
-    assert len(TrackingStore(home).runs(DATA_SET, kind="retraining")) == before
+    assert len(TrackingStore(home).runs(DATA_SET, ModelRun)) == before
 
 
 def test_the_text_of_a_phrase_is_not_in_the_features_of_a_network(network_home: Path) -> None:
@@ -113,13 +115,14 @@ def test_an_opposite_is_taken_off_the_similarity_of_its_class_alone(home: Path) 
     base = open_model(project)
     told = kept_descriptions(project, base, [])
     data = split_data(project, "validation")
-    plain = concepts_of(project, told, data)
-    against = concepts_of(project, told, data, opposites={"landbird": "land"})
+    plain = concepts_of(project, told, data, Recipe(erase="regression"))
+    with_opposite = Recipe(erase="regression", opposites={"landbird": "land"})
+    against = concepts_of(project, told, data, with_opposite)
     land = similarities(data.embeddings, project.encoder.encode_phrases(["land"])[0])
     for one, two in zip(plain, against, strict=True):
         taken = land if one.name.startswith("landbird") else 0.0
         np.testing.assert_allclose(two.similarity, one.similarity - taken, atol=1e-6)
         np.testing.assert_array_equal(two.rows, one.rows)
-    everyone = concepts_of(project, told, data, unlabelled=True)
+    everyone = concepts_of(project, told, data, Recipe(erase="regression_unlabelled"))
     assert all(each.rows.all() for each in everyone)
     assert not plain[0].rows.all()

@@ -1,23 +1,19 @@
-"""The two-sample Kolmogorov-Smirnov statistic: where its best cut lies, and its p-value.
+"""Where two samples are cut best: where their distribution functions are furthest apart.
 
 `clarify.method.phrases.error_score` is the public side of this.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["EXACT_UP_TO", "best_gap", "p_value", "threshold_between"]
+__all__ = ["best_gap", "threshold_between"]
 
 COARSE_FROM = 2_048
 """Above so many images in the smaller sample, most cuts are ruled out without a search."""
-
-EXACT_UP_TO = 10_000
-"""The p-value is exact while both samples have at most so many images (as in scipy)."""
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -96,42 +92,3 @@ def threshold_between(below: float, above: float) -> float:
         if all(float(np.float32(end)) == end for end in (below, above)):
             middle = single
     return middle if below <= middle < above else below
-
-
-@lru_cache(maxsize=1024)
-def p_value(value: float, n_correct: int, n_wrong: int) -> float:
-    """Return the two-sided p-value of a statistic: exact for small samples, else asymptotic."""
-    if max(n_correct, n_wrong) <= EXACT_UP_TO:
-        reach = round(value * n_correct * n_wrong)
-        return _share_of_paths_reaching(reach, n_correct, n_wrong)
-    from scipy.stats import kstwo
-
-    effective = n_correct * n_wrong / (n_correct + n_wrong)
-    return float(np.clip(kstwo.sf(value, round(effective)), 0.0, 1.0))
-
-
-def _share_of_paths_reaching(reach: int, n_first: int, n_second: int) -> float:
-    """Return the share of lattice paths to (n_first, n_second) with ``|i n2 - j n1| >= reach``.
-
-    Under the null hypothesis every order of the pooled images is equally likely: a path of steps
-    right (first sample) and up (second), drawn without replacement. The mass still inside the band
-    is moved one anti-diagonal at a time, and what steps out is added up; nothing is subtracted,
-    so that small probabilities keep their digits (Hodges 1958).
-    """
-    if reach <= 0:
-        return 1.0
-    total = n_first + n_second
-    inside, low, outside = np.ones(1), 0, 0.0
-    for step in range(total):
-        share = (n_first - np.arange(low, low + len(inside))) / (total - step)
-        moved = np.zeros(len(inside) + 1)
-        moved[:-1] = inside * (1.0 - share)
-        moved[1:] += inside * share
-        centre = (step + 1) * n_first
-        new_low = max((centre - reach) // total + 1, low)
-        new_high = min(-((-centre - reach) // total) - 1, low + len(inside))
-        if new_low > new_high:
-            return 1.0
-        outside += float(moved[: new_low - low].sum() + moved[new_high - low + 1 :].sum())
-        inside, low = moved[new_low - low : new_high - low + 1], new_low
-    return min(1.0, outside)

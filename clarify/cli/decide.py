@@ -1,0 +1,189 @@
+"""The commands that decide: compare, promote, and the registry's history and rollback."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from clarify.cli.shell import Commands, Shell
+from clarify.cli.words import METRICS, SHORT_RUN, percent, table
+from clarify.errors import RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from clarify.track.promotion import Reason
+    from clarify.workflow.decide.champions import Event, Standing
+    from clarify.workflow.decide.compare import Compared
+    from clarify.workflow.decide.promote import Promotion
+
+__all__ = ["add_compare", "add_history", "add_promote", "add_rollback", "promotion", "reason_text"]
+
+
+def _compare(shell: Shell) -> None:
+    found = shell.open().compare(shell.args.split)
+    shell.answer(found.to_dict(), _comparison(found.rows))
+
+
+def _promote(shell: Shell) -> None:
+    from clarify.workflow.decide.promote import promote
+
+    done = promote(shell.project(), shell.args.run, note=shell.args.note, by_hash=shell.args.encoder_by_hash)
+    shell.answer(done.to_dict(), promotion(done))
+    if not done.verdict.passed:
+        failed = "; ".join(each.text for each in done.verdict.reasons if not each.passed)
+        raise RefusedError(f"not promoted, run {done.run_id[:8]}: {failed}")
+
+
+def _rollback(shell: Shell) -> None:
+    from clarify.workflow.decide.champions import rollback
+    from clarify.workflow.decide.promote import model_name
+
+    project = shell.project()
+    event = rollback(project, shell.args.to, note=shell.args.note)
+    name = model_name(project)
+    shell.answer(
+        {"model": name, **event.to_dict()},
+        f"rolled back: {name} version {event.to_version} is the champion again",
+    )
+
+
+def _history(shell: Shell) -> None:
+    from clarify.workflow.decide.champions import standing
+
+    found = standing(shell.project())
+    shell.answer(found.to_dict(), _history_text(found))
+
+
+def _comparison(rows: Sequence[Compared]) -> str:
+    """Tell the models side by side."""
+    shown = [key for key in METRICS if any(key in row.figures for row in rows)]
+    figures = table(
+        ["model", *(METRICS[key] for key in shown), "seconds", "parameters", "run"],
+        [
+            [
+                row.name
+                + (" [oracle]" if row.oracle else "")
+                + (f" [{row.seeds} seeds]" if row.seeds > 1 else ""),
+                *(_with_deviation(row, key) for key in shown),
+                f"{row.cost['seconds']:,.1f}" if row.cost else "–",
+                f"{row.cost['parameters']:,.0f}" if row.cost else "–",
+                row.run_id[:SHORT_RUN],
+            ]
+            for row in rows
+        ],
+    )
+    gains = [_gains(row) for row in rows if row.gains]
+    return "\n".join([figures, *(["against the base, same images:"] if gains else []), *gains])
+
+
+def _with_deviation(row: Compared, key: str) -> str:
+    text = percent(row.figures.get(key))
+    return f"{text} ± {100 * row.deviations[key]:.1f}" if key in row.deviations else text
+
+
+def _gains(row: Compared) -> str:
+    told = [
+        f"{what.replace('_', ' ')} {100 * gain.estimate:+.1f} points "
+        f"(95% {100 * gain.low:+.1f} to {100 * gain.high:+.1f})"
+        for what, gain in row.gains.items()
+    ]
+    return f"  {row.run_id[:SHORT_RUN]}: {', '.join(told)}"
+
+
+def promotion(result: Promotion) -> str:
+    """Tell what the gate said."""
+    first = (
+        f"promoted: {result.model_name} version {result.version} is now the champion"
+        if result.verdict.passed
+        else f"refused: {result.model_name} version {result.version} stays a candidate"
+    )
+    return "\n".join([first, *(reason_text(reason) for reason in result.verdict.reasons)])
+
+
+def reason_text(reason: Reason) -> str:
+    """Tell what the gate says of one figure."""
+    return f"  {'passes' if reason.passed else 'fails '} {reason.text}"
+
+
+def _history_text(found: Standing) -> str:
+    """Tell every change of the champion, newest first."""
+    now = found.champion
+    first = f"{found.model_name}: " + (f"version {now.version} is champion" if now else "no champion")
+    lines = [f"  {_when(each)}  {_event_text(each)}" for each in found.events]
+    return "\n".join([first, *lines])
+
+
+def _event_text(event: Event) -> str:
+    """Tell one event in one line."""
+    what = "rolled back to" if event.action == "rollback" else "promoted"
+    before = f" after version {event.from_version}" if event.from_version else ""
+    note = f": {event.note}" if event.note else ""
+    undone = "" if event.done else " (but it never became champion)"
+    return f"{event.by} {what} version {event.to_version}{before}{undone}{note}"
+
+
+def _when(event: Event) -> str:
+    return datetime.fromtimestamp(event.at / 1000, tz=UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def add_compare(commands: Commands) -> None:
+    """Add ``compare``."""
+    command = commands.add(
+        "compare", _compare, "Compare the base model with the retrained ones.", "compare rendered-waterbirds"
+    )
+    command.add_argument(
+        "--split",
+        default="validation",
+        choices=["validation", "test"],
+        help="the images they are compared on (default: validation)",
+    )
+
+
+def add_promote(commands: Commands) -> None:
+    """Add ``promote``."""
+    command = commands.add(
+        "promote",
+        _promote,
+        "Make a retrained model the champion, if the gate passes.",
+        'promote rendered-waterbirds 3f2a --note "agreed in review"',
+    )
+    command.add_argument(
+        "run",
+        metavar="RUN",
+        nargs="?",
+        help="the retraining's run, or its first characters (default: newest)",
+    )
+    command.add_argument("--note", default="", help="why, for the record")
+    command.add_argument(
+        "--encoder-by-hash",
+        action="store_true",
+        help="leave the backbone out of the registered model; it is found by its name and checked by its "
+        "hash",
+    )
+
+
+def add_history(commands: Commands) -> None:
+    """Add ``history``."""
+    commands.add(
+        "history",
+        _history,
+        "Tell who made which model the champion, when and why.",
+        "history rendered-waterbirds",
+    )
+
+
+def add_rollback(commands: Commands) -> None:
+    """Add ``rollback``."""
+    command = commands.add(
+        "rollback",
+        _rollback,
+        "Make an earlier champion the champion again.",
+        'rollback rendered-waterbirds --note "the new one fails on snow"',
+    )
+    command.add_argument(
+        "--to",
+        metavar="VERSION",
+        help="a version that was champion before (default: the one that the champion followed)",
+    )
+    command.add_argument("--note", default="", help="why, for the record")

@@ -1,0 +1,75 @@
+"""Numbers and tables as text: percent with one decimal, scores as .66."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = [
+    "MANY_CLASSES",
+    "METRICS",
+    "SHORT_RUN",
+    "group_counts",
+    "left_out",
+    "percent",
+    "score_text",
+    "table",
+]
+
+MANY_CLASSES = 20
+"""Of more classes or groups, only some are shown; --json has all."""
+
+MOST_LEFT_OUT = 10
+SHORT_RUN = 8
+"""Characters of a run's id that are shown."""
+
+METRICS = {
+    "average_accuracy": "average",
+    "adjusted_average_accuracy": "adj. average",
+    "worst_group_accuracy": "worst group",
+    "described_worst_group_accuracy": "worst described",
+    "gap": "gap",
+}
+"""The figures of a model that are shown, with the titles of their columns."""
+
+
+def percent(value: float | None) -> str:
+    """Return a fraction as percent with one decimal, or a dash."""
+    return "–" if value is None else f"{100 * value:.1f} %"
+
+
+def score_text(value: float) -> str:
+    """Return a score in [-1, 1] as people write it: .66, 1.00, -.05."""
+    text = f"{value:.2f}"
+    return text.replace("0.", ".", 1) if abs(value) < 0.995 else text
+
+
+def group_counts(counts: dict[str, dict[str, int]]) -> str:
+    """Show every group of a split, or of many groups the smallest."""
+    rows = []
+    for split, groups in counts.items():
+        smallest = sorted(groups.items(), key=lambda group: group[1])[:3]
+        shown = groups.items() if len(groups) <= MANY_CLASSES else smallest
+        rows += [[split, group, f"{count:,}"] for group, count in shown]
+        if len(groups) > MANY_CLASSES:
+            rows.append([split, f"and {len(groups) - 3:,} larger ones", ""])
+    return table(["split", "class or group", "images"], rows)
+
+
+def left_out(lines: Sequence[str]) -> list[str]:
+    """Return a line each for the first things that were left out, and how many more there are."""
+    more = len(lines) - MOST_LEFT_OUT
+    shown = [f"left out {line}" for line in lines[:MOST_LEFT_OUT]]
+    return [*shown, *([f"and {more:,} more"] if more > 0 else [])]
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return an aligned table: the first column left, the others right."""
+    lines = [list(header), *(list(row) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if column == 0 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )

@@ -1,0 +1,1 @@
+"""The face: what `import clarify` gives, over the steps of the workflow."""

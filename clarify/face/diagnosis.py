@@ -1,0 +1,306 @@
+"""What a model gets wrong, class by class, and how well a phrase explains it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from clarify.errors import FeatureError, InputError
+from clarify.face.pages import percent, table
+from clarify.method.phrases.error_score import band
+from clarify.workflow.describe.phrases import record_phrase, score_phrase, try_phrase
+from clarify.workflow.model import failures as model_failures
+from clarify.workflow.model.arrays import ArrayData, CallableEncoder, ClassNames, split_of
+from clarify.workflow.model.failures import Failures
+from clarify.workflow.model.models import Model
+from clarify.workflow.model.project import Project as Workspace
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+    from PIL.Image import Image
+    from plotly.graph_objects import Figure
+
+    from clarify.method.groups.metrics import HalvesAccuracy, Side
+    from clarify.method.phrases.error_score import Evidence
+    from clarify.workflow.describe.phrases import ScoredPhrase, TriedPhrase
+    from clarify.workflow.model.arrays import DataSet
+    from clarify.workflow.model.failures import ClassDiagnosis
+
+__all__ = ["ClassView", "Diagnosis", "Score", "diagnose"]
+
+
+class Diagnosis:
+    """What a model gets right and wrong on validation, class by class; worst class first.
+
+    Parameters
+    ----------
+    project : DataSet
+        With a store, phrases are recorded; without, they are scored only.
+    failures : Failures
+    """
+
+    def __init__(self, project: DataSet, failures: Failures) -> None:
+        self._project, self.failures = project, failures
+        self.classes: tuple[ClassDiagnosis, ...] = model_failures.diagnose(project.manifest.classes, failures)
+
+    def __getitem__(self, class_name: str) -> ClassView:
+        """Return one class; NotFoundError for an unknown one."""
+        label = self._project.manifest.class_index(class_name)
+        return ClassView(self._project, self.failures, class_name, self.failures.data.of_class(label))
+
+    def describe(
+        self,
+        class_name: str,
+        phrase: str,
+        *,
+        threshold: float | None = None,
+        keep: bool = False,
+        note: str = "",
+    ) -> Score:
+        """Score a phrase on the class's right and wrong images; it is recorded as tried, or kept.
+
+        Parameters
+        ----------
+        class_name, phrase : str
+            ``AND``, ``OR``, ``NOT`` and parentheses join phrases.
+        threshold : float, optional
+            A cut chosen by hand; the best one unless given.
+        keep, note
+            As `Score.keep`.
+
+        Raises
+        ------
+        PhraseError, NotFoundError, NoScoreError, InputError, StoreError
+            As `clarify describe` refuses.
+        """
+        if isinstance(self._project, Workspace):
+            done = score_phrase(
+                self._project, self.failures, class_name, phrase, threshold=threshold, keep=keep, note=note
+            )
+            return Score(self._project, self.failures, done.tried, done)
+        tried = try_phrase(self._project, self.failures, class_name, phrase, n_tried=1, threshold=threshold)
+        score = Score(self._project, self.failures, tried, None)
+        return score.keep(note) if keep else score
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object of `clarify diagnose`."""
+        return {"model": self.failures.model.run_id, "classes": [each.to_dict() for each in self.classes]}
+
+    def to_polars(self) -> pl.DataFrame:
+        """Return a row a class: images, right, accuracy, what it is mostly taken for."""
+        return pl.DataFrame([each.to_dict() for each in self.classes])
+
+    def __repr__(self) -> str:
+        """Say in one line how the model stands."""
+        right, name = float(self.failures.right.mean()), self.failures.model.name
+        return f"<Diagnosis of {name}: {percent(right)} of {len(self.failures.right):,} images right>"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            [
+                each.class_name,
+                f"{each.accuracy.count:,}",
+                f"{each.accuracy.count - each.accuracy.correct:,}",
+                percent(each.accuracy.value),
+                f"{each.confused_with} ({each.confused_count:,})" if each.confused_with else "–",
+            ]
+            for each in self.classes
+        ]
+        header = ["class", "images", "wrong", "right", "mostly taken for"]
+        return table("Where the model fails", repr(self)[1:-1], header, rows)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, repr=False)
+class ClassView:
+    """The images of one class."""
+
+    project: DataSet
+    failures: Failures
+    name: str
+    rows: NDArray[np.int64]
+
+    @property
+    def right(self) -> pl.DataFrame:
+        """The images that the model gets right; see `wrong`."""
+        return self._images(self.rows[self.failures.right[self.rows]])
+
+    @property
+    def wrong(self) -> pl.DataFrame:
+        """The images that the model gets wrong: ``id, path, predicted``."""
+        return self._images(self.rows[~self.failures.right[self.rows]])
+
+    def _images(self, rows: NDArray[np.int64]) -> pl.DataFrame:
+        data, classes = self.failures.data, self.project.manifest.classes
+        columns = {
+            "id": data.ids[rows].tolist(),
+            "path": [str(data.path(int(row))) for row in rows],
+            "predicted": [classes[label] for label in self.failures.predicted[rows]],
+        }
+        return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))
+
+    def __repr__(self) -> str:
+        """Say in one line how the class stands."""
+        right = int(self.failures.right[self.rows].sum())
+        return f"<{self.name}: {right:,} of {len(self.rows):,} right>"
+
+
+class Score:
+    """How well a phrase explains the errors on a class.
+
+    Parameters
+    ----------
+    project : DataSet
+    failures : Failures
+    tried : TriedPhrase
+    recorded : ScoredPhrase or None
+        As what it stands in the store.
+    """
+
+    def __init__(
+        self, project: DataSet, failures: Failures, tried: TriedPhrase, recorded: ScoredPhrase | None
+    ) -> None:
+        self._project, self._failures, self.tried, self.recorded = project, failures, tried, recorded
+
+    @property
+    def value(self) -> float:
+        """The error score in [0, 1]: 0 is chance, 1 a phrase that explains every error."""
+        return self.tried.evidence.score.value
+
+    @property
+    def evidence(self) -> Evidence:
+        """P-value corrected for the phrases tried, interval, held-out score."""
+        return self.tried.evidence
+
+    @property
+    def halves(self) -> HalvesAccuracy:
+        """The model's accuracy on the images with the phrase, and on those without it."""
+        return self.tried.halves
+
+    @property
+    def run(self) -> str:
+        """The run that records it; empty if none does."""
+        return self.recorded.run_id if self.recorded is not None else ""
+
+    def keep(self, note: str = "") -> Score:
+        """Keep the phrase for retraining, once however often it is said; returns itself.
+
+        Raises
+        ------
+        InputError
+            Without a home to keep it in, or for a note of more than 2,000 characters.
+        StoreError
+            If it can be written nowhere.
+        """
+        if not isinstance(self._project, Workspace):
+            raise InputError(
+                f"{self.tried.description.phrase!r} was scored on arrays, and there is no home to keep it "
+                "in; open a data set with clarify.open"
+            )
+        if self.recorded is None or not self.recorded.kept:
+            self.recorded = record_phrase(self._project, self._failures, self.tried, keep=True, note=note)
+        return self
+
+    def plot(self) -> Figure:
+        """Return how the similarities of right and of wrong images are spread, with the cut."""
+        return self.tried.figure()
+
+    def images(self, half: Side = "with") -> Image:
+        """Return a grid of images ``with`` the phrase, or ``without`` it; wrong ones are framed.
+
+        Raises
+        ------
+        InputError
+            For another half, or of arrays.
+        """
+        if half not in ("with", "without") or not isinstance(self._project, Workspace):
+            raise InputError(
+                f"images of half {half!r}; with and without are legal, of a data set with images"
+            )
+        return self.tried.grid(self._project, self._failures.data, half)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object of `clarify score`."""
+        return self.recorded.to_dict() if self.recorded is not None else self.tried.to_dict()
+
+    def to_polars(self) -> pl.DataFrame:
+        """Return a row an image of the class: ``id, similarity, right, with_phrase``."""
+        return self.tried.table(self._failures.data)
+
+    def __repr__(self) -> str:
+        """Say in one line what it came to."""
+        what = self.tried.description
+        return f"<{what.class_name}: {what.phrase!r} {self.value:.2f}, {band(self.value)}>"
+
+    def _repr_html_(self) -> str:
+        what, halves = self.tried.description, self.halves
+        rows = [
+            [side, f"{found.count:,}", percent(found.value)]
+            for side, found in (("with it", halves.with_phrase), ("without it", halves.without_phrase))
+        ]
+        doubts = f"{self.value:.2f}, {band(self.value)}; p {self.evidence.p_corrected:.2g} corrected"
+        if self.tried.unknown_words:
+            doubts += f"; the encoder was never taught: {', '.join(self.tried.unknown_words)}"
+        return table(f"{what.class_name}: {what.phrase}", doubts, ["half", "images", "right"], rows)
+
+
+def diagnose(
+    embeddings: ArrayLike,
+    labels: ArrayLike,
+    predicted: ArrayLike,
+    *,
+    encode: Callable[[Sequence[str]], ArrayLike],
+    class_names: Sequence[str] | None = None,
+) -> Diagnosis:
+    """Say what any model gets wrong, from arrays alone: no home, no images, nothing recorded.
+
+    Parameters
+    ----------
+    embeddings : array_like of float, (N, E)
+        Of the images, in the space of `encode`; of any length.
+    labels, predicted : array_like of int, (N,)
+        In [0, K).
+    encode : callable
+        Of a list of P phrases, their embeddings (P, E).
+    class_names : sequence of K str, optional
+        Their numbers unless given.
+
+    Raises
+    ------
+    FeatureError
+        For arrays of unlike length, or embeddings that are not finite.
+    InputError
+        For labels that are not whole numbers in range.
+    """
+    rows = np.asarray(embeddings, dtype=np.float32)
+    truth, told = (_whole(each, what) for each, what in ((labels, "labels"), (predicted, "predicted")))
+    if rows.ndim != 2 or not len(rows) == len(truth) == len(told) > 0:
+        raise FeatureError(
+            f"embeddings of shape {rows.shape}, {len(truth)} labels and {len(told)} predictions; one row and "
+            "one number each an image are legal"
+        )
+    if not np.isfinite(rows).all():
+        bad = int(np.argmax(~np.isfinite(rows).all(axis=1)))
+        raise FeatureError(f"embeddings: row {bad} is not finite; finite numbers are legal")
+    count = int(max(truth.max(), told.max())) + 1
+    names = tuple(class_names) if class_names is not None else tuple(str(k) for k in range(count))
+    if min(truth.min(), told.min()) < 0 or count > len(names):
+        raise InputError(f"labels and predictions run to {count - 1}; 0 to {len(names) - 1} is legal")
+    data = split_of("validation", rows, truth)
+    project = ArrayData(
+        manifest=ClassNames(name="arrays", classes=names), encoder=CallableEncoder(encode=encode)
+    )
+    model = Model(run_id="", name="the given predictions", head=None)
+    return Diagnosis(project, Failures(model=model, data=data, predicted=told))
+
+
+def _whole(values: ArrayLike, what: str) -> NDArray[np.int64]:
+    found = np.asarray(values)
+    if found.ndim != 1 or not np.issubdtype(found.dtype, np.integer):
+        raise InputError(
+            f"{what} are of shape {found.shape} and type {found.dtype}; whole numbers (N,) are legal"
+        )
+    return found.astype(np.int64)

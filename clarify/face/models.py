@@ -1,0 +1,167 @@
+"""Models as values: what one came to, what the gate says of it, and several side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from clarify.errors import RefusedError
+from clarify.face.pages import bar, percent, table
+from clarify.workflow.decide.compare import comparison_table
+from clarify.workflow.decide.promote import judge, promote
+from clarify.workflow.exchange.predict import predict
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+    from clarify.track.promotion import Verdict
+    from clarify.workflow.decide.compare import Compared
+    from clarify.workflow.decide.promote import Promotion
+    from clarify.workflow.model.project import Project as Workspace
+    from clarify.workflow.model.trained import Trained
+
+__all__ = ["Comparison", "TrainedModel"]
+
+FIGURES = {
+    "average_accuracy": "average",
+    "adjusted_average_accuracy": "average, adjusted",
+    "worst_group_accuracy": "worst group",
+    "described_worst_group_accuracy": "worst described",
+}
+
+
+class TrainedModel:
+    """A base model or a corrected one, as it was recorded.
+
+    Parameters
+    ----------
+    workspace : Project
+    trained : Trained
+    """
+
+    def __init__(self, workspace: Workspace, trained: Trained) -> None:
+        self._workspace, self.trained = workspace, trained
+
+    @property
+    def run(self) -> str:
+        """The run that records it."""
+        return self.trained.model.run_id
+
+    def verdict(self) -> Verdict:
+        """Return what the gate says, without promoting.
+
+        Raises
+        ------
+        NotFoundError, InputError
+            For a base model, an oracle, or a run that is gone.
+        """
+        return judge(self._workspace, self.run)
+
+    def promote(self, note: str = "") -> Promotion:
+        """Register the model, and make it the champion.
+
+        Raises
+        ------
+        RefusedError
+            If the gate refuses it; it is registered with the reasons.
+        NotFoundError, InputError, StoreError
+            As `verdict`; if the store cannot be written.
+        """
+        done = promote(self._workspace, self.run, note=note)
+        if not done.verdict.passed:
+            failed = "; ".join(each.text for each in done.verdict.reasons if not each.passed)
+            raise RefusedError(f"not promoted, run {done.run_id[:8]}: {failed}")
+        return done
+
+    def predict(self, paths: Sequence[str | Path]) -> pl.DataFrame:
+        """Return ``path``, ``label`` and a column of probabilities a class, of images that can be read.
+
+        Raises
+        ------
+        InputError
+            If the backbone was imported and embeds no images.
+        """
+        places = [Path(each) for each in paths]
+        with bar("predict") as move:
+            found = list(predict(self._workspace, self.trained.model, places, workers=2, progress=move))
+        return pl.concat([each.table() for each in found])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object of `clarify retrain`."""
+        return self.trained.to_dict()
+
+    def to_polars(self) -> pl.DataFrame:
+        """Return a row a split, a column a figure."""
+        splits = self.trained.evaluations
+        figures = [{"split": name, **found.to_dict()} for name, found in splits.items()]
+        keys = ["split", *(key for key in FIGURES if any(key in each for each in figures))]
+        return pl.DataFrame([{key: each.get(key) for key in keys} for each in figures])
+
+    def __repr__(self) -> str:
+        """Say in one line what it is."""
+        return f"<{self.trained.model.name}, run {self.run[:8]}>"
+
+    def _repr_html_(self) -> str:
+        found = self.to_polars()
+        shown = [key for key in found.columns if key != "split"]
+        rows = [[row["split"], *(percent(row[key]) for key in shown)] for row in found.iter_rows(named=True)]
+        return table(
+            self.trained.model.name, f"run {self.run[:8]}", ["split", *(FIGURES[key] for key in shown)], rows
+        )
+
+
+class Comparison:
+    """Models side by side on one split, the base first.
+
+    Parameters
+    ----------
+    rows : sequence of Compared
+    split : str
+    """
+
+    def __init__(self, rows: Sequence[Compared], split: str) -> None:
+        self.rows, self.split = tuple(rows), split
+
+    def __iter__(self) -> Iterator[Compared]:
+        """Yield the models."""
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        """How many models."""
+        return len(self.rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object of `clarify compare`."""
+        return {"models": [row.to_dict() for row in self.rows]}
+
+    def to_polars(self) -> pl.DataFrame:
+        """Return a row a model, a column a figure."""
+        return comparison_table(self.rows)
+
+    def plot(self) -> Figure:
+        """Return each model's figures as points on one line a figure."""
+        import plotly.graph_objects as go
+
+        shown = self._shown()
+        figure = go.Figure(layout={"template": "plotly_white", "xaxis": {"tickformat": ".0%"}})
+        for row in self.rows:
+            values = [row.figures.get(key) for key in shown]
+            names = [FIGURES[key] for key in shown]
+            figure.add_scatter(x=values, y=names, name=row.name, mode="markers", marker={"size": 12})
+        return figure
+
+    def _shown(self) -> list[str]:
+        return [key for key in FIGURES if any(key in row.figures for row in self.rows)]
+
+    def __repr__(self) -> str:
+        """Say in one line what is compared."""
+        return f"<Comparison of {len(self.rows)} models on {self.split} images>"
+
+    def _repr_html_(self) -> str:
+        shown = self._shown()
+        rows = [[row.name, *(percent(row.figures.get(key)) for key in shown)] for row in self.rows]
+        header = ["model", *(FIGURES[key] for key in shown)]
+        return table("Models side by side", f"{self.split} images", header, rows)

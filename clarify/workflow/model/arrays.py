@@ -1,0 +1,179 @@
+"""Data sets that are arrays: no home, no images, no store.
+
+The core (phrases, groups, fits) asks a data set for its classes and for embeddings of phrases, and
+no more. A `Project` has these; so has a `DataSet` made here, and with it the evidence, the previews
+and `clarify.diagnose` run the very code that `clarify retrain` runs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from clarify.embed.encoders import EncoderIdentity
+from clarify.errors import FeatureError, NotFoundError, nearest, shown
+from clarify.workflow.model.project import SplitData
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from clarify.method.groups.groups import AnnotatedGroups
+
+__all__ = ["ArrayData", "CallableEncoder", "ClassNames", "DataSet", "PhraseEncoder", "split_of"]
+
+
+class PhraseEncoder(Protocol):
+    """Embeds phrases in the space of the images' embeddings."""
+
+    @property
+    def identity(self) -> EncoderIdentity:
+        """What the embeddings depend on."""
+
+    def encode_phrases(self, phrases: Sequence[str]) -> NDArray[np.float32]:
+        """Embed P phrases; returns (P, E) float32, unit length."""
+
+    def unknown_words(self, phrase: str) -> tuple[str, ...]:
+        """Return the words that the encoder was never taught."""
+
+
+class Labelled(Protocol):
+    """What the core asks of a manifest."""
+
+    @property
+    def name(self) -> str:
+        """The data set's name."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels' names in order."""
+
+    def class_index(self, name: str) -> int:
+        """Return a class's number; NotFoundError for an unknown one."""
+
+
+class DataSet(Protocol):
+    """What the core asks of a project."""
+
+    @property
+    def manifest(self) -> Labelled:
+        """Name and classes."""
+
+    @property
+    def encoder(self) -> PhraseEncoder:
+        """Embeds phrases."""
+
+    @property
+    def reviewer(self) -> str:
+        """Who is at work."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ClassNames:
+    """A data set's name and classes."""
+
+    name: str
+    classes: tuple[str, ...]
+
+    def class_index(self, name: str) -> int:
+        """Return a class's number.
+
+        Raises
+        ------
+        NotFoundError
+            For an unknown one.
+        """
+        if name not in self.classes:
+            raise NotFoundError(
+                f"data set {self.name}: no class {shown(name)}; {nearest(name, self.classes)}"
+            )
+        return self.classes.index(name)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class CallableEncoder:
+    """A function that embeds phrases.
+
+    Parameters
+    ----------
+    encode : callable
+        Of P texts, embeddings (P, E).
+    name : str
+        Goes into descriptions.
+    """
+
+    encode: Callable[[Sequence[str]], ArrayLike]
+    name: str = "given"
+
+    @property
+    def identity(self) -> EncoderIdentity:
+        """Nothing is known of it but its name."""
+        return EncoderIdentity(architecture=self.name, weights="0" * 64, preprocessing="none", template="{}")
+
+    def encode_phrases(self, phrases: Sequence[str]) -> NDArray[np.float32]:
+        """Return the embeddings (P, E) of P phrases."""
+        found = np.asarray(self.encode(list(phrases)), dtype=np.float32)
+        if found.ndim != 2 or len(found) != len(phrases) or not np.isfinite(found).all():
+            raise FeatureError(
+                f"encode gave an array of shape {found.shape} for {len(phrases)} phrases; one row of "
+                "finite numbers a phrase is legal"
+            )
+        return found
+
+    def unknown_words(self, phrase: str) -> tuple[str, ...]:
+        """Return none: nobody knows."""
+        return ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ArrayData:
+    """A data set of arrays.
+
+    Parameters
+    ----------
+    manifest : ClassNames
+    encoder : PhraseEncoder
+    reviewer : str
+    """
+
+    manifest: Labelled
+    encoder: PhraseEncoder
+    reviewer: str = "unknown"
+
+
+def split_of(
+    name: str,
+    features: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    *,
+    embeddings: NDArray[np.float32] | None = None,
+    truth: AnnotatedGroups | None = None,
+) -> SplitData:
+    """Return the images of a split of which only arrays are known.
+
+    Parameters
+    ----------
+    features : (N, D) float32
+    labels : (N,) int64
+    embeddings : (N, E) float32, optional
+        What phrases are compared with; the features unless given.
+    truth : AnnotatedGroups, optional
+        For reports.
+    """
+    rows = np.arange(len(labels), dtype=np.int64)
+    ids = rows.astype(np.str_)
+    return SplitData(
+        name=name,
+        features=features,
+        embeddings=features if embeddings is None else embeddings,
+        labels=labels,
+        table_rows=rows,
+        ids=ids,
+        root=Path(),
+        files=ids,
+        attributes={},
+        truth=truth,
+    )

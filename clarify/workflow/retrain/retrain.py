@@ -1,0 +1,276 @@
+"""Train a base model; retrain one so that the described halves count. Heads and networks alike.
+
+What differs between them is in their engines: `heads` solves, `networks` steps. Here is what does not:
+one loop over seeds, one evaluation, one way to record, once however often it is tried.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from clarify.method.groups.groups import DescribedGroups
+from clarify.track.runs import IN_PARENT, IN_RUN, PLACE, BaseRun, ModelRun
+from clarify.workflow.model.evaluating import all_splits, described_evaluations, evaluations_of, half_results
+from clarify.workflow.model.models import find_run, open_model
+from clarify.workflow.model.recipe import PARTS, Recipe
+from clarify.workflow.model.trained import Cost, Trained, recorded
+from clarify.workflow.retrain.engine import BasePlan, Fitting, Means, Training
+from clarify.workflow.retrain.heads import Heads
+
+if TYPE_CHECKING:
+    from clarify.method.groups.metrics import Evaluation
+    from clarify.method.phrases.descriptions import Description
+    from clarify.workflow.model.models import Model
+    from clarify.workflow.model.project import Project, SplitData
+    from clarify.workflow.retrain.engine import Engine
+
+__all__ = ["alone", "retrain", "retrain_oracle", "train"]
+
+
+def train(project: Project, plan: BasePlan | None = None, *, means: Means | None = None) -> Trained | None:
+    """Train a base model by ERM, the ordinary way, and record it.
+
+    Parameters
+    ----------
+    project : Project
+    plan : BasePlan, optional
+        A head on the backbone's features unless it names a network.
+    means : Means, optional
+
+    Returns
+    -------
+    Trained or None
+        None for other processes than the first.
+
+    Raises
+    ------
+    InputError, NotFoundError, GroupError, FeatureError, SolverError, TrainingError, StoreError
+        If the plan, the data or the machine will not do; says which.
+    """
+    plan, means = plan or BasePlan(), means or Means()
+    with _engine(bool(plan.model), means, seeds=1) as engine:
+        training = Training(
+            project=project,
+            name=f"{plan.model or 'base'} (erm)",
+            delivery=_delivery(project, engine, {"train": plan.to_dict()}),
+        )
+        known, done = _done(training, means, BaseRun.kind, 0)
+        if known:
+            return done
+        fitting = engine.base(training, plan)
+        return None if fitting is None else _recorded(training, fitting, engine, plan.schedule.seed)
+
+
+def retrain(
+    project: Project,
+    base: Model,
+    descriptions: Sequence[Description],
+    *,
+    recipe: Recipe | None = None,
+    means: Means | None = None,
+    delivery: str = "",
+) -> Trained | None:
+    """Retrain a model so that the halves that the descriptions make count, and record it.
+
+    Groups come from the descriptions alone. Each seed is recorded when it is done, the first one
+    last: it is the newest, which later commands take by default.
+
+    Parameters
+    ----------
+    project, base
+        The data set, and the model that the descriptions were written about.
+    descriptions : sequence of Description
+        At least one, each by the project's encoder and template.
+    recipe : Recipe, optional
+    means : Means, optional
+        What its report raises ends the retraining.
+    delivery : str
+        Equal for every attempt at one retraining, so that it is recorded once. By default a network
+        is known by what it consists of, and a head each time is a retraining of its own.
+
+    Returns
+    -------
+    Trained or None
+        Of seed 0; those of the others are its ``repeats``. None for other processes.
+
+    Raises
+    ------
+    InputError
+        Without descriptions, or for one of another encoder or data set.
+    GroupError
+        If a description leaves one half of its class empty in training or validation.
+    TrainingError, StoreError
+        If the machine will not do.
+    """
+    recipe, means = recipe or Recipe(), means or Means()
+    phrases = ", ".join(f"{each.class_name}: {each.phrase}" for each in descriptions)
+    with _engine(PARTS[recipe.part].network, means, seeds=recipe.seeds) as engine:
+        training = Training(
+            project=project,
+            name=f"{recipe.words} ({phrases})",
+            delivery=delivery
+            or _delivery(project, engine, {"retrain": recipe.digest(base.run_id, descriptions)}),
+            base=base,
+            descriptions=descriptions,
+            recipe=recipe,
+        )
+        return _seeds(training, engine, means)
+
+
+def retrain_oracle(project: Project, base: Model) -> Trained:
+    """Retrain by group DRO on the annotated groups: what true labels would give, for comparison.
+
+    Raises
+    ------
+    InputError
+        If the data set has no annotated attribute.
+    """
+    with Heads(Means()) as engine:
+        training = Training(
+            project=project,
+            name="oracle (group_dro on true groups)",
+            delivery=uuid.uuid4().hex,
+            base=base,
+            recipe=Recipe(objective="group_dro", select="annotated_worst_group"),
+            by_annotations=True,
+        )
+        found = _seeds(training, engine, Means())
+    return alone(found)
+
+
+def alone(found: Trained | None) -> Trained:
+    """Return what a training came to, of the only process there is."""
+    assert found is not None
+    return found
+
+
+def _engine(network: bool, means: Means, *, seeds: int) -> Engine:
+    if not network:
+        return Heads(means, seeds=seeds)
+    from clarify.workflow.retrain.networks import Networks  # timm takes seconds to import
+
+    return Networks(means, seeds=seeds)
+
+
+def _seeds(training: Training, engine: Engine, means: Means) -> Trained | None:
+    found: list[Trained | None] = []
+    for seed in reversed(range(training.recipe.seeds)):
+        known, done = _done(training, means, ModelRun.kind, seed)
+        if not known:
+            fitting = engine.corrected(training, seed)
+            done = None if fitting is None else _recorded(training, fitting, engine, seed)
+        found.append(done)
+    first, repeats = found[-1], tuple(each for each in reversed(found[:-1]) if each is not None)
+    return None if first is None else dataclasses.replace(first, repeats=repeats)
+
+
+def _recorded(training: Training, fitting: Fitting, engine: Engine, seed: int) -> Trained:
+    """Evaluate what was fitted, and record it."""
+    engine.recording()
+    project, splits = training.project, fitting.splits
+    model, held_out = fitting.model, fitting.held_out
+    settings = dict(fitting.settings)
+    if model.is_network:
+        settings[PLACE] = IN_RUN if fitting.files else IN_PARENT
+    trained = Trained(
+        model=model,
+        settings=settings,
+        rule=fitting.rule,
+        table=fitting.table,
+        evaluations=evaluations_of(project, splits, model, held_out),
+        group_counts=_by_class(project, splits["train"]),
+        cost=fitting.cost,
+        seed=seed,
+        files=fitting.files,
+        history=fitting.history,
+        notes=fitting.notes,
+        held_out=held_out,
+    )
+    described: dict[str, Evaluation] = {}
+    if training.base is not None:
+        trained = _corrected(training, training.base, fitting, trained)
+        if not training.by_annotations:
+            described = described_evaluations(project, splits, training.groups, model, held_out)
+    found = recorded(
+        project,
+        splits,
+        trained,
+        descriptions=training.descriptions,
+        base=training.base,
+        described=described,
+        delivery=training.delivery_of(seed),
+    )
+    fitting.finish()
+    return found
+
+
+def _corrected(training: Training, base: Model, fitting: Fitting, trained: Trained) -> Trained:
+    """Add what only a correction has: the groups that counted, and what they came to."""
+    groups, validation = training.groups["train"], fitting.splits["validation"]
+    assert fitting.before is not None
+    assert fitting.control is not None
+    return dataclasses.replace(
+        trained,
+        settings={**trained.settings, "recipe": training.recipe.digest(base.run_id, training.descriptions)},
+        group_counts=dict(zip(groups.names, groups.counts.tolist(), strict=True)),
+        merged=groups.merged if isinstance(groups, DescribedGroups) else (),
+        halves=half_results(
+            {"base": fitting.before, "now": trained.answers(validation)[0], "control": fitting.control},
+            validation,
+            training.groups["validation"],
+        ),
+        oracle=training.by_annotations or training.recipe.rule.oracle,
+        another_model=base.head is None,
+    )
+
+
+def _by_class(project: Project, data: SplitData) -> dict[str, int]:
+    classes = project.manifest.classes
+    counts = np.bincount(data.labels, minlength=len(classes))
+    return dict(zip(classes, counts.tolist(), strict=True))
+
+
+def _done(training: Training, means: Means, kind: str, seed: int) -> tuple[bool, Trained | None]:
+    """Return whether the same training was done before, and to the first process what it came to."""
+    project, run = training.project, None
+    if means.processes.is_first:
+        run = project.tracking.delivered(training.delivery_of(seed))
+    known = means.processes.agreed(run is not None)
+    return known, None if run is None else _as_before(project, run, kind)
+
+
+def _as_before(project: Project, run_id: str, kind: str) -> Trained:
+    run = find_run(project, run_id, kind=kind)
+    model = open_model(project, run.id, kind=kind)
+    groups = json.loads(project.tracking.artifact(run.id, "training.json"))["groups"]
+    cost = run.cost
+    return Trained(
+        model=model,
+        settings=run.settings,
+        rule=run.selection,
+        table=(),
+        evaluations=evaluations_of(project, all_splits(project, model.body(project)), model),
+        group_counts=groups,
+        cost=Cost(
+            seconds=cost["seconds"],
+            peak_memory_mib=cost["peak_memory_mib"],
+            parameters=int(cost["parameters"]),
+        ),
+        seed=run.seed,
+        notes=("the same training was done before, and nothing is drawn anew in it",),
+    )
+
+
+def _delivery(project: Project, engine: Engine, values: Mapping[str, Any]) -> str:
+    """Return what names a training: equal for what is the same, if it goes on where it was cut short."""
+    if not engine.resumes:
+        return uuid.uuid4().hex
+    text = json.dumps([project.manifest.digest, project.encoder.identity.digest, values])
+    return f"training-{hashlib.sha256(text.encode()).hexdigest()[:24]}"

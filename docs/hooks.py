@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
 import functools
 import html
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
@@ -42,20 +45,27 @@ def on_page_markdown(markdown: str, **_: object) -> str:
     return markdown
 
 
-def commands_page() -> str:
-    """Return the help of every command that people are shown, in the order of the help."""
+@contextlib.contextmanager
+def the_parser() -> Iterator[argparse.ArgumentParser]:
+    """Yield the command line's parser, whose help is as wide as in a window of `WIDTH` characters."""
     from clarify.cli import _parser
 
-    parser = _parser()
+    with mock.patch.dict(os.environ, {"COLUMNS": str(WIDTH)}):
+        yield _parser()
+
+
+def commands_page() -> str:
+    """Return the help of every command that people are shown, in the order of the help."""
     text = [
         "# Commands",
         "Made of the command line itself when these pages are built. Exit status: 0 done; 1 refused, with "
         "one line on stderr that says why and what to do; 2 a wrong command line. The result goes to "
         "stdout, progress to stderr. A command that was interrupted is simply given again.",
-        _block(parser),
     ]
-    for name, command in commands(parser):
-        text += [f"## clarify {name}", _block(command)]
+    with the_parser() as parser:
+        text.append(_block(parser))
+        for name, command in commands(parser):
+            text += [f"## clarify {name}", _block(command)]
     return "\n\n".join(text)
 
 
@@ -74,23 +84,12 @@ def commands(
 
 def commands_shown() -> list[str]:
     """Return the names of all commands that do something, without their groups."""
-    from clarify.cli import _parser
-
-    return [name for name, command in commands(_parser()) if command.get_default("handler")]
-
-
-def help_of(parser: argparse.ArgumentParser) -> str:
-    """Return what ``--help`` prints in a window of `WIDTH` characters."""
-    usual = parser.formatter_class
-    parser.formatter_class = functools.partial(usual, width=WIDTH)  # type: ignore[assignment]
-    try:
-        return parser.format_help().rstrip()
-    finally:
-        parser.formatter_class = usual
+    with the_parser() as parser:
+        return [name for name, command in commands(parser) if command.get_default("handler")]
 
 
 def _block(parser: argparse.ArgumentParser) -> str:
-    return f"```text\n{help_of(parser)}\n```"
+    return f"```text\n{parser.format_help().rstrip()}\n```"
 
 
 def python_page() -> str:

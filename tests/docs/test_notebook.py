@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-import clarify
 from tests.conftest import DATA_SET
 from tests.docs.tables import DOCS
 
@@ -27,7 +26,6 @@ def test_it_is_stored_without_what_a_run_left() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the kernel's own packages
-@pytest.mark.skipif(not hasattr(clarify, "open"), reason="the Python face is not there yet")
 def test_every_cell_runs(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from nbclient import NotebookClient
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from clarify.cli import FLAGS
 from clarify.config import PREFIX, VARIABLES, Settings, read_settings
 from docs import hooks
 from tests.conftest import run_clarify
@@ -77,7 +78,7 @@ def test_the_test_of_addresses_can_fail(text: str) -> None:
 
 
 def test_the_pages_of_commands_say_what_help_says(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", str(hooks.WIDTH + 2))  # argparse leaves two free
+    monkeypatch.setenv("COLUMNS", str(hooks.WIDTH))
     told = text_of(site / "reference" / "commands.html")
     names = hooks.commands_shown()
     assert {"embed", "retrain", "data import folder", "predictions import"} <= set(names)
@@ -85,13 +86,14 @@ def test_the_pages_of_commands_say_what_help_says(site: Path, monkeypatch: pytes
         assert run_clarify(*name.split(), "--help").out.strip() in told, name
 
 
-def test_every_setting_is_documented_with_its_variable_and_default(tmp_path: Path) -> None:
+def test_every_setting_is_documented_with_its_flag_variable_and_default(tmp_path: Path) -> None:
     rows = {names[0]: rest for names, rest in sections("reference/settings.md")["Settings"]}
     fields = {field.name for field in dataclasses.fields(Settings)}
     assert set(rows) == fields
     usual = read_settings({}, {}, tmp_path)
     for name in fields:
-        _, variable, default, _ = rows[name].split(" | ")
+        flag, variable, default, _ = rows[name].split(" | ")
+        assert flag.strip("`") == (f"--{name}" if name in FLAGS else "–")
         assert variable.strip("` ") == VARIABLES.get(name, PREFIX + name.upper())
         if default.startswith("`"):
             assert default.strip("`") == str(getattr(usual, name))

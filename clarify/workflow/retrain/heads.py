@@ -17,6 +17,7 @@ from clarify.method.fit.correction import Images, correct
 from clarify.method.fit.objectives import Erm
 from clarify.method.fit.training import WEIGHT_DECAYS, ByAverage, Fit, fit_head, hold_out, select, sweep
 from clarify.method.groups.groups import described_groups
+from clarify.track.runs import PLACE
 from clarify.workflow.model.models import Model
 from clarify.workflow.model.progress import Steps
 from clarify.workflow.model.recipe import OBJECTIVES, Recipe
@@ -226,7 +227,7 @@ class Heads:
 
 def _fitting(training: Training, found: HeadFit, seconds: float) -> Fitting:
     head, base, recipe = found.fit.head, training.base, training.recipe
-    chosen = {} if base is None else {"erase": recipe.erase, "refit": str(recipe.refit).lower()}
+    chosen = {} if base is None else {"erase": recipe.erase, "refit": str(recipe.refit).lower(), PLACE: ""}
     return Fitting(
         model=Model(
             run_id="",

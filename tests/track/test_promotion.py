@@ -90,6 +90,33 @@ def test_errors_that_only_move_to_another_group_are_no_gain() -> None:
     assert "45.0% now (other)" in verdict.reasons[0].text
 
 
+def test_the_control_is_taken_at_its_own_worst_group() -> None:
+    # Worst now: 70 of 100, with water. The control's worst: 60 of 100, without it, though it has 68
+    # of 100 with water, 76 of 100 a third group, and (68 + 60 + 76) / 300 = 68 % of all.
+    verdict = judged(
+        half(control_correct=68),
+        half("landbird · without water", base_correct=95, now_correct=80, control_correct=60),
+        half("waterbird", label=1, base_correct=90, now_correct=90, control_correct=76),
+    )
+    assert verdict.passed
+    assert (verdict.reasons[1].name, verdict.reasons[1].seen) == ("gain_by_phrases", pytest.approx(0.10))
+    assert "by classes alone it would be 60.0%" in verdict.reasons[1].text
+
+
+def test_both_worst_groups_must_be_large_enough_the_one_before_and_the_one_now() -> None:
+    # Worst before: 2 of 15 = 13 % against 60 of 100; worst now: 70 of 100 against 14 of 15 = 93 %.
+    small = half(count=15, base_correct=2, now_correct=14)
+    large = half("landbird · without water", base_correct=60, now_correct=70)
+    verdict = judged(small, large)
+    assert failed(verdict) == ["images"]
+    assert verdict.reasons[3].seen == 15
+    # Worst before: 40 of 100; worst now: 11 of 19 = 58 % against 70 of 100.
+    small = half("landbird · without water", count=19, base_correct=18, now_correct=11)
+    verdict = judged(half(), small)
+    assert failed(verdict) == ["images"]
+    assert verdict.reasons[3].seen == 19
+
+
 def test_a_group_without_images_is_never_the_worst() -> None:
     empty = half("empty", count=0, base_correct=0, now_correct=0)
     assert judged(half(), empty) == judged(half())

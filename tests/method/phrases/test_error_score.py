@@ -333,6 +333,18 @@ def test_luck_does_not_hold_out_and_a_real_cause_does() -> None:
     assert evidence(*drawn(2.0, 600, 60, 0), n_tried=1, seed=0).held_out > 0.5
 
 
+def test_held_out_halves_share_no_image_whether_right_or_wrong() -> None:
+    # Two right images lie alone, one on each side of the two wrong ones, which are alike. With a
+    # wrong image in each half, the cut that the half with the right image at 0 finds (errors above)
+    # takes the right image at 1 for wrong: all of the wrong ones less all of the right ones is 0,
+    # in each half of every halving. A cut that had seen the other half's right image scores 0.5.
+    assert evidence([0.0, 1.0], [0.5, 0.5], n_tried=1, seed=0).held_out == 0.0
+    # The same with right and wrong exchanged: a cut that had seen the other wrong image scores 0.5.
+    assert evidence([0.5, 0.5], [0.0, 1.0], n_tried=1, seed=0).held_out == 0.0
+    # Seen as a whole the best cut puts one of the two on the wrong side.
+    assert error_score([0.0, 1.0], [0.5, 0.5]).value == 0.5
+
+
 def test_the_p_value_is_multiplied_by_the_phrases_tried_up_to_one() -> None:
     correct, wrong = drawn(1.0, 100, 15, 3)
     one = evidence(correct, wrong, n_tried=1, seed=0)

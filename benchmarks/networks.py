@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import torch
 
     from clarify.finetune.batches import Batches
-    from clarify.workflow.model.project import Project
+    from clarify.workflow.model.project import Workspace
     from clarify.workflow.model.trained import Trained
 
 DATA_SET, MODEL, SIDE = "rendered-waterbirds-medium", "timm:resnet10t", 64
@@ -54,7 +54,7 @@ def measure() -> list[Measurement]:
         ]
 
 
-def prepared(home: Path) -> Project:
+def prepared(home: Path) -> Workspace:
     """Draw the birds and embed them for the phrases."""
     from clarify.assembly import open_project
     from clarify.config import Settings
@@ -67,7 +67,7 @@ def prepared(home: Path) -> Project:
     return project
 
 
-def corrected(project: Project, seed: int) -> dict[str, Trained]:
+def corrected(project: Workspace, seed: int) -> dict[str, Trained]:
     """Train with a seed, describe its failures in one phrase a class, correct it both ways."""
     from clarify.finetune.schedule import Schedule
     from clarify.workflow.describe.phrases import score_phrase
@@ -130,7 +130,7 @@ def _shape(rows: list[dict[str, Trained]]) -> list[Measurement]:
     ]
 
 
-def _steps(project: Project) -> list[Measurement]:
+def _steps(project: Workspace) -> list[Measurement]:
     """Time steps of one kind against another, in turns."""
     from clarify.finetune.batches import Balanced, Shuffled
     from clarify.workflow.model.project import split_data

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from clarify.config import Settings
-    from clarify.workflow.model.project import Project
+    from clarify.workflow.model.project import Workspace
 
 __all__ = ["open_project"]
 
 
-def open_project(settings: Settings, name: str, *, say: Callable[[str], None] | None = None) -> Project:
+def open_project(settings: Settings, name: str, *, say: Callable[[str], None] | None = None) -> Workspace:
     """Build the adapters for one data set of a home; `say` is told what takes long."""
     from clarify.data.manifest import open_manifest
     from clarify.data.thumbnails import Thumbnails
@@ -23,13 +23,13 @@ def open_project(settings: Settings, name: str, *, say: Callable[[str], None] | 
     from clarify.embed.imported import imported_folder
     from clarify.embed.store import FeatureStore
     from clarify.track.mlflow import TrackingStore
-    from clarify.workflow.model.project import Project
+    from clarify.workflow.model.project import Workspace
 
     manifest = open_manifest(settings.home, name)
     imported = imported_folder(settings.home, name)
     encoder = load_encoder(settings.encoder, imported=imported)
     own = settings.backbone in ("", settings.encoder)
-    return Project(
+    return Workspace(
         home=settings.home,
         manifest=manifest,
         encoder=encoder,

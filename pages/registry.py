@@ -23,7 +23,7 @@ from clarify.ui.registry.actions import (
     verdict_of,
 )
 from clarify.ui.registry.champion import draw_champion
-from clarify.workflow.decide.champions import Standing
+from clarify.workflow.decide.champions import RegistryState
 
 EVENTS_SHOWN = 20
 
@@ -55,7 +55,7 @@ def draw(page: Page) -> None:
             draw_history(page, found)
 
 
-def heading(page: Page, found: Standing | None) -> tuple[str, str]:
+def heading(page: Page, found: RegistryState | None) -> tuple[str, str]:
     """Return the page's title and how things stand."""
     if found is None or found.champion is None:
         return "No champion yet", "the model that others load by name"
@@ -63,7 +63,7 @@ def heading(page: Page, found: Standing | None) -> tuple[str, str]:
     return title, f"version {found.champion.version} is the champion"
 
 
-def draw_promote(page: Page, found: Standing, models: list[ModelRun]) -> None:
+def draw_promote(page: Page, found: RegistryState, models: list[ModelRun]) -> None:
     """Draw the choice of a model, what the gate says of it, and the way to promote it."""
     st.html('<div class="c-name">Promote a model</div>')
     champion = found.champion.run_id if found.champion else ""
@@ -119,7 +119,7 @@ def hindrance(page: Page, run: ModelRun, champion: str, *, passed: bool) -> str:
     return may_change(page)
 
 
-def draw_history(page: Page, found: Standing) -> None:
+def draw_history(page: Page, found: RegistryState) -> None:
     """Draw every change of the champion, newest first; each earlier champion is one click away."""
     st.html('<div class="c-name">History</div>')
     allowed = not may_change(page)

@@ -181,8 +181,6 @@ ROOMS = {
 }
 # MLflow runs it by itself, so nobody hands it what it works with: it ties the parts as a step does.
 LIKE = {"track/served_images.py": "workflow"}
-# Classes whose names other classes have as well, until they are renamed.
-STILL_REPEATED = {"Compared", "Described", "Standing"}
 HEAVY = {"torch", "open_clip", "timm", "mlflow", "streamlit", "plotly", "scipy", "torchvision"}
 
 
@@ -329,7 +327,7 @@ def repeated_classes(found: dict[str, str]) -> dict[str, list[str]]:
 
 
 def test_no_two_public_classes_share_a_name() -> None:
-    assert set(repeated_classes(modules())) <= STILL_REPEATED
+    assert repeated_classes(modules()) == {}
 
 
 def test_the_test_of_names_can_fail() -> None:

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from clarify.evidence.suites import Comparison
-    from clarify.workflow.model.project import Project
+    from clarify.evidence.suites import SuiteResult
+    from clarify.workflow.model.project import Workspace
 
 __all__ = ["add_benchmark"]
 
@@ -27,7 +27,7 @@ def _benchmark(shell: Shell) -> None:
 
     args, settings = shell.args, shell.settings
 
-    def opened(name: str) -> Project:
+    def opened(name: str) -> Workspace:
         return open_project(settings, name, say=shell.say)
 
     phrases = phrases_of(args.phrase, "--phrase")
@@ -63,7 +63,7 @@ def _benchmark(shell: Shell) -> None:
     shell.answer({**result, "written": str(place)}, f"{markdown(result['rows'])}\ntables and charts: {place}")
 
 
-def _study(shell: Shell, opened: Callable[[str], Project]) -> None:
+def _study(shell: Shell, opened: Callable[[str], Workspace]) -> None:
     import json
 
     from clarify.evidence.suites import HARDEST, RENDERED, prepare_rendered, study
@@ -78,7 +78,7 @@ def _study(shell: Shell, opened: Callable[[str], Project]) -> None:
     shell.answer(found, f"{found['question']}\n\n{study_markdown(found['rows'])}")
 
 
-def _write(place: Path, found: Comparison) -> None:
+def _write(place: Path, found: SuiteResult) -> None:
     import json
 
     from clarify.evidence.tables import csv_table, figure, markdown

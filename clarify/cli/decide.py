@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from clarify.track.promotion import Reason
-    from clarify.workflow.decide.champions import Event, Standing
+    from clarify.workflow.decide.champions import Event, RegistryState
     from clarify.workflow.decide.compare import Compared
     from clarify.workflow.decide.promote import Promotion
 
@@ -49,9 +49,9 @@ def _rollback(shell: Shell) -> None:
 
 
 def _history(shell: Shell) -> None:
-    from clarify.workflow.decide.champions import standing
+    from clarify.workflow.decide.champions import registry_state
 
-    found = standing(shell.project())
+    found = registry_state(shell.project())
     shell.answer(found.to_dict(), _history_text(found))
 
 
@@ -106,7 +106,7 @@ def reason_text(reason: Reason) -> str:
     return f"  {'passes' if reason.passed else 'fails '} {reason.text}"
 
 
-def _history_text(found: Standing) -> str:
+def _history_text(found: RegistryState) -> str:
     """Tell every change of the champion, newest first."""
     now = found.champion
     first = f"{found.model_name}: " + (f"version {now.version} is champion" if now else "no champion")

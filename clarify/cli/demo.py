@@ -11,7 +11,7 @@ from clarify.cli.shell import Commands, Shell, bar
 from clarify.cli.words import percent, table
 
 if TYPE_CHECKING:
-    from clarify.workflow.model.project import Project
+    from clarify.workflow.model.project import Workspace
     from clarify.workflow.shows.demo import Story
 
 __all__ = ["add_demo"]
@@ -20,7 +20,7 @@ __all__ = ["add_demo"]
 def _demo(shell: Shell) -> None:
     from clarify.workflow.shows.demo import run_demo
 
-    def opened(name: str) -> Project:
+    def opened(name: str) -> Workspace:
         return open_project(shell.settings, name, say=shell.say)
 
     story = run_demo(

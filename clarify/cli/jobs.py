@@ -11,7 +11,7 @@ from clarify.errors import ClarifyError
 
 if TYPE_CHECKING:
     from clarify.workflow.jobs.files import Job
-    from clarify.workflow.model.project import Project
+    from clarify.workflow.model.project import Workspace
 
 __all__ = ["add_commands"]
 
@@ -20,7 +20,7 @@ def _job(shell: Shell) -> None:
     from clarify.workflow.jobs.files import JobFolder
     from clarify.workflow.jobs.process import run_job
 
-    def opened(job: Job) -> Project:
+    def opened(job: Job) -> Workspace:
         request = job.request
         settings = dataclasses.replace(
             shell.settings, encoder=request.encoder, backbone=request.backbone, reviewer=job.by

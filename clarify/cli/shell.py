@@ -18,7 +18,7 @@ from clarify.face.pages import bar
 
 if TYPE_CHECKING:
     from clarify.face import project as face
-    from clarify.workflow.model.project import Project
+    from clarify.workflow.model.project import Workspace
 
 __all__ = ["Commands", "Shell", "add_base_model", "bar", "phrases_of"]
 
@@ -34,7 +34,7 @@ class Shell:
     settings: Settings
     args: argparse.Namespace
 
-    def project(self) -> Project:
+    def project(self) -> Workspace:
         """Open the data set that the command names."""
         return open_project(self.settings, self.args.name, say=self.say)
 

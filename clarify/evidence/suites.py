@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from clarify.evidence.cells import Cell, Figures
-    from clarify.workflow.model.project import Project
+    from clarify.workflow.model.project import Workspace
 
 __all__ = [
     "HARDEST",
     "RENDERED",
     "SEEDS",
-    "Comparison",
+    "SuiteResult",
     "compare_methods",
     "prepare_rendered",
     "situation_of",
@@ -49,7 +49,7 @@ SPLITS = ("train", "validation", "test")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class SuiteResult:
     """What a comparison came to.
 
     Parameters
@@ -74,8 +74,8 @@ class Comparison:
 
 
 def prepare_rendered(
-    home: Path, name: str, open_project: Callable[[str], Project], *, workers: int
-) -> Project:
+    home: Path, name: str, open_project: Callable[[str], Workspace], *, workers: int
+) -> Workspace:
     """Draw a data set and embed it, as far as that is not done."""
     draw_data_set(home, name, seed=0, workers=workers)
     project = open_project(name)
@@ -85,7 +85,7 @@ def prepare_rendered(
     return project
 
 
-def situation_of(project: Project, phrases: Mapping[str, str]) -> Situation:
+def situation_of(project: Workspace, phrases: Mapping[str, str]) -> Situation:
     """Return a data set as methods see it, all of its images.
 
     Raises
@@ -115,18 +115,18 @@ def situation_of(project: Project, phrases: Mapping[str, str]) -> Situation:
 
 def compare_methods(
     suite: str,
-    projects: Sequence[tuple[Project, Mapping[str, str]]],
+    projects: Sequence[tuple[Workspace, Mapping[str, str]]],
     *,
     seeds: int = SEEDS,
     methods: Sequence[str] = (),
     told: Callable[[Cell], None] | None = None,
-) -> Comparison:
+) -> SuiteResult:
     """Run the cells that are not done yet, and return the rows of all.
 
     Parameters
     ----------
     suite : str
-    projects : sequence of (Project, phrases)
+    projects : sequence of (Workspace, phrases)
         Of every data set, with what a person says of its classes.
     seeds : int
     methods : sequence of str
@@ -162,10 +162,10 @@ def compare_methods(
                     done.append((cell, found))
                 if told is not None:
                     told(cell)
-    return Comparison(suite=suite, rows=tuple(rows_of(done, truth)), refused=tuple(refused))
+    return SuiteResult(suite=suite, rows=tuple(rows_of(done, truth)), refused=tuple(refused))
 
 
-def study(project: Project, name: str, phrases: Mapping[str, str], *, seeds: int = SEEDS) -> dict[str, Any]:
+def study(project: Workspace, name: str, phrases: Mapping[str, str], *, seeds: int = SEEDS) -> dict[str, Any]:
     """Return what a study comes to on a data set.
 
     Raises
@@ -187,7 +187,7 @@ def study(project: Project, name: str, phrases: Mapping[str, str], *, seeds: int
     }
 
 
-def _digest(project: Project, phrases: Mapping[str, str]) -> str:
+def _digest(project: Workspace, phrases: Mapping[str, str]) -> str:
     values = [
         project.manifest.digest,
         project.encoder.identity.digest,

@@ -17,7 +17,7 @@ from clarify.workflow.model import failures as model_failures
 from clarify.workflow.model.arrays import ArrayData, CallableEncoder, ClassNames, split_of
 from clarify.workflow.model.failures import Failures
 from clarify.workflow.model.models import Model
-from clarify.workflow.model.project import Project as Workspace
+from clarify.workflow.model.project import Workspace
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from clarify.track.promotion import Verdict
     from clarify.workflow.decide.compare import Compared
     from clarify.workflow.decide.promote import Promotion
-    from clarify.workflow.model.project import Project as Workspace
+    from clarify.workflow.model.project import Workspace
     from clarify.workflow.model.trained import Trained
 
 __all__ = ["Comparison", "TrainedModel"]
@@ -38,7 +38,7 @@ class TrainedModel:
 
     Parameters
     ----------
-    workspace : Project
+    workspace : Workspace
     trained : Trained
     """
 

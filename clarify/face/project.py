@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from clarify.data.parallel import Progress
     from clarify.embed.encoders import ImageEncoder
     from clarify.embed.store import Features
-    from clarify.workflow.model.project import Project as Workspace
+    from clarify.workflow.model.project import Workspace
     from clarify.workflow.model.recipe import Recipe
 
 __all__ = ["Project", "open"]
@@ -77,7 +77,7 @@ class Project:
 
     Parameters
     ----------
-    workspace : Project
+    workspace : Workspace
         Manifest, encoder, features, store: what the functions of `clarify.workflow` take.
     settings : Settings
     """

@@ -40,7 +40,7 @@ class Checkpoints:
         self._file = folder / FILE
 
     @contextlib.contextmanager
-    def taken(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
         """Keep other trainings out of the folder.
 
         Raises

@@ -24,7 +24,7 @@ from clarify.evidence.suites import compare_methods, situation_of
 from clarify.evidence.tables import csv_table, figure, markdown
 from clarify.track.mlflow import TrackingStore
 from clarify.track.runs import CellRun
-from clarify.workflow.model.project import Project
+from clarify.workflow.model.project import Workspace
 from tests.conftest import DATA_SET, Done
 
 Clarify = Callable[..., Done]
@@ -33,16 +33,16 @@ FEW = ("erm", "clarify_worst_group", "group_dro")
 
 
 @pytest.fixture
-def project(home: Path) -> Project:
+def project(home: Path) -> Workspace:
     return open_project(Settings(home=home), DATA_SET)
 
 
 @pytest.fixture
-def whole(project: Project) -> Situation:
+def whole(project: Workspace) -> Situation:
     return situation_of(project, PHRASES)
 
 
-def test_every_cell_is_a_run_and_is_written_once(project: Project) -> None:
+def test_every_cell_is_a_run_and_is_written_once(project: Workspace) -> None:
     found = compare_methods("rendered", [(project, PHRASES)], seeds=2, methods=FEW)
     rows = {row.method: row for row in found.rows}
     assert list(rows) == list(FEW)
@@ -60,7 +60,7 @@ def test_every_cell_is_a_run_and_is_written_once(project: Project) -> None:
     assert len(store.runs(DATA_SET, CellRun)) == 7
 
 
-def test_a_row_is_the_mean_of_its_seeds_by_hand(project: Project, whole: Situation) -> None:
+def test_a_row_is_the_mean_of_its_seeds_by_hand(project: Workspace, whole: Situation) -> None:
     found = compare_methods("rendered", [(project, PHRASES)], seeds=2, methods=FEW)
     row = next(row for row in found.rows if row.method == "clarify_worst_group")
     by_hand, base = [], []
@@ -147,7 +147,7 @@ def test_features_that_are_not_finite_stop_their_cells_alone(whole: Situation) -
     assert not isinstance(found["dfr_upsampled"], Refused)
 
 
-def test_unknown_methods_and_seeds_are_refused(project: Project) -> None:
+def test_unknown_methods_and_seeds_are_refused(project: Workspace) -> None:
     with pytest.raises(NotFoundError, match="nearest: jtt"):
         compare_methods("rendered", [(project, PHRASES)], methods=("jt",))
     with pytest.raises(InputError, match="seeds is 0"):
@@ -181,7 +181,7 @@ def test_the_command_on_a_data_set_of_ones_own(clarify: Clarify, home: Path) -> 
     assert "plotly" in (place / "charts.html").read_text()[:20_000]
 
 
-def test_tables_have_a_line_a_row_and_say_what_each_uses(project: Project) -> None:
+def test_tables_have_a_line_a_row_and_say_what_each_uses(project: Workspace) -> None:
     found = compare_methods("rendered", [(project, PHRASES)], seeds=2, methods=(*FEW, "rwy"))
     rows = found.to_dict()["rows"]
     text = markdown(rows)

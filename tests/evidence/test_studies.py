@@ -14,7 +14,7 @@ from clarify.evidence import reviewers, studies
 from clarify.evidence.situation import Situation
 from clarify.evidence.suites import situation_of, study
 from clarify.evidence.tables import study_markdown
-from clarify.workflow.model.project import Project
+from clarify.workflow.model.project import Workspace
 from tests.conftest import DATA_SET
 
 PHRASES = {"landbird": "water", "waterbird": "land"}
@@ -37,12 +37,12 @@ WORDS = [
 
 
 @pytest.fixture
-def project(made_home: Path) -> Project:
+def project(made_home: Path) -> Workspace:
     return open_project(Settings(home=made_home), DATA_SET)
 
 
 @pytest.fixture
-def at(project: Project) -> Situation:
+def at(project: Workspace) -> Situation:
     return situation_of(project, PHRASES)
 
 
@@ -113,7 +113,7 @@ def test_unrelated_phrases_do_not_tell_the_place(at: Situation) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(studies.STUDIES))
-def test_every_study_is_a_table(name: str, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_study_is_a_table(name: str, project: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reviewers, "DRAWS", 3)
     monkeypatch.setattr(reviewers, "PER_BAND", 2)
     monkeypatch.setattr(studies, "DRAWS", 3)
@@ -124,6 +124,6 @@ def test_every_study_is_a_table(name: str, project: Project, monkeypatch: pytest
     assert np.isfinite(found["seeds"])
 
 
-def test_an_unknown_study_is_refused_with_the_nearest(project: Project) -> None:
+def test_an_unknown_study_is_refused_with_the_nearest(project: Workspace) -> None:
     with pytest.raises(NotFoundError, match="nearest: threshold"):
         study(project, "treshold", PHRASES)

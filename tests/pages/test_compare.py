@@ -23,7 +23,7 @@ from clarify.ui.compare.charts import difference_plot, most_changed, saving
 from clarify.ui.compare.model_table import table_html, title_of
 from clarify.workflow.decide.compare import Compared, changed_images, compare, compare_page, comparison_table
 from clarify.workflow.model.models import find_run
-from clarify.workflow.model.project import Project
+from clarify.workflow.model.project import Workspace
 from tests.conftest import DATA_SET, Done
 from tests.pages.conftest import Visit, html_of
 
@@ -31,7 +31,7 @@ NASTY = ("<script>alert(1)</script>", "**bold** $x$")
 
 
 @pytest.fixture
-def retrained(home: Path, clarify: Callable[..., Done]) -> Project:
+def retrained(home: Path, clarify: Callable[..., Done]) -> Workspace:
     """The tiny birds with a retrained model."""
     assert clarify("retrain", DATA_SET, "--reviewer", NASTY[0]).status == 0
     return open_project(Settings(home=home, reviewer="Ada"), DATA_SET, say=print)
@@ -78,7 +78,7 @@ def test_a_first_visit_says_what_to_do_next(visit: Visit) -> None:
     assert "keep a phrase on Describe" in html_of(page)
 
 
-def test_the_models_are_titled_counted_and_told_apart(visit: Visit, retrained: Project) -> None:
+def test_the_models_are_titled_counted_and_told_apart(visit: Visit, retrained: Workspace) -> None:
     page = visit("compare")
     assert not page.exception
     told = html_of(page)
@@ -88,7 +88,7 @@ def test_the_models_are_titled_counted_and_told_apart(visit: Visit, retrained: P
     assert "<script>" not in told
 
 
-def test_fixed_and_broken_are_counted_as_by_hand(visit: Visit, retrained: Project) -> None:
+def test_fixed_and_broken_are_counted_as_by_hand(visit: Visit, retrained: Workspace) -> None:
     base, run = (find_run(retrained, None, kind=kind) for kind in ("base", "retraining"))
     tables = [
         pl.read_parquet(retrained.tracking.artifact(each.id, "predictions.parquet"))
@@ -111,7 +111,7 @@ def test_fixed_and_broken_are_counted_as_by_hand(visit: Visit, retrained: Projec
 
 
 def test_the_split_is_validation_unless_asked_and_test_comes_with_a_warning(
-    visit: Visit, retrained: Project
+    visit: Visit, retrained: Workspace
 ) -> None:
     page = visit("compare")
     assert "validation images" in html_of(page)
@@ -122,7 +122,7 @@ def test_the_split_is_validation_unless_asked_and_test_comes_with_a_warning(
 
 
 def test_the_address_names_the_model_that_is_looked_at(
-    visit: Visit, retrained: Project, clarify: Callable[..., Done]
+    visit: Visit, retrained: Workspace, clarify: Callable[..., Done]
 ) -> None:
     done = clarify("retrain", DATA_SET, "--objective", "worst_group")
     assert done.status == 0
@@ -133,7 +133,7 @@ def test_the_address_names_the_model_that_is_looked_at(
     assert visit("compare", model="<script>").exception == []
 
 
-def test_a_local_store_is_told_with_the_command_that_opens_it(visit: Visit, retrained: Project) -> None:
+def test_a_local_store_is_told_with_the_command_that_opens_it(visit: Visit, retrained: Workspace) -> None:
     page = visit("compare")
     assert [each.value for each in page.code] == [
         f"mlflow ui --backend-store-uri {retrained.tracking.address.shown}"
@@ -141,7 +141,7 @@ def test_a_local_store_is_told_with_the_command_that_opens_it(visit: Visit, retr
 
 
 def test_the_link_to_a_server_names_all_runs_and_no_password(
-    retrained: Project, monkeypatch: pytest.MonkeyPatch
+    retrained: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = [find_run(retrained, None, kind=kind).id for kind in ("base", "retraining")]
     assert compare_page(retrained, runs) is None
@@ -155,7 +155,7 @@ def test_the_link_to_a_server_names_all_runs_and_no_password(
     assert len(json.loads(asked["experiments"][0])) == 1
 
 
-def test_the_table_for_files_holds_every_figure_and_phrase(retrained: Project) -> None:
+def test_the_table_for_files_holds_every_figure_and_phrase(retrained: Workspace) -> None:
     rows = compare(retrained, split="validation")
     table = comparison_table(rows)
     file = io.BytesIO()

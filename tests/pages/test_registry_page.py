@@ -19,11 +19,11 @@ from clarify.ui.pieces.page import Page
 from clarify.ui.registry import actions as on_page
 from clarify.ui.server.shared import shared
 from clarify.ui.server.visitors import visitor
-from clarify.workflow.decide.champions import rollback, standing
+from clarify.workflow.decide.champions import registry_state, rollback
 from clarify.workflow.decide.promote import promote
 from clarify.workflow.describe.phrases import kept_descriptions
 from clarify.workflow.model.models import find_run, open_model
-from clarify.workflow.model.project import Project
+from clarify.workflow.model.project import Workspace
 from clarify.workflow.retrain.retrain import retrain, retrain_oracle
 from tests.conftest import DATA_SET, Done
 from tests.pages.conftest import Visit, html_of
@@ -36,7 +36,7 @@ STRICT = functools.partial(Gate, min_gain=1.0)
 
 
 @pytest.fixture
-def project(home: Path, clarify: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> Project:
+def project(home: Path, clarify: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """The tiny birds with a retrained model, and a gate that lets all pass: they are few."""
     assert clarify("retrain", DATA_SET).status == 0
     monkeypatch.setattr("clarify.workflow.decide.promote.Gate", LENIENT)
@@ -51,7 +51,7 @@ def press(page: AppTest, text: str) -> AppTest:
     return next(each for each in page.button if each.label.startswith(text)).click().run()
 
 
-def promoted(project: Project, note: str = "") -> str:
+def promoted(project: Workspace, note: str = "") -> str:
     return promote(project, None, note=note, by_hash=True).version
 
 
@@ -63,7 +63,7 @@ def test_a_first_visit_says_what_to_do_next(visit: Visit) -> None:
 
 
 def test_without_champion_a_model_that_passes_can_be_promoted_with_a_note(
-    visit: Visit, project: Project
+    visit: Visit, project: Workspace
 ) -> None:
     page = visit("registry", reviewer="Ada")
     assert "No champion yet" in html_of(page)
@@ -76,12 +76,12 @@ def test_without_champion_a_model_that_passes_can_be_promoted_with_a_note(
     assert "“agreed in review”" in told
     assert "It is the champion already." in told
     assert button(page, "Promote") is None
-    (event,) = standing(project).events
+    (event,) = registry_state(project).events
     assert (event.by, event.note, event.to_version) == ("Ada", "agreed in review", "1")
 
 
 def test_the_champion_is_shown_with_phrases_numbers_origin_and_snippet(
-    visit: Visit, project: Project
+    visit: Visit, project: Workspace
 ) -> None:
     promoted(project, "it finds birds over water")
     page = visit("registry")
@@ -99,7 +99,7 @@ def test_the_champion_is_shown_with_phrases_numbers_origin_and_snippet(
     assert f"models:/{DATA_SET}@champion" in page.code[0].value
 
 
-def test_an_earlier_champion_is_one_click_away(visit: Visit, project: Project) -> None:
+def test_an_earlier_champion_is_one_click_away(visit: Visit, project: Workspace) -> None:
     promoted(project)
     promoted(dataclasses.replace(project, reviewer="Lin"))
     page = visit("registry", reviewer="Ada")
@@ -112,11 +112,11 @@ def test_an_earlier_champion_is_one_click_away(visit: Visit, project: Project) -
     assert "rolled back by Ada" in told
     assert "Lin promoted it" in told
     assert "fails on snow" in told
-    assert [each.action for each in standing(project).events] == ["rollback", "promotion", "promotion"]
+    assert [each.action for each in registry_state(project).events] == ["rollback", "promotion", "promotion"]
 
 
 def test_what_the_gate_refuses_is_told_with_its_reasons_and_not_promoted(
-    visit: Visit, project: Project, monkeypatch: pytest.MonkeyPatch
+    visit: Visit, project: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("clarify.workflow.decide.promote.Gate", STRICT)
     page = visit("registry")
@@ -128,7 +128,7 @@ def test_what_the_gate_refuses_is_told_with_its_reasons_and_not_promoted(
     assert button(page, "Promote") is None
 
 
-def test_an_oracle_is_for_comparison_only(visit: Visit, project: Project) -> None:
+def test_an_oracle_is_for_comparison_only(visit: Visit, project: Workspace) -> None:
     retrain_oracle(project, open_model(project))
     page = visit("registry")
     assert not page.exception
@@ -137,7 +137,7 @@ def test_an_oracle_is_for_comparison_only(visit: Visit, project: Project) -> Non
 
 
 def test_only_leads_promote_and_roll_back(
-    visit: Visit, project: Project, monkeypatch: pytest.MonkeyPatch
+    visit: Visit, project: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     promoted(project)
     promoted(project)
@@ -151,10 +151,10 @@ def test_only_leads_promote_and_roll_back(
         on_page.roll_back(ada, "1", "")
     with pytest.raises(RefusedError, match="ask one of them: Grace, Lin"):
         on_page.make_champion(ada, find_run(project, None, kind="retraining"), "")
-    assert len(standing(project).events) == 2
+    assert len(registry_state(project).events) == 2
 
 
-def page_of(project: Project, who: str) -> Page:
+def page_of(project: Workspace, who: str) -> Page:
     found = shared()
     return Page(
         shared=found, visitor=visitor(who, found.settings.leads), desk=found.desks.desk(project.manifest.name)
@@ -162,16 +162,16 @@ def page_of(project: Project, who: str) -> Page:
 
 
 @pytest.mark.usefixtures("visit")
-def test_a_double_click_promotes_once(project: Project) -> None:
+def test_a_double_click_promotes_once(project: Workspace) -> None:
     page, run = page_of(project, "Ada"), find_run(project, None, kind="retraining")
     assert on_page.make_champion(page, run, "") == "1"
     with pytest.raises(InputError, match="is the champion already, as version 1"):
         on_page.make_champion(page, run, "")
-    assert len(standing(project).versions) == 1
+    assert len(registry_state(project).versions) == 1
 
 
 def test_a_roll_back_that_another_was_faster_with_is_refused_in_one_sentence(
-    visit: Visit, project: Project
+    visit: Visit, project: Workspace
 ) -> None:
     promoted(project)
     promoted(project)
@@ -180,11 +180,11 @@ def test_a_roll_back_that_another_was_faster_with_is_refused_in_one_sentence(
     press(page, "Roll back to version 1")
     assert not page.exception
     assert "is the champion already" in page.error[0].value
-    assert len(standing(project).events) == 3
+    assert len(registry_state(project).events) == 3
 
 
 def test_a_champion_whose_run_is_gone_is_told_in_one_sentence(
-    visit: Visit, project: Project, clarify: Callable[..., Done]
+    visit: Visit, project: Workspace, clarify: Callable[..., Done]
 ) -> None:
     promoted(project)
     run = find_run(project, None, kind="retraining").id
@@ -196,7 +196,7 @@ def test_a_champion_whose_run_is_gone_is_told_in_one_sentence(
     assert "restore it in MLflow" in page.error[0].value
 
 
-def test_names_and_notes_are_shown_as_text(visit: Visit, project: Project) -> None:
+def test_names_and_notes_are_shown_as_text(visit: Visit, project: Workspace) -> None:
     promoted(dataclasses.replace(project, reviewer=NASTY), NASTY)
     promoted(dataclasses.replace(project, reviewer=NASTY), NASTY)
     page = visit("registry", reviewer=NASTY)
@@ -206,7 +206,7 @@ def test_names_and_notes_are_shown_as_text(visit: Visit, project: Project) -> No
 
 
 def test_models_that_are_called_alike_are_told_apart_and_the_chosen_one_is_promoted(
-    visit: Visit, project: Project
+    visit: Visit, project: Workspace
 ) -> None:
     base = open_model(project)
     kept = kept_descriptions(project, base)

@@ -24,7 +24,7 @@ from clarify.workflow.model.models import usable_runs
 if TYPE_CHECKING:
     from clarify.track.runs import TrainedRun
     from clarify.ui.pieces.page import Page
-    from clarify.workflow.model.project import Project
+    from clarify.workflow.model.project import Workspace
 
 __all__ = ["changed", "compare_link", "models", "rows_of", "splits_of", "verdicts_of"]
 
@@ -95,25 +95,27 @@ def compare_link(page: Page, runs: Sequence[str]) -> str | None:
 
 # Streamlit leaves out of the key what begins with an underscore.
 @st.cache_resource(max_entries=KEPT_ROWS, show_spinner=False)
-def _base_row(_project: Project, _base: BaseRun, run_id: str, split: str) -> Compared:
+def _base_row(_project: Workspace, _base: BaseRun, run_id: str, split: str) -> Compared:
     return compared_base(_project, _base, split)
 
 
 @st.cache_resource(max_entries=KEPT_ROWS, show_spinner=False)
-def _row(_project: Project, _base: BaseRun, _alike: tuple[ModelRun, ...], runs: str, split: str) -> Compared:
+def _row(
+    _project: Workspace, _base: BaseRun, _alike: tuple[ModelRun, ...], runs: str, split: str
+) -> Compared:
     return compared_with(_project, _base, _alike, split)
 
 
 @st.cache_resource(max_entries=KEPT_PAIRS, show_spinner=False)
-def _changed(_project: Project, _base: TrainedRun, _run: TrainedRun, pair: str, split: str) -> Changed:
+def _changed(_project: Workspace, _base: TrainedRun, _run: TrainedRun, pair: str, split: str) -> Changed:
     return changed_images(_project, _base, _run, split)
 
 
 @st.cache_resource(max_entries=KEPT_ROWS, show_spinner=False)
-def _passes(_project: Project, run_id: str) -> bool:
+def _passes(_project: Workspace, run_id: str) -> bool:
     return judge(_project, run_id).passed
 
 
 @st.cache_resource(max_entries=KEPT_PAIRS, show_spinner=False)
-def _link(_project: Project, runs: tuple[str, ...]) -> str | None:
+def _link(_project: Workspace, runs: tuple[str, ...]) -> str | None:
     return compare_page(_project, runs)

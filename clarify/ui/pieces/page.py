@@ -14,7 +14,7 @@ from clarify.ui.pieces import blocks
 from clarify.ui.server.desk import Desk
 from clarify.ui.server.shared import Shared, shared
 from clarify.ui.server.visitors import COOKIE, Visitor, check_name, logged_in_as, visitor
-from clarify.workflow.model.project import Project
+from clarify.workflow.model.project import Workspace
 
 __all__ = ["DATA", "NEW_HERE", "PAGES", "Page", "apologise", "current", "refuse", "stop_with"]
 
@@ -42,7 +42,7 @@ class Page:
     desk: Desk
 
     @property
-    def project(self) -> Project:
+    def project(self) -> Workspace:
         """Return the data set's adapters, with the visitor as reviewer."""
         return dataclasses.replace(self.desk.project, reviewer=self.visitor.name)
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from clarify.track.promotion import Verdict
     from clarify.track.runs import TrainedRun
     from clarify.ui.pieces.page import Page
-    from clarify.workflow.decide.champions import Event, Lineage, Standing
-    from clarify.workflow.model.project import Project
+    from clarify.workflow.decide.champions import Event, Lineage, RegistryState
+    from clarify.workflow.model.project import Workspace
 
 __all__ = [
     "by_run",
@@ -45,7 +45,7 @@ KEPT = 256
 _ONE_AT_A_TIME = threading.Lock()
 
 
-def standing_of(page: Page) -> Standing:
+def standing_of(page: Page) -> RegistryState:
     """Return how the data set's model stands; a few seconds old at most."""
     project = page.desk.project
     return _standing(project, f"{project.home} {project.tracking.address.shown}", project.manifest.name)
@@ -129,7 +129,7 @@ def make_champion(page: Page, run: ModelRun, note: str) -> str:
     """
     _check_lead(page)
     with _ONE_AT_A_TIME:
-        champion = registry.standing(page.desk.project).champion
+        champion = registry.registry_state(page.desk.project).champion
         if champion is not None and champion.run_id == run.id:
             raise InputError(
                 f"{run_title(run)} is the champion already, as version {champion.version}; "
@@ -197,10 +197,10 @@ def _forget(page: Page) -> None:
 
 # Streamlit leaves out of the key what begins with an underscore.
 @st.cache_resource(ttl=FRESH_S, max_entries=KEPT, show_spinner=False)
-def _standing(_project: Project, store: str, data_set: str) -> Standing:
-    return registry.standing(_project)
+def _standing(_project: Workspace, store: str, data_set: str) -> RegistryState:
+    return registry.registry_state(_project)
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)
-def _lineage(_project: Project, run_id: str) -> Lineage:
+def _lineage(_project: Workspace, run_id: str) -> Lineage:
     return registry.lineage(_project, run_id)

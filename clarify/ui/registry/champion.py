@@ -15,7 +15,7 @@ from clarify.ui.registry.actions import by_run, checks, lineage_of, run_title
 from clarify.workflow.decide.champions import snippet
 
 if TYPE_CHECKING:
-    from clarify.workflow.decide.champions import Lineage, Standing
+    from clarify.workflow.decide.champions import Lineage, RegistryState
 
 __all__ = ["draw_champion"]
 
@@ -26,7 +26,7 @@ FIGURES = {
 }
 
 
-def draw_champion(page: Page, found: Standing) -> None:
+def draw_champion(page: Page, found: RegistryState) -> None:
     """Draw the champion: since when, by whom, why, its numbers, its origin, how to load it."""
     if found.champion is None:
         st.html(blocks.empty("Nothing was promoted yet.", "Choose a model that the gate passes."))
@@ -59,7 +59,7 @@ def draw_champion(page: Page, found: Standing) -> None:
         _draw_lineage(origin)
 
 
-def _draw_numbers(page: Page, found: Standing, origin: Lineage) -> None:
+def _draw_numbers(page: Page, found: RegistryState, origin: Lineage) -> None:
     """Draw the champion's figures on validation against the one before, or against the base."""
     earlier = found.version(found.before) if found.before else None
     run = by_run(page).get(earlier.run_id) if earlier else origin.base

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from clarify.method.phrases.descriptions import Description
     from clarify.track.runs import RunOf
     from clarify.workflow.model.models import Model
-    from clarify.workflow.model.project import Project, SplitData
+    from clarify.workflow.model.project import SplitData, Workspace
 
 __all__ = ["Desk", "Desks"]
 
@@ -48,10 +48,10 @@ class Desk:
 
     Parameters
     ----------
-    project : Project
+    project : Workspace
     """
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Workspace) -> None:
         self.project = project
         self.trouble = ""
         """Why the last thing that was done in the background could not be; empty if it could."""
@@ -200,7 +200,7 @@ class Desks:
         Builds the adapters for a data set.
     """
 
-    def __init__(self, home: Path, open_project: Callable[[str], Project]) -> None:
+    def __init__(self, home: Path, open_project: Callable[[str], Workspace]) -> None:
         self.home = home
         self._open_project = open_project
         self._lock = threading.Lock()

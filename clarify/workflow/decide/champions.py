@@ -15,13 +15,22 @@ from clarify.workflow.model.project import run_context
 
 if TYPE_CHECKING:
     from clarify.track.registry import Version
-    from clarify.workflow.model.project import Project
+    from clarify.workflow.model.project import Workspace
 
-__all__ = ["Described", "Event", "Lineage", "Standing", "lineage", "rollback", "snippet", "standing"]
+__all__ = [
+    "Described",
+    "Event",
+    "Lineage",
+    "RegistryState",
+    "lineage",
+    "registry_state",
+    "rollback",
+    "snippet",
+]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class RegistryState:
     """A data set's model in the registry.
 
     Parameters
@@ -123,7 +132,7 @@ class Lineage:
     code_version: str
 
 
-def standing(project: Project) -> Standing:
+def registry_state(project: Workspace) -> RegistryState:
     """Return how a data set's model stands in the registry.
 
     Raises
@@ -136,7 +145,7 @@ def standing(project: Project) -> Standing:
     name = model_name(project)
     champion = version_of(project.tracking, name)
     now = champion.version if champion else ""
-    return Standing(
+    return RegistryState(
         model_name=name,
         versions=versions(project.tracking, name),
         champion=champion,
@@ -144,7 +153,7 @@ def standing(project: Project) -> Standing:
     )
 
 
-def rollback(project: Project, to: str | None = None, *, note: str = "") -> Event:
+def rollback(project: Workspace, to: str | None = None, *, note: str = "") -> Event:
     """Make an earlier champion the champion again, and write that into the history.
 
     Parameters
@@ -164,12 +173,12 @@ def rollback(project: Project, to: str | None = None, *, note: str = "") -> Even
     from clarify.track.registry import crown
 
     with turn(project):
-        version = _earlier(project, standing(project), to)
+        version = _earlier(project, registry_state(project), to)
         context = run_context(project, "validation")
         return crown(project.tracking, version, context, action="rollback", note=note)
 
 
-def _earlier(project: Project, now: Standing, to: str | None) -> Version:
+def _earlier(project: Workspace, now: RegistryState, to: str | None) -> Version:
     name = f"model {now.model_name}"
     if now.champion is None:
         raise NotFoundError(
@@ -191,7 +200,7 @@ def _earlier(project: Project, now: Standing, to: str | None) -> Version:
     return found
 
 
-def lineage(project: Project, run_id: str) -> Lineage:
+def lineage(project: Workspace, run_id: str) -> Lineage:
     """Return where a retrained model comes from, down to the phrases and their authors.
 
     Raises
@@ -220,7 +229,7 @@ def lineage(project: Project, run_id: str) -> Lineage:
     )
 
 
-def snippet(project: Project) -> str:
+def snippet(project: Workspace) -> str:
     """Return the Python that loads the champion; a password in the store's address is hidden."""
     return (
         "import mlflow\n\n"

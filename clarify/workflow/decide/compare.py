@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from clarify.method.groups.groups import AnnotatedGroups
     from clarify.method.groups.metrics import Interval
     from clarify.track.runs import TrainedRun
-    from clarify.workflow.model.project import Project
+    from clarify.workflow.model.project import Workspace
 
 __all__ = [
     "Changed",
@@ -138,7 +138,7 @@ class Changed:
     classes: dict[str, Interval]
 
 
-def compare(project: Project, *, split: str) -> tuple[Compared, ...]:
+def compare(project: Workspace, *, split: str) -> tuple[Compared, ...]:
     """Return the newest base model and what was retrained from it, the base first.
 
     Raises
@@ -167,7 +167,7 @@ def retrained_from(runs: Sequence[ModelRun], base: TrainedRun) -> list[tuple[Mod
     return sorted(groups, key=lambda group: group[0].started)
 
 
-def compared_base(project: Project, base: TrainedRun, split: str) -> Compared:
+def compared_base(project: Workspace, base: TrainedRun, split: str) -> Compared:
     """Return the figures of a base model.
 
     Raises
@@ -183,7 +183,7 @@ def compared_base(project: Project, base: TrainedRun, split: str) -> Compared:
     return _compared(project, base, split, {})
 
 
-def compared_with(project: Project, base: TrainedRun, alike: Sequence[ModelRun], split: str) -> Compared:
+def compared_with(project: Workspace, base: TrainedRun, alike: Sequence[ModelRun], split: str) -> Compared:
     """Return the figures of a retrained model, and its gains over the base on the same images.
 
     Parameters
@@ -206,7 +206,7 @@ def compared_with(project: Project, base: TrainedRun, alike: Sequence[ModelRun],
     )
 
 
-def changed_images(project: Project, base: TrainedRun, run: TrainedRun, split: str) -> Changed:
+def changed_images(project: Workspace, base: TrainedRun, run: TrainedRun, split: str) -> Changed:
     """Return which images a model fixed of another's mistakes, and which it broke."""
     numbers = project.manifest.table.select("id").with_row_index("row")
     both = _both(project, base, run, split).join(numbers, on="id", how="inner", maintain_order="left")
@@ -260,7 +260,7 @@ def comparison_table(rows: Sequence[Compared]) -> pl.DataFrame:
     return pl.DataFrame(columns, schema={name: types.get(name, pl.Float64) for name in columns})
 
 
-def compare_page(project: Project, runs: Sequence[str]) -> str | None:
+def compare_page(project: Workspace, runs: Sequence[str]) -> str | None:
     """Return MLflow's page that compares some runs; None where no server shows one."""
     address = project.tracking.address
     if address.kind != "server" or not runs:
@@ -272,18 +272,18 @@ def compare_page(project: Project, runs: Sequence[str]) -> str | None:
     return f"{place}/#/compare-runs?runs={quote(asked[0])}&experiments={quote(asked[1])}"
 
 
-def _both(project: Project, base: TrainedRun, run: TrainedRun, split: str) -> pl.DataFrame:
+def _both(project: Workspace, base: TrainedRun, run: TrainedRun, split: str) -> pl.DataFrame:
     """Return what the base said of each image, with whether the other is right, as ``now``."""
     now = _predictions(project, run, split).select("id", now="right")
     return _predictions(project, base, split).join(now, on="id", how="inner", maintain_order="left")
 
 
-def _predictions(project: Project, run: TrainedRun, split: str) -> pl.DataFrame:
+def _predictions(project: Workspace, run: TrainedRun, split: str) -> pl.DataFrame:
     table = pl.read_parquet(project.tracking.artifact(run.id, "predictions.parquet"))
     return table.filter(pl.col("split") == split)
 
 
-def _groups(project: Project, predictions: pl.DataFrame) -> AnnotatedGroups | None:
+def _groups(project: Workspace, predictions: pl.DataFrame) -> AnnotatedGroups | None:
     manifest = project.manifest
     rows = predictions.select("id").join(manifest.table, on="id", how="left")
     labels = np.array([manifest.class_index(name) for name in rows["label"]], dtype=np.int64)
@@ -299,7 +299,7 @@ def _gains(both: pl.DataFrame, groups: AnnotatedGroups | None) -> dict[str, Inte
     return found
 
 
-def _compared(project: Project, run: TrainedRun, split: str, gains: dict[str, Interval]) -> Compared:
+def _compared(project: Workspace, run: TrainedRun, split: str, gains: dict[str, Interval]) -> Compared:
     recorded = json.loads(project.tracking.artifact(run.id, "descriptions.json"))
     return Compared(
         run_id=run.id,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from clarify.embed.encoders import ImageEncoder
     from clarify.track.model_folder import ModelEncoder
-    from clarify.workflow.model.project import Project
+    from clarify.workflow.model.project import Workspace
 
 __all__ = ["Promotion", "judge", "model_name", "promote", "turn"]
 
@@ -55,7 +55,7 @@ class Promotion:
         }
 
 
-def judge(project: Project, run: str | None, *, gate: Gate | None = None) -> Verdict:
+def judge(project: Workspace, run: str | None, *, gate: Gate | None = None) -> Verdict:
     """Return what the gate says of a retrained model, by its described halves on validation.
 
     Raises
@@ -79,13 +79,13 @@ def judge(project: Project, run: str | None, *, gate: Gate | None = None) -> Ver
     )
 
 
-def model_name(project: Project) -> str:
+def model_name(project: Workspace) -> str:
     """Return the name that the data set's models have in the registry."""
     return project.manifest.name.replace(".", "-")
 
 
 def promote(
-    project: Project, run: str | None, *, note: str = "", gate: Gate | None = None, by_hash: bool = False
+    project: Workspace, run: str | None, *, note: str = "", gate: Gate | None = None, by_hash: bool = False
 ) -> Promotion:
     """Register a retrained model, and make it the champion if the gate passes.
 
@@ -133,7 +133,7 @@ def promote(
 
 
 @contextlib.contextmanager
-def turn(project: Project) -> Iterator[None]:
+def turn(project: Workspace) -> Iterator[None]:
     """Let one change of the champion happen at a time, among all processes of a home.
 
     Raises

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from clarify.workflow.model.arrays import DataSet
     from clarify.workflow.model.failures import Failures
     from clarify.workflow.model.models import Model
-    from clarify.workflow.model.project import Project, SplitData
+    from clarify.workflow.model.project import SplitData, Workspace
 
 __all__ = [
     "ScoredPhrase",
@@ -106,7 +106,7 @@ class TriedPhrase:
             self.scores, self.right, what.threshold, title=f"{what.class_name}: {what.phrase}"
         )
 
-    def grid(self, project: Project, data: SplitData, half: Side, *, seed: int = 0) -> Image:
+    def grid(self, project: Workspace, data: SplitData, half: Side, *, seed: int = 0) -> Image:
         """Draw a seeded sample of one half, in the order of the split; wrong images are framed."""
         chosen = self.with_half if half == "with" else ~self.with_half
         rows, right = self.rows[chosen], self.right[chosen]
@@ -264,7 +264,7 @@ def try_phrase(
 
 
 def record_phrase(
-    project: Project, failures: Failures, tried: TriedPhrase, *, keep: bool, note: str = "", seed: int = 0
+    project: Workspace, failures: Failures, tried: TriedPhrase, *, keep: bool, note: str = "", seed: int = 0
 ) -> ScoredPhrase:
     """Record a phrase that was tried: its score, its evidence, every image's similarity.
 
@@ -305,7 +305,7 @@ def record_phrase(
     return ScoredPhrase(run_id=run_id, tried=dataclasses.replace(noted, description=described), kept=keep)
 
 
-def take_back(project: Project, run_id: str) -> None:
+def take_back(project: Workspace, run_id: str) -> None:
     """Keep a description no longer; its run stays, as one that was only tried.
 
     Raises
@@ -330,7 +330,7 @@ def take_back(project: Project, run_id: str) -> None:
 
 
 def score_phrase(
-    project: Project,
+    project: Workspace,
     failures: Failures,
     class_name: str,
     text: str,
@@ -354,7 +354,7 @@ def score_phrase(
     return record_phrase(project, failures, tried, keep=keep, note=note)
 
 
-def kept_descriptions(project: Project, model: Model, runs: Sequence[str] = ()) -> tuple[Description, ...]:
+def kept_descriptions(project: Workspace, model: Model, runs: Sequence[str] = ()) -> tuple[Description, ...]:
     """Return the descriptions to retrain with, each with its run, so that a lineage finds it again.
 
     Parameters
@@ -390,7 +390,7 @@ def kept_descriptions(project: Project, model: Model, runs: Sequence[str] = ()) 
     return tuple(_description(project, run) for run in chosen)
 
 
-def _description(project: Project, run: DescriptionRun) -> Description:
+def _description(project: Workspace, run: DescriptionRun) -> Description:
     found = json.loads(project.tracking.artifact(run.id, "description.json"))
     # By its first id, which is known on every machine that a bundle takes it to.
     return Description.from_dict(found | {"run": run.origin})
@@ -408,12 +408,12 @@ def halves_of(
     return found
 
 
-def _described(project: Project, model: Model) -> list[DescriptionRun]:
+def _described(project: Workspace, model: Model) -> list[DescriptionRun]:
     runs = project.tracking.runs(project.manifest.name, DescriptionRun)
     return [run for run in runs if run.parent == model.run_id]
 
 
-def phrases_tried(project: Project, model: Model, class_name: str) -> set[str]:
+def phrases_tried(project: Workspace, model: Model, class_name: str) -> set[str]:
     """Return the phrases that were recorded for a class of a model, kept or not."""
     return {run.phrase for run in _described(project, model) if run.class_name == class_name}
 

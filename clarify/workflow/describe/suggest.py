@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from clarify.workflow.model.models import Model
-    from clarify.workflow.model.project import Project, SplitData
+    from clarify.workflow.model.project import SplitData, Workspace
 
 __all__ = ["ClassPromise", "ClassSuggestions", "phrases_searched", "promises", "suggest"]
 
@@ -100,7 +100,7 @@ class _Searched:
 
 
 def suggest(
-    project: Project,
+    project: Workspace,
     model: Model,
     data: SplitData,
     class_name: str,
@@ -155,7 +155,7 @@ def suggest(
 
 
 def promises(
-    project: Project,
+    project: Workspace,
     model: Model,
     data: SplitData,
     *,
@@ -186,7 +186,7 @@ def promises(
     return tuple(sorted(found, key=lambda each: (-each.found.promise, -each.found.n_wrong)))
 
 
-def phrases_searched(project: Project, model: Model, class_name: str) -> int:
+def phrases_searched(project: Workspace, model: Model, class_name: str) -> int:
     """Return how many phrases were searched by machine for a model's class, 0 or more.
 
     Every vocabulary counts once, however often it was searched; phrases that are in two of them
@@ -201,7 +201,7 @@ def _images(predicted: NDArray[np.int64], data: SplitData, label: int) -> Images
     return ImagesOfClass(embeddings=data.embeddings[rows], right=predicted[rows] == label)
 
 
-def _searched(project: Project, file: Path | None) -> _Searched:
+def _searched(project: Workspace, file: Path | None) -> _Searched:
     encoder = project.encoder
     if file is not None:
         name, given = f"the vocabulary {file}", read_vocabulary(file)
@@ -219,7 +219,10 @@ def _searched(project: Project, file: Path | None) -> _Searched:
 
 
 def _embeddings(
-    project: Project, phrases: tuple[str, ...], file: Path | None, progress: Callable[[Progress], None] | None
+    project: Workspace,
+    phrases: tuple[str, ...],
+    file: Path | None,
+    progress: Callable[[Progress], None] | None,
 ) -> NDArray[np.float32]:
     try:
         return phrase_embeddings(project.home, project.encoder, phrases, progress=progress)
@@ -227,11 +230,11 @@ def _embeddings(
         raise (error if file is None else PhraseError(f"vocabulary {file}: {error}")) from None
 
 
-def _notes(project: Project, model: Model) -> Path:
+def _notes(project: Workspace, model: Model) -> Path:
     return project.home / "mlruns" / "searched" / f"{model.run_id}.json"
 
 
-def _note(project: Project, model: Model, class_name: str, phrases: tuple[str, ...]) -> None:
+def _note(project: Workspace, model: Model, class_name: str, phrases: tuple[str, ...]) -> None:
     """Remember that these phrases were searched for the class."""
     import filelock
 

@@ -26,7 +26,7 @@ from clarify.workflow.exchange.predict import output_file
 if TYPE_CHECKING:
     from clarify.data.parallel import Progress
     from clarify.track.run import StoredRun
-    from clarify.workflow.model.project import Project
+    from clarify.workflow.model.project import Workspace
 
 __all__ = ["BUNDLE", "ENDINGS", "FEATURE_FILES", "IMPORTED_FILES", "Bundled", "export_bundle"]
 
@@ -65,7 +65,7 @@ class Bundled:
 
 
 def export_bundle(
-    project: Project, path: Path, *, progress: Callable[[Progress], None] | None = None
+    project: Workspace, path: Path, *, progress: Callable[[Progress], None] | None = None
 ) -> Bundled:
     """Write a data set, its images, features, imported encoders and runs into one file.
 
@@ -74,7 +74,7 @@ def export_bundle(
 
     Parameters
     ----------
-    project : Project
+    project : Workspace
     path : Path
         Ends in ``.tar``; replaced if it is there.
     progress : callable, optional
@@ -152,7 +152,7 @@ def _images(manifest: Manifest) -> tuple[list[Member], list[str]]:
     return list(found.values()), left_out
 
 
-def _features(project: Project) -> Iterator[Member]:
+def _features(project: Workspace) -> Iterator[Member]:
     place = project.store.folder(project.manifest, project.encoder.identity).parent
     for last in sorted(place.glob(f"*/{FEATURE_FILES[-1]}")):
         for name in FEATURE_FILES:
@@ -160,7 +160,7 @@ def _features(project: Project) -> Iterator[Member]:
             yield Member(name=source.relative_to(project.home).as_posix(), source=source)
 
 
-def _encoders(project: Project) -> Iterator[Member]:
+def _encoders(project: Workspace) -> Iterator[Member]:
     from clarify.embed.imported import imported_folder
 
     place = imported_folder(project.home, project.manifest.name)
@@ -170,7 +170,7 @@ def _encoders(project: Project) -> Iterator[Member]:
             yield Member(name=source.relative_to(project.home).as_posix(), source=source)
 
 
-def _run_members(project: Project, runs: list[StoredRun], folder: Path) -> Iterator[Member]:
+def _run_members(project: Workspace, runs: list[StoredRun], folder: Path) -> Iterator[Member]:
     origins = {run.id: run.origin for run in runs}
     for run in runs:
         place = folder / "runs" / origins[run.id]

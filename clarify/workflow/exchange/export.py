@@ -27,7 +27,7 @@ from clarify.workflow.exchange.predict import chosen_model, output_file
 if TYPE_CHECKING:
     from clarify.method.phrases.descriptions import Description
     from clarify.workflow.model.models import Model
-    from clarify.workflow.model.project import Project, SplitData
+    from clarify.workflow.model.project import SplitData, Workspace
 
 __all__ = [
     "ENDINGS",
@@ -86,12 +86,12 @@ class Onnx:
     apart: float
 
 
-def export_onnx(project: Project, chosen: str | None, path: Path) -> Onnx:
+def export_onnx(project: Workspace, chosen: str | None, path: Path) -> Onnx:
     """Write a model as ONNX.
 
     Parameters
     ----------
-    project : Project
+    project : Workspace
     chosen : str or None
         As for `chosen_model`.
     path : Path
@@ -109,7 +109,7 @@ def export_onnx(project: Project, chosen: str | None, path: Path) -> Onnx:
 
 
 def described_images(
-    project: Project, model: Model, descriptions: Sequence[str], split: str | None
+    project: Workspace, model: Model, descriptions: Sequence[str], split: str | None
 ) -> pl.DataFrame:
     """Return a row for each image of a described class, once a description.
 
@@ -150,7 +150,7 @@ def described_images(
     return pl.concat(tables)
 
 
-def _predicted(project: Project, model: Model, data: SplitData) -> list[str | None]:
+def _predicted(project: Workspace, model: Model, data: SplitData) -> list[str | None]:
     """Return the predicted class of each image; None where an imported model has none."""
     classes = project.manifest.classes
     if model.head is None and not set(data.ids.tolist()) <= set(model.imported):
@@ -160,7 +160,7 @@ def _predicted(project: Project, model: Model, data: SplitData) -> list[str | No
 
 
 def _table(
-    project: Project, data: SplitData, description: Description, predicted: list[str | None]
+    project: Workspace, data: SplitData, description: Description, predicted: list[str | None]
 ) -> pl.DataFrame:
     rows = data.of_class(project.manifest.class_index(description.class_name))
     phrase = parse_phrase(description.phrase)

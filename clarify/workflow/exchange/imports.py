@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from clarify.embed.store import FeatureStore
     from clarify.method.groups.groups import AnnotatedGroups
     from clarify.method.groups.metrics import Evaluation
-    from clarify.workflow.model.project import Project
+    from clarify.workflow.model.project import Workspace
 
 __all__ = ["ImportedFeatures", "ImportedPredictions", "import_features", "import_predictions"]
 
@@ -224,7 +224,7 @@ def _content(features: NDArray[np.float32], bank: Bank) -> str:
     return digest.hexdigest()
 
 
-def import_predictions(project: Project, found: Predictions, *, model_name: str) -> ImportedPredictions:
+def import_predictions(project: Workspace, found: Predictions, *, model_name: str) -> ImportedPredictions:
     """Record a model that Clarify did not train, by its predictions, as a base model.
 
     Parameters

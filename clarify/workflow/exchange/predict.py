@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from clarify.data.parallel import Progress
     from clarify.workflow.model.models import Model
-    from clarify.workflow.model.project import Project
+    from clarify.workflow.model.project import Workspace
 
 __all__ = [
     "FORMATS",
@@ -96,12 +96,12 @@ class Written:
     bad: tuple[BadImage, ...]
 
 
-def chosen_model(project: Project, chosen: str | None) -> Model:
+def chosen_model(project: Workspace, chosen: str | None) -> Model:
     """Return the champion, the version that holds another alias, or the model of a run.
 
     Parameters
     ----------
-    project : Project
+    project : Workspace
     chosen : str or None
         An alias, or a run or its first characters; None is the champion.
 
@@ -174,7 +174,7 @@ def listed_images(file: Path) -> list[Path]:
 
 
 def predict(
-    project: Project,
+    project: Workspace,
     model: Model,
     paths: Sequence[Path],
     *,

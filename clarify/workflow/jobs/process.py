@@ -19,7 +19,7 @@ from clarify.workflow.model.recipe import PARTS
 
 if TYPE_CHECKING:
     from clarify.workflow.model.progress import RetrainingProgress
-    from clarify.workflow.model.project import Project
+    from clarify.workflow.model.project import Workspace
 
 __all__ = ["run_job"]
 
@@ -53,7 +53,7 @@ class CancelledError(Exception):
     """Somebody asked the job to end."""
 
 
-def run_job(folder: JobFolder, open_project: Callable[[Job], Project]) -> JobStatus:
+def run_job(folder: JobFolder, open_project: Callable[[Job], Workspace]) -> JobStatus:
     """Do a job from beginning to end; returns how it ended.
 
     Parameters
@@ -98,7 +98,7 @@ def run_job(folder: JobFolder, open_project: Callable[[Job], Project]) -> JobSta
     return board.status
 
 
-def _retrain(project: Project, job: Job, board: Board) -> str:
+def _retrain(project: Workspace, job: Job, board: Board) -> str:
     from clarify.workflow.describe.phrases import kept_descriptions
     from clarify.workflow.model.models import open_model
     from clarify.workflow.retrain.engine import Means

@@ -26,12 +26,12 @@ from clarify.track.runs import ModelRun
 from clarify.workflow.jobs.files import Job, JobFolder, JobStatus, Request, now
 
 if TYPE_CHECKING:
-    from clarify.workflow.model.project import Project
+    from clarify.workflow.model.project import Workspace
 
 __all__ = ["cancel", "jobs", "start"]
 
 
-def start(project: Project, request: Request, phrases: tuple[tuple[str, str], ...]) -> bool:
+def start(project: Workspace, request: Request, phrases: tuple[tuple[str, str], ...]) -> bool:
     """Start a retraining in a process of its own; whether there was none of it yet.
 
     One that waits, runs or is done is left as it is; one that failed, was cancelled or was killed,
@@ -39,7 +39,7 @@ def start(project: Project, request: Request, phrases: tuple[tuple[str, str], ..
 
     Parameters
     ----------
-    project : Project
+    project : Workspace
         Its reviewer is who asks.
     request : Request
     phrases : tuple of (class name, phrase)
@@ -108,7 +108,7 @@ def cancel(home: Path, digest: str) -> None:
         folder.cancel.touch()
 
 
-def _is_done(project: Project, folder: JobFolder) -> bool:
+def _is_done(project: Workspace, folder: JobFolder) -> bool:
     """Whether a job became a run that is still there."""
     try:
         job = folder.read()

@@ -1,7 +1,7 @@
 """Data sets that are arrays: no home, no images, no store.
 
 The core (phrases, groups, fits) asks a data set for its classes and for embeddings of phrases, and
-no more. A `Project` has these; so has a `DataSet` made here, and with it the evidence, the previews
+no more. A `Workspace` has these; so has a `DataSet` made here, and with it the evidence, the previews
 and `clarify.diagnose` run the very code that `clarify retrain` runs.
 """
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from clarify.embed.encoders import Encoder
     from clarify.method.groups.groups import AnnotatedGroups
-    from clarify.workflow.model.project import Project
+    from clarify.workflow.model.project import Workspace
 
 __all__ = ["ArrayData", "CallableEncoder", "ClassNames", "DataSet", "split_of"]
 
@@ -101,7 +101,7 @@ class ArrayData:
     reviewer: str = "unknown"
 
 
-DataSet: TypeAlias = "Project | ArrayData"
+DataSet: TypeAlias = "Workspace | ArrayData"
 """What the core takes: it asks for ``manifest`` (name, classes), ``encoder`` and ``reviewer`` alone."""
 
 

@@ -21,7 +21,7 @@ from clarify.track.runs import IN_PARENT, IN_RUN, PLACE, BaseRun, ModelRun
 if TYPE_CHECKING:
     from clarify.embed.encoders import ImageEncoder
     from clarify.track.runs import TrainedRun
-    from clarify.workflow.model.project import Project
+    from clarify.workflow.model.project import Workspace
 
 __all__ = ["IN_PARENT", "IN_RUN", "PLACE", "backbone_of", "bodies_without_features", "packed"]
 
@@ -37,7 +37,7 @@ def packed(encoder: ImageEncoder) -> tuple[Artifact, ...]:
         )
 
 
-def backbone_of(project: Project, run: TrainedRun) -> ImageEncoder | None:
+def backbone_of(project: Workspace, run: TrainedRun) -> ImageEncoder | None:
     """Return the body that a model stands on; None where it is the backbone of the settings.
 
     Raises
@@ -50,7 +50,7 @@ def backbone_of(project: Project, run: TrainedRun) -> ImageEncoder | None:
     return _unpacked(_folder(project, run.id if run.body == IN_RUN else run.parent))
 
 
-def bodies_without_features(project: Project) -> Iterator[ImageEncoder]:
+def bodies_without_features(project: Workspace) -> Iterator[ImageEncoder]:
     """Yield each body that was trained here and whose features of the data set are gone."""
     manifest = project.manifest
     seen = set()
@@ -66,7 +66,7 @@ def bodies_without_features(project: Project) -> Iterator[ImageEncoder]:
             yield body
 
 
-def _folder(project: Project, holder: str) -> Path:
+def _folder(project: Workspace, holder: str) -> Path:
     """Return the folder of the files, copied here if the store is elsewhere."""
     tracking = project.tracking
     try:

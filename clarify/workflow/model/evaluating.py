@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups
     from clarify.method.groups.metrics import Evaluation
     from clarify.workflow.model.models import Model
-    from clarify.workflow.model.project import Project, SplitData
+    from clarify.workflow.model.project import SplitData, Workspace
 
 __all__ = ["all_splits", "annotated_groups", "described_evaluations", "evaluations_of", "half_results"]
 
 
-def all_splits(project: Project, backbone: ImageEncoder | None = None) -> dict[str, SplitData]:
+def all_splits(project: Workspace, backbone: ImageEncoder | None = None) -> dict[str, SplitData]:
     """Read every split of the project; see `split_data`."""
     return {split: split_data(project, split, backbone) for split in project.manifest.splits}
 
@@ -48,7 +48,7 @@ def annotated_groups(name: str, splits: Mapping[str, SplitData]) -> dict[str, An
 
 
 def evaluations_of(
-    project: Project,
+    project: Workspace,
     splits: Mapping[str, SplitData],
     model: Model,
     held_out: NDArray[np.float64] | None = None,
@@ -75,7 +75,7 @@ def evaluations_of(
 
 
 def described_evaluations(
-    project: Project,
+    project: Workspace,
     splits: Mapping[str, SplitData],
     groups: Mapping[str, DescribedGroups] | Mapping[str, AnnotatedGroups],
     model: Model,

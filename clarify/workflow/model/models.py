@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from clarify.embed.encoders import ImageEncoder
     from clarify.track.runs import TrainedRun
-    from clarify.workflow.model.project import Project, SplitData
+    from clarify.workflow.model.project import SplitData, Workspace
 
 __all__ = ["Model", "find_run", "open_model", "usable_runs"]
 
@@ -54,11 +54,11 @@ class Model:
     backbone: ImageEncoder | None = None
     is_network: bool = False
 
-    def body(self, project: Project) -> ImageEncoder:
+    def body(self, project: Workspace) -> ImageEncoder:
         """Return the backbone; of a model that was made from arrays the project's."""
         return self.backbone or project.backbone
 
-    def data(self, project: Project, split: str) -> SplitData:
+    def data(self, project: Workspace, split: str) -> SplitData:
         """Read a split with the features that the head takes.
 
         Raises
@@ -117,7 +117,7 @@ class Model:
         return self.head
 
 
-def open_model(project: Project, run: str | None = None, *, kind: str = "base") -> Model:
+def open_model(project: Workspace, run: str | None = None, *, kind: str = "base") -> Model:
     """Read a model back from its run: the newest of its kind, or the one whose id begins so.
 
     Raises
@@ -140,7 +140,7 @@ def open_model(project: Project, run: str | None = None, *, kind: str = "base") 
     )
 
 
-def _imported(project: Project, run: TrainedRun) -> Model:
+def _imported(project: Workspace, run: TrainedRun) -> Model:
     import polars as pl
 
     table = pl.read_parquet(project.tracking.artifact(run.id, "predictions.parquet"))
@@ -150,7 +150,7 @@ def _imported(project: Project, run: TrainedRun) -> Model:
     return Model(run_id=run.id, name=run.name, head=None, imported=imported, backbone=project.backbone)
 
 
-def find_run(project: Project, run: str | None, *, kind: str) -> TrainedRun:
+def find_run(project: Workspace, run: str | None, *, kind: str) -> TrainedRun:
     """Return a model's run for this manifest and backbone: the newest, or the one `run` begins.
 
     Raises
@@ -175,12 +175,12 @@ def find_run(project: Project, run: str | None, *, kind: str) -> TrainedRun:
     )
 
 
-def usable_runs(project: Project, runs: Sequence[Trained]) -> list[Trained]:
+def usable_runs(project: Workspace, runs: Sequence[Trained]) -> list[Trained]:
     """Return which models are of the project's manifest, and stand on its backbone, in order."""
     return [each for each in runs if _fits(project, each)]
 
 
-def _fits(project: Project, run: TrainedRun) -> bool:
+def _fits(project: Workspace, run: TrainedRun) -> bool:
     """Whether a model's run is of this manifest, and its head finds the features that it takes."""
     backbone = project.backbone.identity.image_digest
     # Of any other model only predictions are known, or it brings its own body.

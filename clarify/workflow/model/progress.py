@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from clarify.finetune.task import TrainingProgress
     from clarify.method.fit.training import SolverProgress
     from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups
-    from clarify.workflow.model.project import Project
+    from clarify.workflow.model.project import Workspace
 
 __all__ = ["NetworkSteps", "Report", "RetrainingProgress", "Stage", "Steps"]
 
@@ -123,7 +123,7 @@ class NetworkSteps:
 
     Parameters
     ----------
-    project : Project
+    project : Workspace
     kind : {"base", "retraining"}
     name, delivery : str
         Of the run that it will be.
@@ -134,7 +134,7 @@ class NetworkSteps:
 
     def __init__(
         self,
-        project: Project,
+        project: Workspace,
         kind: Literal["base", "retraining"],
         name: str,
         delivery: str,

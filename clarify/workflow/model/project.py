@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from clarify.track.mlflow import TrackingStore
     from clarify.track.records import RunContext
 
-__all__ = ["Project", "SplitData", "annotated_groups_of", "embed", "run_context", "split_data"]
+__all__ = ["SplitData", "Workspace", "annotated_groups_of", "embed", "run_context", "split_data"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Project:
+class Workspace:
     """The adapters that the workflow's functions work with, for one data set.
 
     Parameters
@@ -126,7 +126,7 @@ class SplitData:
         )
 
 
-def open_features(project: Project, encoder: ImageEncoder) -> Features:
+def open_features(project: Workspace, encoder: ImageEncoder) -> Features:
     """Return the features of the project's data set by one of its encoders.
 
     Raises
@@ -144,7 +144,7 @@ def open_features(project: Project, encoder: ImageEncoder) -> Features:
     return found
 
 
-def split_data(project: Project, split: str, backbone: ImageEncoder | None = None) -> SplitData:
+def split_data(project: Workspace, split: str, backbone: ImageEncoder | None = None) -> SplitData:
     """Read one split: features, embeddings, labels, ids, paths, attributes of readable images.
 
     Parameters
@@ -216,7 +216,7 @@ def _read(
     return normalised(values) if unit else np.asarray(values, dtype=np.float32)
 
 
-def run_context(project: Project, split: str, backbone: ImageEncoder | None = None) -> RunContext:
+def run_context(project: Workspace, split: str, backbone: ImageEncoder | None = None) -> RunContext:
     """Return what every record of the project shares.
 
     Parameters
@@ -262,7 +262,7 @@ def annotated_groups_of(
 
 
 def embed(
-    project: Project,
+    project: Workspace,
     encoder: ImageEncoder,
     *,
     workers: int,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from clarify.method.phrases.descriptions import Description
     from clarify.track.artifacts import Artifact
     from clarify.workflow.model.models import Model
-    from clarify.workflow.model.project import Project, SplitData
+    from clarify.workflow.model.project import SplitData, Workspace
 
 __all__ = ["REPORTED", "Cost", "HalfResult", "Trained", "gate_halves", "predictions_table", "recorded"]
 
@@ -164,7 +164,7 @@ class Trained:
 
 
 def recorded(
-    project: Project,
+    project: Workspace,
     splits: Mapping[str, SplitData],
     trained: Trained,
     *,
@@ -244,7 +244,7 @@ def gate_halves(halves: Sequence[HalfResult]) -> list[GateHalf]:
 
 
 def predictions_table(
-    project: Project,
+    project: Workspace,
     split: str,
     ids: NDArray[np.str_],
     labels: NDArray[np.int64],

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from clarify.track.artifacts import Artifact
     from clarify.workflow.model.models import Model
     from clarify.workflow.model.progress import Report
-    from clarify.workflow.model.project import Project, SplitData
+    from clarify.workflow.model.project import SplitData, Workspace
     from clarify.workflow.model.trained import Cost
 
 __all__ = ["BasePlan", "Engine", "Fitting", "Means", "Training"]
@@ -81,7 +81,7 @@ class Training:
 
     Parameters
     ----------
-    project : Project
+    project : Workspace
     name : str
         For people; the run's.
     delivery : str
@@ -94,7 +94,7 @@ class Training:
         Whether the annotated groups count instead of the described ones: an oracle.
     """
 
-    project: Project
+    project: Workspace
     name: str
     delivery: str
     base: Model | None = None

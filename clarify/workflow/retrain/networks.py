@@ -101,7 +101,7 @@ class Networks:
             training.project, "base", training.name, training.delivery, self._means.report
         )
         by_class = described_groups(splits["train"].labels, classes, {})
-        checkpoints = self._taken(training, training.delivery)
+        checkpoints = self._locked(training, training.delivery)
         fitted = self._trained(
             network,
             schedule,
@@ -145,7 +145,7 @@ class Networks:
         found = []
         for stage, counted in ways:
             network = network_of(cast(Any, base.backbone), base.own_head())
-            checkpoints = self._taken(training, f"{delivery}-{stage}")
+            checkpoints = self._locked(training, f"{delivery}-{stage}")
             fitted = self._trained(
                 network,
                 schedule,
@@ -176,11 +176,11 @@ class Networks:
         if self._steps is not None:
             self._steps.record()
 
-    def _taken(self, training: Training, name: str) -> Checkpoints:
+    def _locked(self, training: Training, name: str) -> Checkpoints:
         """Return the checkpoint of a training, kept from others by the first process."""
         checkpoints = Checkpoints(training.project.home / "checkpoints" / name)
         if self._means.processes.is_first:
-            self._held.enter_context(checkpoints.taken())
+            self._held.enter_context(checkpoints.locked())
         return checkpoints
 
     def _trained(

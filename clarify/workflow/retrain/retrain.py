@@ -28,18 +28,18 @@ if TYPE_CHECKING:
     from clarify.method.groups.metrics import Evaluation
     from clarify.method.phrases.descriptions import Description
     from clarify.workflow.model.models import Model
-    from clarify.workflow.model.project import Project, SplitData
+    from clarify.workflow.model.project import SplitData, Workspace
     from clarify.workflow.retrain.engine import Engine
 
 __all__ = ["alone", "retrain", "retrain_oracle", "train"]
 
 
-def train(project: Project, plan: BasePlan | None = None, *, means: Means | None = None) -> Trained | None:
+def train(project: Workspace, plan: BasePlan | None = None, *, means: Means | None = None) -> Trained | None:
     """Train a base model by ERM, the ordinary way, and record it.
 
     Parameters
     ----------
-    project : Project
+    project : Workspace
     plan : BasePlan, optional
         A head on the backbone's features unless it names a network.
     means : Means, optional
@@ -69,7 +69,7 @@ def train(project: Project, plan: BasePlan | None = None, *, means: Means | None
 
 
 def retrain(
-    project: Project,
+    project: Workspace,
     base: Model,
     descriptions: Sequence[Description],
     *,
@@ -124,7 +124,7 @@ def retrain(
         return _seeds(training, engine, means)
 
 
-def retrain_oracle(project: Project, base: Model) -> Trained:
+def retrain_oracle(project: Workspace, base: Model) -> Trained:
     """Retrain by group DRO on the annotated groups: what true labels would give, for comparison.
 
     Raises
@@ -231,7 +231,7 @@ def _corrected(training: Training, base: Model, fitting: Fitting, trained: Train
     )
 
 
-def _by_class(project: Project, data: SplitData) -> dict[str, int]:
+def _by_class(project: Workspace, data: SplitData) -> dict[str, int]:
     classes = project.manifest.classes
     counts = np.bincount(data.labels, minlength=len(classes))
     return dict(zip(classes, counts.tolist(), strict=True))
@@ -246,7 +246,7 @@ def _done(training: Training, means: Means, kind: str, seed: int) -> tuple[bool,
     return known, None if run is None else _as_before(project, run, kind)
 
 
-def _as_before(project: Project, run_id: str, kind: str) -> Trained:
+def _as_before(project: Workspace, run_id: str, kind: str) -> Trained:
     run = find_run(project, run_id, kind=kind)
     model = open_model(project, run.id, kind=kind)
     groups = json.loads(project.tracking.artifact(run.id, "training.json"))["groups"]
@@ -268,7 +268,7 @@ def _as_before(project: Project, run_id: str, kind: str) -> Trained:
     )
 
 
-def _delivery(project: Project, engine: Engine, values: Mapping[str, Any]) -> str:
+def _delivery(project: Workspace, engine: Engine, values: Mapping[str, Any]) -> str:
     """Return what names a training: equal for what is the same, if it goes on where it was cut short."""
     if not engine.resumes:
         return uuid.uuid4().hex

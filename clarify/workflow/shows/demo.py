@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from clarify.demo.datasets import DemoDataset
     from clarify.track.promotion import Verdict
     from clarify.workflow.model.failures import ClassDiagnosis, Failures
-    from clarify.workflow.model.project import Project
+    from clarify.workflow.model.project import Workspace
     from clarify.workflow.model.trained import Trained
 
 __all__ = ["DATA_SET", "PHRASES", "WRONG_PHRASE", "Story", "draw_data_set", "run_demo", "write_demo_data"]
@@ -112,7 +112,7 @@ def _on_test(trained: Trained) -> dict[str, Any]:
 
 def run_demo(
     home: Path,
-    open_project: Callable[[str], Project],
+    open_project: Callable[[str], Workspace],
     *,
     seed: int,
     workers: int,
@@ -226,7 +226,7 @@ def write_demo_data(home: Path, dataset: DemoDataset, *, seed: int, workers: int
 
 
 def _try(
-    project: Project, failures: Failures, phrases: dict[str, str], *, keep: bool
+    project: Workspace, failures: Failures, phrases: dict[str, str], *, keep: bool
 ) -> tuple[ScoredPhrase, ...]:
     return tuple(
         score_phrase(project, failures, class_name, phrase, keep=keep)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from clarify.data.parallel import Progress
     from clarify.demo.datasets import DemoDataset
     from clarify.workflow.describe.phrases import TriedPhrase
-    from clarify.workflow.model.project import Project, SplitData
+    from clarify.workflow.model.project import SplitData, Workspace
 
 __all__ = ["CLASS", "PHRASE", "Lesson", "corrected", "practise", "prepare_tutorial"]
 
@@ -42,7 +42,7 @@ class Lesson:
 
     Parameters
     ----------
-    project : Project
+    project : Workspace
         In the tutorial's own home.
     failures : Failures
         What the model gets wrong on validation.
@@ -50,13 +50,13 @@ class Lesson:
         What it was trained on.
     """
 
-    project: Project
+    project: Workspace
     failures: Failures
     train: SplitData
 
 
 def prepare_tutorial(
-    home: Path, open_project: Callable[[str], Project], *, workers: int, say: Callable[[str], None]
+    home: Path, open_project: Callable[[str], Workspace], *, workers: int, say: Callable[[str], None]
 ) -> Lesson:
     """Draw the sprites, embed them and train a model; what is there already is used again.
 

@@ -25,23 +25,23 @@ from clarify.workflow.describe.phrases import (
 )
 from clarify.workflow.model.failures import Failures, failures_of
 from clarify.workflow.model.models import open_model
-from clarify.workflow.model.project import Project
+from clarify.workflow.model.project import Workspace
 from clarify.workflow.retrain.retrain import retrain
 from tests.conftest import DATA_SET, Done, run_clarify
 
 pytestmark = pytest.mark.slow
 
 
-def opened(home: Path, who: str = "Ada") -> Project:
+def opened(home: Path, who: str = "Ada") -> Workspace:
     return open_project(Settings(home=home, reviewer=who), DATA_SET)
 
 
 @pytest.fixture
-def project(home: Path) -> Project:
+def project(home: Path) -> Workspace:
     return opened(home)
 
 
-def failures(project: Project) -> Failures:
+def failures(project: Workspace) -> Failures:
     model = open_model(project)
     return failures_of(model, model.data(project, "validation"))
 
@@ -51,12 +51,12 @@ def with_score(tried: TriedPhrase, value: float) -> TriedPhrase:
     return dataclasses.replace(tried, evidence=dataclasses.replace(tried.evidence, score=score))
 
 
-def retrained(project: Project, *runs: str) -> str:
+def retrained(project: Workspace, *runs: str) -> str:
     base = open_model(project)
     return retrain(project, base, kept_descriptions(project, base, runs)).model.run_id
 
 
-def told(project: Project, run: str) -> list[tuple[str, str, float | None]]:
+def told(project: Workspace, run: str) -> list[tuple[str, str, float | None]]:
     return [
         (each.description.phrase, each.description.author, each.score)
         for each in lineage(project, run).described
@@ -74,7 +74,7 @@ def test_of_two_descriptions_of_one_phrase_and_cut_the_one_that_was_used_is_name
     assert told(project, retrained(project, used["Grace"].run)) == [("tree", "Grace", 0.75)]
 
 
-def test_a_description_that_was_scored_just_now_is_named_without_being_read_back(project: Project) -> None:
+def test_a_description_that_was_scored_just_now_is_named_without_being_read_back(project: Workspace) -> None:
     scored = score_phrase(project, failures(project), "landbird", "tree", keep=True)
     assert scored.description.run == scored.run_id
     run = retrain(project, open_model(project), [scored.description]).model.run_id
@@ -82,7 +82,7 @@ def test_a_description_that_was_scored_just_now_is_named_without_being_read_back
 
 
 def test_a_description_is_found_that_waited_when_it_was_used(
-    project: Project, monkeypatch: pytest.MonkeyPatch
+    project: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = failures(project)
     with monkeypatch.context() as patch:
@@ -124,7 +124,7 @@ def test_bundles_carry_the_lineage_there_and_back(
 
 
 def test_of_a_record_without_runs_the_phrases_are_told_without_scores(
-    project: Project, monkeypatch: pytest.MonkeyPatch
+    project: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = retrained(project)
     read = project.tracking.artifact

@@ -19,10 +19,10 @@ from clarify.track.history import events_of
 from clarify.track.mlflow import TrackingStore
 from clarify.track.promotion import Gate
 from clarify.track.registry import CHAMPION, register, version_of
-from clarify.workflow.decide.champions import lineage, rollback, snippet, standing
+from clarify.workflow.decide.champions import lineage, registry_state, rollback, snippet
 from clarify.workflow.decide.promote import judge, model_name, promote
 from clarify.workflow.model.models import open_model
-from clarify.workflow.model.project import Project
+from clarify.workflow.model.project import Workspace
 from tests.conftest import DATA_SET, Done
 
 pytestmark = pytest.mark.slow
@@ -32,25 +32,25 @@ STRICT = Gate(min_gain=1.0)
 
 
 @pytest.fixture
-def project(home: Path, clarify: Callable[..., Done]) -> Project:
+def project(home: Path, clarify: Callable[..., Done]) -> Workspace:
     """The tiny birds with a retrained model."""
     assert clarify("retrain", DATA_SET).status == 0
     return open_project(Settings(home=home, reviewer="Ada"), DATA_SET, say=print)
 
 
-def by(project: Project, who: str) -> Project:
+def by(project: Workspace, who: str) -> Workspace:
     return dataclasses.replace(project, reviewer=who)
 
 
-def promoted(project: Project, note: str = "", *, gate: Gate = LENIENT) -> str:
+def promoted(project: Workspace, note: str = "", *, gate: Gate = LENIENT) -> str:
     return promote(project, None, note=note, gate=gate, by_hash=True).version
 
 
-def test_every_promotion_and_roll_back_is_told_with_who_when_why_and_from_where(project: Project) -> None:
+def test_every_promotion_and_roll_back_is_told_with_who_when_why_and_from_where(project: Workspace) -> None:
     promoted(project, "the first")
     promoted(by(project, "Grace"), "the second")
     rollback(by(project, "Lin"), note="the second fails on snow")
-    found = standing(project)
+    found = registry_state(project)
     told = [(e.number, e.action, e.by, e.from_version, e.to_version, e.note, e.done) for e in found.events]
     assert told == [
         (3, "rollback", "Lin", "2", "1", "the second fails on snow", True),
@@ -64,16 +64,16 @@ def test_every_promotion_and_roll_back_is_told_with_who_when_why_and_from_where(
 
 
 def test_clocks_that_differ_do_not_reorder_the_history(
-    project: Project, monkeypatch: pytest.MonkeyPatch
+    project: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     promoted(project)
     monkeypatch.setattr("clarify.track.mlflow.now", lambda: 1_000)  # a clock of 1970
     promoted(project)
-    assert [each.to_version for each in standing(project).events] == ["2", "1"]
+    assert [each.to_version for each in registry_state(project).events] == ["2", "1"]
 
 
 def test_a_process_that_dies_before_the_alias_moves_leaves_it_in_the_history_as_not_done(
-    project: Project, monkeypatch: pytest.MonkeyPatch
+    project: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     promoted(project)
     client = project.tracking.client
@@ -85,35 +85,35 @@ def test_a_process_that_dies_before_the_alias_moves_leaves_it_in_the_history_as_
         patch.setattr(client, "set_registered_model_alias", dies)
         with pytest.raises(KeyboardInterrupt):
             promoted(project, "cut short")
-    found = standing(project)
+    found = registry_state(project)
     assert [(each.to_version, each.done) for each in found.events] == [("2", False), ("1", True)]
     assert found.champion is not None
     assert found.champion.version == "1"
     assert found.earlier == ()
     promoted(project)
-    assert [each.done for each in standing(project).events] == [True, False, True]
+    assert [each.done for each in registry_state(project).events] == [True, False, True]
 
 
-def test_an_alias_that_something_else_moved_is_not_told_as_clarifys_doing(project: Project) -> None:
+def test_an_alias_that_something_else_moved_is_not_told_as_clarifys_doing(project: Workspace) -> None:
     promoted(project)
     promoted(project)
     project.tracking.client.set_registered_model_alias(model_name(project), CHAMPION, "1")
-    found = standing(project)
+    found = registry_state(project)
     assert found.champion is not None
     assert found.champion.version == "1"
     assert found.crowning is None
     assert not found.events[0].done
 
 
-def test_a_promotion_that_the_gate_refuses_leaves_champion_and_history_alone(project: Project) -> None:
+def test_a_promotion_that_the_gate_refuses_leaves_champion_and_history_alone(project: Workspace) -> None:
     promoted(project)
     assert promoted(project, gate=STRICT) == "2"
-    found = standing(project)
+    found = registry_state(project)
     assert [each.to_version for each in found.events] == ["1"]
     assert [each.verdict.passed for each in found.versions] == [False, True]
 
 
-def test_rolling_back_twice_goes_back_twice_and_never_forth(project: Project) -> None:
+def test_rolling_back_twice_goes_back_twice_and_never_forth(project: Workspace) -> None:
     for _ in range(3):
         promoted(project)
     assert rollback(project).to_version == "2"
@@ -121,7 +121,7 @@ def test_rolling_back_twice_goes_back_twice_and_never_forth(project: Project) ->
     with pytest.raises(NotFoundError, match="no champion before version 1"):
         rollback(project)
     assert rollback(project, "3").to_version == "3"
-    assert len(standing(project).events) == 6
+    assert len(registry_state(project).events) == 6
 
 
 @pytest.mark.parametrize(
@@ -134,27 +134,27 @@ def test_rolling_back_twice_goes_back_twice_and_never_forth(project: Project) ->
     ],
 )
 def test_rolling_back_to_what_was_no_champion_is_refused(
-    project: Project, to: str, error: type[Exception], told: str
+    project: Workspace, to: str, error: type[Exception], told: str
 ) -> None:
     promoted(project)
     promoted(project)
     promoted(project, gate=STRICT)
     with pytest.raises(error, match=told):
         rollback(project, to)
-    assert len(standing(project).events) == 2
+    assert len(registry_state(project).events) == 2
 
 
-def test_a_note_that_is_too_long_is_refused_before_anything_is_written(project: Project) -> None:
+def test_a_note_that_is_too_long_is_refused_before_anything_is_written(project: Workspace) -> None:
     with pytest.raises(InputError, match="legal is at most 2000"):
         promoted(project, "x" * 2001)
-    assert standing(project).versions == ()
+    assert registry_state(project).versions == ()
 
 
 def test_without_champion_there_is_nothing_to_roll_back(
-    project: Project, clarify: Callable[..., Done]
+    project: Workspace, clarify: Callable[..., Done]
 ) -> None:
     assert "no champion to roll back from" in clarify("rollback", DATA_SET).refusal
-    found = standing(project)
+    found = registry_state(project)
     assert (found.champion, found.events, found.versions) == (None, (), ())
 
 
@@ -179,7 +179,7 @@ for k in range(2):
 
 
 def test_two_processes_that_promote_at_once_lose_nothing_and_number_each_once(
-    project: Project, home: Path
+    project: Workspace, home: Path
 ) -> None:
     running = [
         subprocess.Popen(
@@ -193,14 +193,14 @@ def test_two_processes_that_promote_at_once_lose_nothing_and_number_each_once(
     for each in running:
         _, err = each.communicate(timeout=300)
         assert each.returncode == 0, err.decode()
-    events = standing(project).events
+    events = registry_state(project).events
     assert [each.number for each in events] == [4, 3, 2, 1]
     assert all(each.done for each in events)
     assert {each.note for each in events} == {f"{who} {k}" for who in ("Ada", "Grace") for k in range(2)}
 
 
 def test_the_commands_promote_and_rollback_write_the_same_history(
-    project: Project, clarify: Callable[..., Done]
+    project: Workspace, clarify: Callable[..., Done]
 ) -> None:
     promoted(project)
     done = clarify("promote", DATA_SET, "--note", "by command", "--encoder-by-hash")
@@ -216,7 +216,7 @@ def test_the_commands_promote_and_rollback_write_the_same_history(
     assert [each["action"] for each in found["history"]] == ["rollback", "promotion", "promotion"]
 
 
-def test_the_lineage_reaches_down_to_the_phrases_and_their_authors(project: Project) -> None:
+def test_the_lineage_reaches_down_to_the_phrases_and_their_authors(project: Workspace) -> None:
     run = open_model(project, None, kind="retraining").run_id
     found = lineage(project, run)
     assert {(each.description.phrase, each.description.author) for each in found.described} == {
@@ -230,12 +230,12 @@ def test_the_lineage_reaches_down_to_the_phrases_and_their_authors(project: Proj
     assert found.backbone == project.backbone.identity.image_digest
 
 
-def test_the_lineage_of_a_run_that_is_gone_says_what_to_do(project: Project) -> None:
+def test_the_lineage_of_a_run_that_is_gone_says_what_to_do(project: Workspace) -> None:
     with pytest.raises(NotFoundError, match="restore it in MLflow"):
         lineage(project, "0" * 32)
 
 
-def test_the_snippet_loads_the_champion(project: Project, tmp_path: Path) -> None:
+def test_the_snippet_loads_the_champion(project: Workspace, tmp_path: Path) -> None:
     promoted(project)
     done = subprocess.run(
         [sys.executable, "-c", snippet(project) + "print(type(model).__name__)"],
@@ -247,7 +247,7 @@ def test_the_snippet_loads_the_champion(project: Project, tmp_path: Path) -> Non
     assert done.stdout.strip() == "PyFuncModel", done.stderr
 
 
-def test_the_history_of_one_model_is_not_anothers(project: Project) -> None:
+def test_the_history_of_one_model_is_not_anothers(project: Workspace) -> None:
     promoted(project)
     model = open_model(project, None, kind="retraining")
     register(
@@ -265,7 +265,7 @@ def test_the_history_of_one_model_is_not_anothers(project: Project) -> None:
 
 
 def test_a_bundle_leaves_the_history_of_its_own_registry_behind(
-    project: Project, home: Path, clarify: Callable[..., Done], tmp_path: Path
+    project: Workspace, home: Path, clarify: Callable[..., Done], tmp_path: Path
 ) -> None:
     promoted(project)
     bundle = tmp_path / "birds.tar"
@@ -276,7 +276,7 @@ def test_a_bundle_leaves_the_history_of_its_own_registry_behind(
     assert kinds == {"base", "description", "retraining"}
 
 
-def test_the_history_is_read_by_whoever_opens_the_store(project: Project, home: Path) -> None:
+def test_the_history_is_read_by_whoever_opens_the_store(project: Workspace, home: Path) -> None:
     promoted(project)
     (event,) = events_of(TrackingStore(home), DATA_SET, model_name(project), "1")
     assert event.by == "Ada"

@@ -27,7 +27,7 @@ from clarify.workflow.jobs.files import Job, JobFolder, JobStatus, Request, lock
 from clarify.workflow.jobs.queue import cancel, jobs, start
 from clarify.workflow.model.models import open_model
 from clarify.workflow.model.progress import RetrainingProgress
-from clarify.workflow.model.project import Project, split_data
+from clarify.workflow.model.project import Workspace, split_data
 from clarify.workflow.model.recipe import Recipe
 from clarify.workflow.retrain.retrain import retrain
 from tests.conftest import DATA_SET, Done
@@ -38,7 +38,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def project(home: Path) -> Iterator[Project]:
+def project(home: Path) -> Iterator[Workspace]:
     opened = open_project(Settings(home=home, reviewer="Ada"), DATA_SET)
     yield opened
     for job in jobs(home):  # nothing outlives its test
@@ -48,7 +48,7 @@ def project(home: Path) -> Iterator[Project]:
         ended(project=opened, digest=job.digest)
 
 
-def request_of(project: Project, objective: str = "worst_group", *classes: str) -> Request:
+def request_of(project: Workspace, objective: str = "worst_group", *classes: str) -> Request:
     runs = project.tracking.runs(DATA_SET, DescriptionRun)
     return Request(
         data_set=DATA_SET,
@@ -71,17 +71,17 @@ def until(reached: Callable[[], object], what: str) -> None:
         time.sleep(0.05)
 
 
-def job_of(project: Project, digest: str) -> Job:
+def job_of(project: Workspace, digest: str) -> Job:
     return JobFolder(project.home, digest).read()
 
 
-def ended(project: Project, digest: str) -> Job:
+def ended(project: Workspace, digest: str) -> Job:
     folder = JobFolder(project.home, digest)
     until(lambda: not folder.read().active and not folder.lives(), "the job's end")
     return folder.read()
 
 
-def retrainings(project: Project) -> list[str]:
+def retrainings(project: Workspace) -> list[str]:
     return [run.id for run in project.tracking.runs(DATA_SET, ModelRun)]
 
 
@@ -102,7 +102,7 @@ def held_turn(home: Path) -> Iterator[Callable[[], None]]:
     let_go()
 
 
-def test_a_job_retrains_in_its_own_process_and_is_recorded_once_by_who_asked(project: Project) -> None:
+def test_a_job_retrains_in_its_own_process_and_is_recorded_once_by_who_asked(project: Workspace) -> None:
     request = request_of(project)
     assert start(project, request, PHRASES)
     job = ended(project, request.digest)
@@ -121,7 +121,7 @@ def test_a_job_retrains_in_its_own_process_and_is_recorded_once_by_who_asked(pro
     assert last < first
 
 
-def test_the_same_thing_asked_for_by_two_at_once_is_one_job_and_one_run(project: Project) -> None:
+def test_the_same_thing_asked_for_by_two_at_once_is_one_job_and_one_run(project: Workspace) -> None:
     request = request_of(project)
     other = dataclasses.replace(request, descriptions=request.descriptions[::-1])
     assert other.digest == request.digest
@@ -144,7 +144,7 @@ def test_the_same_thing_asked_for_by_two_at_once_is_one_job_and_one_run(project:
     assert len(retrainings(project)) == 1
 
 
-def test_a_job_whose_run_was_deleted_can_be_started_again(project: Project) -> None:
+def test_a_job_whose_run_was_deleted_can_be_started_again(project: Workspace) -> None:
     request = request_of(project)
     start(project, request, PHRASES)
     run = ended(project, request.digest).status.run
@@ -155,7 +155,7 @@ def test_a_job_whose_run_was_deleted_can_be_started_again(project: Project) -> N
 
 
 def test_a_killed_job_says_so_and_can_be_started_again(
-    project: Project, held_turn: Callable[[], None]
+    project: Workspace, held_turn: Callable[[], None]
 ) -> None:
     request = request_of(project)
     start(project, request, PHRASES)
@@ -169,7 +169,7 @@ def test_a_killed_job_says_so_and_can_be_started_again(
     assert len(retrainings(project)) == 1
 
 
-def test_a_job_killed_between_recording_and_saying_so_is_not_recorded_twice(project: Project) -> None:
+def test_a_job_killed_between_recording_and_saying_so_is_not_recorded_twice(project: Workspace) -> None:
     request = request_of(project)
     start(project, request, PHRASES)
     job = ended(project, request.digest)
@@ -182,7 +182,7 @@ def test_a_job_killed_between_recording_and_saying_so_is_not_recorded_twice(proj
 
 
 def test_a_job_that_waits_is_cancelled_and_leaves_nothing(
-    project: Project, held_turn: Callable[[], None]
+    project: Workspace, held_turn: Callable[[], None]
 ) -> None:
     request = request_of(project)
     start(project, request, PHRASES)
@@ -195,7 +195,7 @@ def test_a_job_that_waits_is_cancelled_and_leaves_nothing(
     assert ended(project, request.digest).status.state == "done"
 
 
-def test_a_job_at_work_is_cancelled_and_nothing_of_it_is_listed(project: Project) -> None:
+def test_a_job_at_work_is_cancelled_and_nothing_of_it_is_listed(project: Workspace) -> None:
     request = request_of(project, "group_dro")
     start(project, request, PHRASES)
     until(lambda: job_of(project, request.digest).status.losses, "the first losses")
@@ -205,7 +205,7 @@ def test_a_job_at_work_is_cancelled_and_nothing_of_it_is_listed(project: Project
     assert retrainings(project) == []
 
 
-def test_a_job_that_does_not_listen_ends_by_itself_as_cancelled(project: Project) -> None:
+def test_a_job_that_does_not_listen_ends_by_itself_as_cancelled(project: Workspace) -> None:
     request = request_of(project)
     folder = JobFolder(project.home, request.digest)
     folder.path.mkdir(parents=True)
@@ -229,7 +229,7 @@ def test_a_job_that_does_not_listen_ends_by_itself_as_cancelled(project: Project
     assert folder.read().status.state == "cancelled"
 
 
-def test_a_job_that_cannot_be_done_says_why(project: Project, clarify: Callable[..., Done]) -> None:
+def test_a_job_that_cannot_be_done_says_why(project: Workspace, clarify: Callable[..., Done]) -> None:
     kept = clarify("describe", DATA_SET, "landbird", "snow", "--threshold", "0.05", "--json")
     run = project.tracking.runs(DATA_SET, DescriptionRun)[0]
     assert run.id == kept.result["run"]
@@ -245,7 +245,7 @@ def test_a_job_that_cannot_be_done_says_why(project: Project, clarify: Callable[
     assert retrainings(project) == []
 
 
-def test_a_job_is_refused_when_the_data_set_was_changed_since(project: Project) -> None:
+def test_a_job_is_refused_when_the_data_set_was_changed_since(project: Workspace) -> None:
     request = dataclasses.replace(request_of(project), manifest="0" * 64)
     start(project, request, PHRASES)
     job = ended(project, request.digest)
@@ -254,7 +254,7 @@ def test_a_job_is_refused_when_the_data_set_was_changed_since(project: Project) 
 
 
 def test_two_jobs_run_one_after_the_other_in_the_order_they_were_asked_for(
-    project: Project, held_turn: Callable[[], None]
+    project: Workspace, held_turn: Callable[[], None]
 ) -> None:
     later, sooner = request_of(project), request_of(project, "reweight")
     start(project, sooner, PHRASES)
@@ -279,7 +279,7 @@ def test_two_jobs_run_one_after_the_other_in_the_order_they_were_asked_for(
 
 
 def test_jobs_of_a_data_set_are_listed_and_damaged_ones_are_not(
-    project: Project, held_turn: Callable[[], None]
+    project: Workspace, held_turn: Callable[[], None]
 ) -> None:
     request = request_of(project)
     start(project, request, PHRASES)
@@ -295,7 +295,7 @@ def test_jobs_of_a_data_set_are_listed_and_damaged_ones_are_not(
 
 
 def test_the_command_of_a_job_is_for_the_dashboard_alone(
-    project: Project, clarify: Callable[..., Done], held_turn: Callable[[], None]
+    project: Workspace, clarify: Callable[..., Done], held_turn: Callable[[], None]
 ) -> None:
     request = request_of(project)
     start(project, request, PHRASES)
@@ -303,17 +303,17 @@ def test_the_command_of_a_job_is_for_the_dashboard_alone(
     assert "there is no job 123" in clarify("job", "123").refusal
 
 
-def descriptions_of(project: Project) -> tuple[Description, ...]:
+def descriptions_of(project: Workspace) -> tuple[Description, ...]:
     return kept_descriptions(project, open_model(project))
 
 
-def previewed(project: Project, **changes: object) -> PreviewedGroups:
+def previewed(project: Workspace, **changes: object) -> PreviewedGroups:
     train, validation = split_data(project, "train"), split_data(project, "validation")
     validation = dataclasses.replace(validation, **changes)
     return groups_preview(project, descriptions_of(project), train=train, validation=validation)
 
 
-def test_the_groups_are_known_before_anything_is_started(project: Project) -> None:
+def test_the_groups_are_known_before_anything_is_started(project: Workspace) -> None:
     found = previewed(project)
     trained = retrain(project, open_model(project), descriptions_of(project))
     assert {each.name: each.train for each in found.groups} == trained.group_counts
@@ -323,7 +323,7 @@ def test_the_groups_are_known_before_anything_is_started(project: Project) -> No
     assert [each.described for each in found.groups] == [True, True, False]
 
 
-def test_the_preview_tells_merged_cells_and_groups_too_small_for_the_gate(project: Project) -> None:
+def test_the_preview_tells_merged_cells_and_groups_too_small_for_the_gate(project: Workspace) -> None:
     assert not any(each.too_few for each in previewed(project).groups)
     assert any("landbird" in line for line in previewed(project).merged)
     data = split_data(project, "validation")
@@ -334,7 +334,7 @@ def test_the_preview_tells_merged_cells_and_groups_too_small_for_the_gate(projec
     assert {each.name for each in few.groups if each.too_few} == {"landbird"}
 
 
-def test_a_retraining_tells_every_step_and_what_its_listener_raises_ends_it(project: Project) -> None:
+def test_a_retraining_tells_every_step_and_what_its_listener_raises_ends_it(project: Workspace) -> None:
     seen: list[RetrainingProgress] = []
     retrain(project, open_model(project), descriptions_of(project), progress=seen.append)
     assert list(dict.fromkeys(each.stage for each in seen)) == ["read", "fit", "control", "record"]

@@ -13,21 +13,21 @@ from clarify.config import Settings
 from clarify.errors import FeatureError
 from clarify.track.runs import BaseRun
 from clarify.workflow.model.models import open_model
-from clarify.workflow.model.project import Project, split_data
+from clarify.workflow.model.project import Workspace, split_data
 from tests.conftest import DATA_SET
 
 
 @pytest.fixture(scope="module")
-def project(network_home: Path) -> Project:
+def project(network_home: Path) -> Workspace:
     """Its newest base model is a network, the one before a head on the settings' backbone."""
     return open_project(Settings(home=network_home), DATA_SET)
 
 
-def bases(project: Project) -> list[str]:
+def bases(project: Workspace) -> list[str]:
     return [run.id for run in project.tracking.runs(DATA_SET, BaseRun)]
 
 
-def test_each_model_reads_the_features_of_its_own_backbone(project: Project) -> None:
+def test_each_model_reads_the_features_of_its_own_backbone(project: Workspace) -> None:
     network, head = (open_model(project, run) for run in bases(project))
     assert (network.is_network, head.is_network) == (True, False)
     assert network.backbone is not None
@@ -40,7 +40,7 @@ def test_each_model_reads_the_features_of_its_own_backbone(project: Project) -> 
     assert network.predict(own).shape == head.predict(usual).shape == own.labels.shape
 
 
-def test_features_of_another_backbone_are_refused_by_name(project: Project) -> None:
+def test_features_of_another_backbone_are_refused_by_name(project: Workspace) -> None:
     network, head = (open_model(project, run) for run in bases(project))
     forgotten = split_data(project, "validation")
     with pytest.raises(FeatureError, match=r"takes features by timm:test_resnet.*read it by Model\.data"):
@@ -50,7 +50,7 @@ def test_features_of_another_backbone_are_refused_by_name(project: Project) -> N
         head.predict(dataclasses.replace(forgotten, backbone="0123456789ab"))
 
 
-def test_arrays_that_no_backbone_made_are_predicted(project: Project) -> None:
+def test_arrays_that_no_backbone_made_are_predicted(project: Workspace) -> None:
     head = open_model(project, bases(project)[1])
     data = head.data(project, "validation")
     known = head.predict(data)

@@ -39,25 +39,7 @@ MOST_PHRASES = 8
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Groups:
-    """Each image's group: what the two types share, neither being the other."""
-
-    index: NDArray[np.int64]
-    names: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        class_tuple(self.names, what="group names")
-        own = read_only(label_vector(self.index, n_classes=len(self.names), what="group index"))
-        object.__setattr__(self, "index", own.astype(np.int64, copy=False))
-
-    @property
-    def counts(self) -> NDArray[np.int64]:
-        """Images in each group (G,), 0 for an empty one."""
-        return np.bincount(self.index, minlength=len(self.names)).astype(np.int64)
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class DescribedGroups(_Groups):
+class DescribedGroups:
     """Groups made by descriptions: for training, model selection and reports.
 
     Parameters
@@ -70,11 +52,21 @@ class DescribedGroups(_Groups):
         For people: each cell that was too small, and where it went.
     """
 
+    index: NDArray[np.int64]
+    names: tuple[str, ...]
     merged: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "index", _checked(self.index, self.names))
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Images in each group (G,), 0 for an empty one."""
+        return np.bincount(self.index, minlength=len(self.names)).astype(np.int64)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class AnnotatedGroups(_Groups):
+class AnnotatedGroups:
     """Groups from ground truth: for reports and for runs that are labelled oracle.
 
     Parameters
@@ -84,6 +76,17 @@ class AnnotatedGroups(_Groups):
     names : tuple of str, (G,)
         Such as ``"landbird · land"``.
     """
+
+    index: NDArray[np.int64]
+    names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "index", _checked(self.index, self.names))
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Images in each group (G,), 0 for an empty one."""
+        return np.bincount(self.index, minlength=len(self.names)).astype(np.int64)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,6 +269,12 @@ def annotated_groups(
         raise GroupError(f"{what}: row {row} is {shown(str(seen[row]))}; {nearest(str(seen[row]), legal)}")
     group_names = tuple(f"{name} · {value}" for name in names for value in legal)
     return AnnotatedGroups(index=known * len(legal) + place, names=group_names)
+
+
+def _checked(index: NDArray[np.int64], names: tuple[str, ...]) -> NDArray[np.int64]:
+    class_tuple(names, what="group names")
+    own = read_only(label_vector(index, n_classes=len(names), what="group index"))
+    return own.astype(np.int64, copy=False)
 
 
 def _checked_halves(halves: Halves, names: tuple[str, ...], length: int) -> Halves:

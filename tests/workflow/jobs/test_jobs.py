@@ -213,7 +213,7 @@ def test_a_job_that_does_not_listen_ends_by_itself_as_cancelled(project: Project
     folder.write(Job(wanted=wanted, phrases=PHRASES, by="Ada", asked_at=standing.at, standing=standing))
     code = (
         "import time; from pathlib import Path\n"
-        "from clarify.workflow import job_process\n"
+        "from clarify.workflow.jobs import process as job_process\n"
         "from clarify.workflow.jobs.files import JobFolder\n"
         "job_process.PATIENCE_S = 0.3\n"
         f"folder = JobFolder(Path({str(project.home)!r}), {wanted.digest!r})\n"

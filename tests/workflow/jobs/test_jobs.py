@@ -213,7 +213,7 @@ def test_a_job_that_does_not_listen_ends_by_itself_as_cancelled(project: Workspa
     folder.write(Job(request=request, phrases=PHRASES, by="Ada", asked_at=status.at, status=status))
     code = (
         "import time; from pathlib import Path\n"
-        "from clarify.workflow import job_process\n"
+        "from clarify.workflow.jobs import process as job_process\n"
         "from clarify.workflow.jobs.files import JobFolder\n"
         "job_process.PATIENCE_S = 0.3\n"
         f"folder = JobFolder(Path({str(project.home)!r}), {request.digest!r})\n"

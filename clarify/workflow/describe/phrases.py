@@ -373,7 +373,7 @@ def kept_descriptions(project: Workspace, model: Model, runs: Sequence[str] = ()
     kept = [run for run in _described(project, model) if run.kept]
     chosen: list[DescriptionRun] = []
     for asked in runs:
-        begun = [run for run in kept if run.id.startswith(asked)]
+        begun = [run for run in kept if run.id.startswith(asked) or asked in run.ids]
         if len(begun) != 1:
             raise NotFoundError(
                 f"{len(begun)} kept descriptions of model {model.run_id[:8]} begin {asked!r}; "

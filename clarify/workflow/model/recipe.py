@@ -56,17 +56,17 @@ CVAR_LEVEL = 0.1
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Choice:
     """A choice: its name on the command line and in records, and the words that people read."""
 
     name: str
     words: str
 
 
-AnyRow = TypeVar("AnyRow", bound=Row)
+AnyChoice = TypeVar("AnyChoice", bound=Choice)
 
 
-class Choices(dict[str, AnyRow]):
+class Choices(dict[str, AnyChoice]):
     """Rows by name, in the order in which people see them.
 
     Parameters
@@ -76,11 +76,11 @@ class Choices(dict[str, AnyRow]):
     rows : iterable of rows
     """
 
-    def __init__(self, what: str, rows: Iterable[AnyRow]) -> None:
+    def __init__(self, what: str, rows: Iterable[AnyChoice]) -> None:
         super().__init__((row.name, row) for row in rows)
         self.what = what
 
-    def __missing__(self, name: str) -> AnyRow:
+    def __missing__(self, name: str) -> AnyChoice:
         """Raise InputError with the nearest names."""
         raise InputError(f"{self.what} {name!r} is unknown; {nearest(name, self)}")
 
@@ -89,7 +89,7 @@ Groups: TypeAlias = "DescribedGroups | AnnotatedGroups"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ObjectiveRow(Row):
+class ObjectiveRow(Choice):
     """What counts.
 
     Parameters
@@ -153,7 +153,7 @@ OBJECTIVES = Choices(
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ErasureRow(Row):
+class ErasureRow(Choice):
     """What is taken out of the features first.
 
     Parameters
@@ -219,7 +219,7 @@ ERASURES = Choices(
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class SelectionRow(Row):
+class SelectionRow(Choice):
     """What chooses the weight decay of a head, on validation.
 
     Parameters
@@ -249,7 +249,7 @@ SELECTIONS = Choices(
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class PartRow(Row):
+class PartRow(Choice):
     """What of a model is trained.
 
     Parameters

@@ -227,7 +227,10 @@ class Heads:
 
 def _fitting(training: Training, found: HeadFit, seconds: float) -> Fitting:
     head, base, recipe = found.fit.head, training.base, training.recipe
-    chosen = {} if base is None else {"erase": recipe.erase, "refit": str(recipe.refit).lower(), PLACE: ""}
+    chosen = {}
+    if base is not None:
+        refit = str(recipe.refit).lower()
+        chosen = {"objective": recipe.objective, "erase": recipe.erase, "refit": refit, PLACE: ""}
     return Fitting(
         model=Model(
             run_id="",

@@ -11,6 +11,9 @@ import pytest
 from clarify.assembly import open_project
 from clarify.config import Settings
 from clarify.errors import PhraseError
+from clarify.workflow.describe.grouping import groups_by_descriptions
+from clarify.workflow.model.recipe import Recipe
+from clarify.workflow.retrain.heads import correct_head
 from clarify.workflow.shows.tutorial import PHRASE, Lesson, corrected, practise, prepare_tutorial
 
 
@@ -43,6 +46,18 @@ def test_retraining_with_red_halves_what_is_missed_among_the_red_squares(lesson:
     worse = tried.rows[tried.with_half]
     assert (~now.right[worse]).sum() < (~lesson.failures.right[worse]).sum() / 2
     assert now.right.mean() > lesson.failures.right.mean() + 0.1
+
+
+def test_the_correction_is_a_retraining_by_the_default_recipe(lesson: Lesson) -> None:
+    told, data = practise(lesson, PHRASE).description, lesson.failures.data
+    splits = {"train": lesson.train, "validation": data}
+    groups = groups_by_descriptions(lesson.project, [told], splits)
+    fit = correct_head(lesson.project, splits, groups, Recipe(), descriptions=[told])
+    found = corrected(lesson, practise(lesson, PHRASE))
+    assert found.predicted.tolist() == fit.fit.head.predict(data.features).tolist()
+    assert found.model is lesson.failures.model
+    other = correct_head(lesson.project, splits, groups, Recipe(objective="cvar"), descriptions=[told])
+    assert found.predicted.tolist() != other.predicted.tolist()
 
 
 def test_a_phrase_that_is_not_legal_is_refused(lesson: Lesson) -> None:

@@ -19,7 +19,7 @@ from clarify.method.phrases.descriptions import Description
 from clarify.workflow.describe.phrases import halves_of, kept_descriptions
 from clarify.workflow.model.failures import Failures, failures_of
 from clarify.workflow.model.models import open_model
-from clarify.workflow.model.project import Project
+from clarify.workflow.model.project import Workspace
 from clarify.workflow.model.recipe import Recipe
 from clarify.workflow.retrain import preview
 from clarify.workflow.retrain.heads import HeadFit, correct_head
@@ -32,21 +32,21 @@ PHRASES = {"landbird": "water", "waterbird": "forest"}
 
 
 @pytest.fixture
-def project(home: Path) -> Project:
+def project(home: Path) -> Workspace:
     return open_project(Settings(home=home, reviewer="Ada"), DATA_SET)
 
 
-def failures(project: Project) -> Failures:
+def failures(project: Workspace) -> Failures:
     model = open_model(project)
     return failures_of(model, model.data(project, "validation"))
 
 
-def described(project: Project, class_name: str) -> Description:
+def described(project: Workspace, class_name: str) -> Description:
     kept = kept_descriptions(project, open_model(project))
     return next(each for each in kept if each.class_name == class_name)
 
 
-def recorded(project: Project, run: str) -> pl.DataFrame:
+def recorded(project: Workspace, run: str) -> pl.DataFrame:
     """Return what a model says of validation, in the order of the split."""
     table = pl.read_parquet(io.BytesIO(project.tracking.artifact(run, "predictions.parquet")))
     return table.filter(pl.col("split") == "validation")
@@ -60,7 +60,7 @@ def same(one: Head, other: Head) -> bool:
 
 @pytest.mark.parametrize("class_name", list(PHRASES))
 def test_a_preview_is_the_retraining_to_the_bit(
-    project: Project, clarify: Clarify, monkeypatch: pytest.MonkeyPatch, class_name: str
+    project: Workspace, clarify: Clarify, monkeypatch: pytest.MonkeyPatch, class_name: str
 ) -> None:
     description, before = described(project, class_name), failures(project)
     run = clarify("retrain", DATA_SET, "--description", description.run, "--json").result["run"]
@@ -98,7 +98,7 @@ def test_a_preview_is_the_retraining_to_the_bit(
     ],
 )
 def test_a_cell_of_the_benchmark_with_all_images_is_the_retraining(
-    project: Project, clarify: Clarify, method: str, ways: tuple[str, ...]
+    project: Workspace, clarify: Clarify, method: str, ways: tuple[str, ...]
 ) -> None:
     run = clarify("retrain", DATA_SET, *ways, "--json").result["run"]
     at = situation_of(project, PHRASES)

@@ -56,7 +56,9 @@ def added(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     monkeypatch.setitem(OBJECTIVES, gently.name, gently)
     monkeypatch.setitem(ERASURES, softly.name, softly)
-    monkeypatch.setitem(SELECTIONS, ByNobody.name, SelectionRow(rule=ByNobody(), words="Kindly"))
+    monkeypatch.setitem(
+        SELECTIONS, ByNobody.name, SelectionRow(name=ByNobody.name, rule=ByNobody(), words="Kindly")
+    )
 
 
 WAYS = {"objective": "gently", "erase": "softly", "select": "kindly"}

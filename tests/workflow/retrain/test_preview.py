@@ -1,0 +1,63 @@
+"""A preview of many classes looks at those that the described one is mixed up with, and says so."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from clarify.method.phrases.descriptions import Description
+from clarify.workflow.model.arrays import ArrayData, CallableEncoder, ClassNames, split_of
+from clarify.workflow.model.failures import Failures
+from clarify.workflow.model.models import Model
+from clarify.workflow.model.project import SplitData
+from clarify.workflow.retrain.preview import preview_retraining
+
+COUNT, EACH = 12, 20
+NAMES = tuple(f"class {k}" for k in range(COUNT))
+ENCODER = CallableEncoder(encode=lambda phrases: [[1.0, 0.0] for _ in phrases])
+
+
+def split(name: str) -> SplitData:
+    """Twenty images of each class, every other one of which has what the phrase says."""
+    labels = np.repeat(np.arange(COUNT), EACH)
+    having = np.arange(len(labels)) % 2 == 0
+    looks = np.stack([having, ~having], axis=1).astype(np.float32)
+    features = np.eye(COUNT, dtype=np.float32)[labels]  # each class has a feature of its own
+    return split_of(name, features, labels, embeddings=looks)
+
+
+def test_the_classes_it_is_mixed_up_with_most_are_kept_and_counted_alone() -> None:
+    # Class 0 is taken for 3 to 10, and 11 is taken for it: it and these nine are the ten that are
+    # kept. 1 and 2 are taken for each other, all of them, and have nothing to do with it.
+    data = split("validation")
+    predicted = data.labels.copy()
+    predicted[:8] = np.arange(3, 11)
+    predicted[11 * EACH] = 0
+    predicted[data.labels == 1], predicted[data.labels == 2] = 2, 1
+    model = Model(run_id="m" * 32, name="base", head=None)
+    description = Description(
+        data_set="many",
+        class_name=NAMES[0],
+        phrase="water",
+        template="{}",
+        encoder=ENCODER.identity.digest,
+        calibrations={},
+        threshold=0.5,
+        wrong_is_above=True,
+        author="Ada",
+        created_at="2024-05-01T12:00:00+00:00",
+    )
+    having, without, whole = preview_retraining(
+        ArrayData(manifest=ClassNames(name="many", classes=NAMES), encoder=ENCODER),
+        Failures(model=model, data=data, predicted=predicted),
+        description,
+        split("train"),
+    )
+    assert (having.name, without.name) == ("class 0 with it", "without it")
+    assert whole.name == "all of the 10 classes it is mixed up with"
+    # Wrong of class 0 are images 0 to 7, half of them with it: 6 of 10 and 6 of 10 are right.
+    assert (having.now, without.now) == (0.6, 0.6)
+    # Of 200 images of ten classes eight of class 0 and one of class 11 are wrong.
+    assert whole.now == pytest.approx(191 / 200)
+    # Each class has a feature of its own, so a head that is fitted tells them all.
+    assert (having.then, without.then, whole.then) == (1.0, 1.0, 1.0)

@@ -156,14 +156,14 @@ def compare(project: Workspace, *, split: str) -> tuple[Compared, ...]:
 def retrained_from(runs: Sequence[ModelRun], base: TrainedRun) -> list[tuple[ModelRun, ...]]:
     """Return what was retrained from a base model, oldest first; `runs` are newest first.
 
-    Those that differ by the seed alone stand together, the lowest seed first. Of what was trained
-    twice the newest counts.
+    Those that differ by the seed alone stand together, the lowest seed first; without seed 0, which
+    is recorded last, they are under way. Of what was trained twice the newest counts.
     """
     alike: dict[str, dict[int, ModelRun]] = {}
     for run in runs:
         if run.parent == base.id:
             alike.setdefault(run.recipe, {}).setdefault(run.seed, run)
-    groups = [tuple(of[seed] for seed in sorted(of)) for of in alike.values()]
+    groups = [tuple(of[seed] for seed in sorted(of)) for of in alike.values() if 0 in of]
     return sorted(groups, key=lambda group: group[0].started)
 
 

@@ -191,10 +191,18 @@ def draw_data_set(home: Path, name: str, *, seed: int, workers: int) -> str:
     return write_demo_data(home, DATASETS[name], seed=seed, workers=workers)
 
 
-def write_demo_data(home: Path, dataset: DemoDataset, *, seed: int, workers: int) -> str:
+def write_demo_data(
+    home: Path,
+    dataset: DemoDataset,
+    *,
+    seed: int,
+    workers: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> str:
     """Write a demo data set's manifest and its missing images; return its name in the home.
 
-    Another seed is another data set, with a name of its own.
+    Another seed is another data set, with a name of its own. `progress` is told of files there, and
+    files wanted; what it raises ends the drawing.
     """
     name = dataset.name if seed == 0 else f"{dataset.name}-seed-{seed}"
     rows = dataset.rows(seed)
@@ -221,7 +229,7 @@ def write_demo_data(home: Path, dataset: DemoDataset, *, seed: int, workers: int
         attributes=dataset.attributes,
         table=table,
     )
-    write_images(dataset, rows, images, workers=workers)
+    write_images(dataset, rows, images, workers=workers, progress=progress)
     return name
 
 

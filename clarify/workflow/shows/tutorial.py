@@ -78,7 +78,9 @@ def prepare_tutorial(
     """
     say("drawing squares and ellipses")
     # In this process: a server's threads go on, and nothing of it is started a second time.
-    name = write_demo_data(home, _sprites(), seed=0, workers=1)
+    name = write_demo_data(
+        home, _sprites(), seed=0, workers=1, progress=lambda *_: say("drawing squares and ellipses")
+    )
     project = open_project(name)
 
     def tell(progress: Progress) -> None:

@@ -65,6 +65,14 @@ def test_what_was_trained_twice_stands_there_once(clarify: Clarify, home: Path) 
     assert [row["run"] for row in rows[1:]] == runs[1:]
 
 
+def test_seeds_without_the_first_are_under_way_and_are_not_compared(clarify: Clarify, home: Path) -> None:
+    found = clarify("retrain", DATA_SET, "--seeds", "2", "--json").result
+    store = TrackingStore(home)
+    store.ask(lambda client: client.delete_run(found["run"]))  # as if it had been cut short before it
+    assert len(clarify("compare", DATA_SET, "--json").result["models"]) == 1
+    assert len(store.runs(DATA_SET, ModelRun)) == 1
+
+
 def test_the_pages_show_the_deviation_and_offer_the_first_seed_alone(
     clarify: Clarify, visit: Visit, home: Path
 ) -> None:

@@ -59,6 +59,19 @@ def test_a_phrase_that_does_not_part_right_from_wrong_is_refused() -> None:
     assert judged(half(base_correct=45), other, gate=Gate(min_score=0.05)).passed
 
 
+def test_the_class_whose_phrases_part_worst_decides() -> None:
+    # landbird: 20 and 80 of 100 right, 80 and 20 wrong: 0.60; waterbird: 48 and 52, 52 and 48: 0.04.
+    parted = [half("landbird · with water", base_correct=20), half("landbird · without", base_correct=80)]
+    mixed = [
+        half(f"waterbird · {name}", label=1, base_correct=right)
+        for name, right in (("with fog", 48), ("without", 52))
+    ]
+    verdict = judged(*parted, *mixed)
+    assert failed(verdict) == ["score"]
+    assert "by 0.04 in waterbird" in verdict.reasons[-1].text
+    assert judged(*parted).passed
+
+
 def test_a_class_that_nobody_described_or_without_wrong_images_has_no_score() -> None:
     whole = half("waterbird", label=1, base_correct=50)
     perfect = [

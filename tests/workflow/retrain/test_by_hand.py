@@ -18,7 +18,7 @@ from clarify.method.phrases.descriptions import Description
 from clarify.track.records import RunRecord
 from clarify.workflow.model import trained
 from clarify.workflow.model.arrays import CallableEncoder, ClassNames, split_of
-from clarify.workflow.model.evaluating import half_results
+from clarify.workflow.model.evaluating import evaluations_of, half_results
 from clarify.workflow.model.models import Model
 from clarify.workflow.model.project import SplitData
 from clarify.workflow.model.recipe import Recipe
@@ -173,6 +173,21 @@ def test_the_average_after_a_refit_is_of_heads_that_did_not_see_the_image(projec
         delivery="d",
     )
     assert store.gate()["now_average"] == 5 / 8
+
+
+def test_held_out_probabilities_count_for_validation_alone(project: Any) -> None:
+    # The head says b of all: 2 of 5 and 4 of 5. The held-out ones say a of the first four: 3 + 1 of 5.
+    splits = {
+        "train": images("train", {("a", False, 1): 1, ("b", False, 1): 1}),
+        "validation": images("validation", {("a", False, 1): 3, ("b", False, 1): 2}),
+        "test": images("test", {("a", False, 1): 1, ("b", False, 1): 4}),
+    }
+    held_out = np.array([[0.9, 0.1]] * 4 + [[0.2, 0.8]])
+    found = evaluations_of(project, splits, base(), held_out)
+    assert {name: each.average for name, each in found.items()} == {"validation": 4 / 5, "test": 4 / 5}
+    by_class = {name: each.per_class["a"].correct for name, each in found.items()}
+    assert by_class == {"validation": 3, "test": 0}
+    assert evaluations_of(project, splits, base())["validation"].average == 2 / 5
 
 
 def test_each_model_is_counted_in_each_group_under_its_own_name() -> None:

@@ -8,6 +8,7 @@ import itertools
 import numpy as np
 import streamlit as st
 
+from clarify import Comparison
 from clarify.errors import ClarifyError
 from clarify.track.runs import ModelRun
 from clarify.ui.compare.differences import draw_differences
@@ -16,7 +17,7 @@ from clarify.ui.compare.model_table import distinct, model_table, title_of
 from clarify.ui.pieces import blocks
 from clarify.ui.pieces.gallery import Picture, gallery
 from clarify.ui.pieces.page import PAGES, Page, current, stop_with
-from clarify.workflow.decide.compare import Changed, Compared, comparison_table
+from clarify.workflow.decide.compare import Changed, Compared
 
 SHOWN = 36
 NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten")
@@ -119,7 +120,7 @@ def draw_table(
     )
     st.html(blocks.muted(NOTES[split]))
     name = title_of(next(row for row in rows if row.run_id == run.id))
-    table = comparison_table(rows)
+    table = Comparison(rows, split).to_polars()
     parquet = io.BytesIO()
     table.write_parquet(parquet)
     file = f"{page.project.manifest.name}-{split}"

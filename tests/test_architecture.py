@@ -29,7 +29,7 @@ ALLOWED = {
     "finetune": {"errors", "method", "data", "embed"},
     "workflow": {"", "errors", "method", "data", "embed", "track", "demo", "discover", "finetune"},
     "assembly": {"config", "data", "embed", "track", "workflow"},
-    "ui": {"errors", "config", "method", "data", "finetune", "track", "workflow", "assembly"},
+    "ui": {"face", "errors", "config", "method", "data", "finetune", "track", "workflow", "assembly"},
     "evidence": {"errors", "method", "discover", "track", "workflow"},
     "cli": {
         "evidence",

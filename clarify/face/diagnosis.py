@@ -83,7 +83,7 @@ class Diagnosis:
             )
             return Score(self._project, self.failures, done.tried, done)
         tried = try_phrase(self._project, self.failures, class_name, phrase, n_tried=1, threshold=threshold)
-        score = Score(self._project, self.failures, tried, None)
+        score = Score(self._project, self.failures, tried)
         return score.keep(note) if keep else score
 
     def to_dict(self) -> dict[str, Any]:
@@ -161,7 +161,7 @@ class Score:
     """
 
     def __init__(
-        self, project: DataSet, failures: Failures, tried: TriedPhrase, recorded: ScoredPhrase | None
+        self, project: DataSet, failures: Failures, tried: TriedPhrase, recorded: ScoredPhrase | None = None
     ) -> None:
         self._project, self._failures, self.tried, self.recorded = project, failures, tried, recorded
 
@@ -184,6 +184,11 @@ class Score:
     def run(self) -> str:
         """The run that records it; empty if none does."""
         return self.recorded.run_id if self.recorded is not None else ""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it waits in the outbox: the tracking store was away."""
+        return self.recorded is not None and self.recorded.waiting
 
     def keep(self, note: str = "") -> Score:
         """Keep the phrase for retraining, once however often it is said; returns itself.

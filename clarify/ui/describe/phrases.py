@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from clarify.face.diagnosis import Score
 from clarify.track.runs import DescriptionRun
 from clarify.ui.pieces.page import Page
 from clarify.workflow.describe.phrases import TriedPhrase, record_phrase, take_back, try_phrase
@@ -99,9 +100,9 @@ def cut_key(tried: TriedPhrase) -> str:
 
 def keep(page: Page, failures: Failures, tried: TriedPhrase, *, note: str) -> None:
     """Keep a phrase: it is in the store, or in the outbox, when this returns."""
-    done = record_phrase(page.project, failures, tried, keep=True, note=note)
+    score = Score(page.project, failures, tried).keep(note)
     page.desk.look_again()
-    where = " It waits here until the tracking store is back." if done.waiting else ""
+    where = " It waits here until the tracking store is back." if score.waiting else ""
     st.toast(f"Kept.{where}")
 
 

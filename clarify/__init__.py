@@ -13,6 +13,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from clarify.version import __version__
+
 if TYPE_CHECKING:
     from clarify.errors import ClarifyError
     from clarify.face.diagnosis import Diagnosis, Score, diagnose
@@ -35,8 +37,6 @@ __all__ = [
     "error_score",
     "open",
 ]
-
-__version__ = "0.1.0"
 
 _HOME_OF = {
     "ClarifyError": "clarify.errors",

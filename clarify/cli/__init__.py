@@ -13,7 +13,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from clarify import __version__
 from clarify.cli import (
     benchmark,
     dashboard,
@@ -32,6 +31,7 @@ from clarify.cli import (
 from clarify.cli.shell import Commands, Shell
 from clarify.config import read_settings
 from clarify.errors import ClarifyError, StoreError
+from clarify.version import __version__
 
 __all__ = ["main"]
 

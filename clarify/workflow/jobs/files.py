@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from clarify import __version__
 from clarify.data.files import write_atomically, writing
 from clarify.errors import NotFoundError
+from clarify.version import __version__
 from clarify.workflow.model.recipe import Recipe
 
 __all__ = ["Job", "JobFolder", "JobStatus", "Request", "State", "locked", "now"]

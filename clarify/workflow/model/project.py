@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clarify.errors import FeatureError, GroupError, NotFoundError
+from clarify.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -226,7 +227,6 @@ def run_context(project: Workspace, split: str, backbone: ImageEncoder | None = 
     backbone : ImageEncoder, optional
         What the run's model stands on; the project's own unless given.
     """
-    import clarify
     from clarify.track.records import DatasetRef, RunContext
 
     manifest, encoder = project.manifest, project.encoder.identity
@@ -240,7 +240,7 @@ def run_context(project: Workspace, split: str, backbone: ImageEncoder | None = 
         backbone=body.to_dict(),
         backbone_digest=body.image_digest,
         reviewer=project.reviewer,
-        code_version=clarify.__version__,
+        code_version=__version__,
     )
 
 

@@ -94,8 +94,9 @@ def test_a_base_model(clarify: Clarify) -> None:
     compare("clarify train", clarify("train", DATA_SET, "--json").result, unseen=STEPS)
 
 
-def test_a_network(network_home: Path) -> None:
-    run = run_clarify("retrain", DATA_SET, "--whole", "--epochs", "1", "--json", home=network_home)
+def test_a_network(network_home: Path, tmp_path: Path) -> None:
+    home = copied(network_home, tmp_path / "network")
+    run = run_clarify("retrain", DATA_SET, "--whole", "--epochs", "1", "--json", home=home)
     assert run.status == 0, run.err
     seen = run.result
     compare("clarify retrain", seen, unseen=(*EXACT, "erase", "refit", "repeats[]."))

@@ -219,7 +219,7 @@ def test_predictions_are_of_every_image_in_order(pictures: Any) -> None:
 
 def test_a_checkpoint_that_another_training_holds_is_not_touched(tmp_path: Path) -> None:
     place, other = (Checkpoints(tmp_path / "one") for _ in "ab")
-    with place.locked(), pytest.raises(StoreError, match="at work already"), other.taken():
+    with place.locked(), pytest.raises(StoreError, match="at work already"), other.locked():
         pass
     with place.locked():
         pass

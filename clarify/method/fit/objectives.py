@@ -61,11 +61,7 @@ class _Convex:
         """Whether ground-truth groups are used."""
         return False
 
-    def weight_set(self, count: int) -> WeightSet:
-        """Return the weights on `count` examples that the worst is taken over."""
-        raise NotImplementedError
-
-    def value(self, losses: ArrayLike) -> float:
+    def value(self: Objective, losses: ArrayLike) -> float:
         """Return the objective of per-example losses (N,), in nats, without weight decay."""
         vector = finite_vector(losses, what="losses")
         if not len(vector):

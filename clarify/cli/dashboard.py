@@ -28,7 +28,6 @@ def serve(settings: Settings, *, host: str = "localhost", port: int = PORT) -> N
         Handed on through the environment.
     host : str
         Which address it listens at: ``localhost``, or ``0.0.0.0`` for a team.
-    port : int
     """
     app = INSTALLED / "app.py"
     if not app.is_file():

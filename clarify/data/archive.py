@@ -79,8 +79,6 @@ def write_archive(
         Its folder exists.
     head : mapping
         What else the index says, fit for JSON.
-    members : sequence of Member
-    progress : callable, optional
 
     Returns
     -------
@@ -161,10 +159,8 @@ def unpack_archive(
 
     Parameters
     ----------
-    path : Path
     folder : Path
         Empty. After a refusal it may hold files that were good.
-    progress : callable, optional
 
     Returns
     -------

@@ -117,7 +117,6 @@ def check_images(
 
     Parameters
     ----------
-    manifest : Manifest
     deep : bool
         Also decode every pixel, compare the content with the table's, and look for pictures that
         are nearly the same.

@@ -37,7 +37,6 @@ def copy_images(
         Made if absent.
     workers : int
         Threads.
-    progress : callable, optional
 
     Returns
     -------

@@ -25,10 +25,6 @@ ONES = np.array([byte.bit_count() for byte in range(256)], dtype=np.int64)  # nu
 def image_hash(image: Image) -> int | None:
     """Return the perceptual hash (pHash: the signs of 64 low frequencies) of a picture.
 
-    Parameters
-    ----------
-    image : PIL.Image.Image
-
     Returns
     -------
     int or None

@@ -52,7 +52,6 @@ def in_threads(
     ----------
     work : callable
         Called from several threads at once.
-    items : sequence
     workers : int
         Threads, at least 1.
     progress : callable, optional

@@ -78,7 +78,6 @@ class Thumbnails:
 
         Parameters
         ----------
-        path : Path
         inside : Path, optional
             A folder that the image must lie in, once all links are followed.
 
@@ -132,8 +131,6 @@ class Thumbnails:
 
         Parameters
         ----------
-        paths : sequence of Path
-        inside : Path, optional
         workers : int
             Threads.
         progress : callable, optional

@@ -85,7 +85,6 @@ class BestCut:
 
     Parameters
     ----------
-    score : ErrorScore
     side : (N,) bool
         Of all images of the class, not only those that the cut was chosen on.
     """

@@ -44,7 +44,6 @@ class Suggestion:
 
     Parameters
     ----------
-    phrase : str
     score : ErrorScore
         On all images; flattered by the search.
     p_corrected : float
@@ -126,7 +125,6 @@ def suggest(
     ----------
     phrases : sequence of P str
     embeddings : (P, D) float32, rows of unit length
-    images : ImagesOfClass
     most : int
         Suggestions wanted, 1 to 100.
     seed : int

@@ -27,7 +27,6 @@ def probabilities(encoder: ImageEncoder, head: Head, inputs: Sequence[torch.Tens
 
     Parameters
     ----------
-    encoder : ImageEncoder
     head : Head
         Fitted on that encoder's features.
     inputs : sequence of N tensors

@@ -55,9 +55,6 @@ def extract(
 
     Parameters
     ----------
-    manifest : Manifest
-    encoder : ImageEncoder
-    store : FeatureStore
     batch_size : int
         Images embedded at once.
     workers : int

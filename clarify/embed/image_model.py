@@ -47,17 +47,14 @@ class ImageModel:
     ----------
     name : str
         The text that named it.
-    identity : EncoderIdentity
     width : int
         Length D of an embedding.
     domain : str
         Its limits, or empty.
-    preprocessing : Preprocessing
     tower : torch.nn.Module
         What holds the weights of the image half, in evaluation mode.
     forward : callable
         From inputs (B, 3, size, size) to embeddings (B, D) of any length.
-    recipe : NetworkConfig
     device : str
         Where the network is.
     unit : bool

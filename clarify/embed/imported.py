@@ -61,7 +61,6 @@ class ImportedEncoder:
         Its ``weights`` are the hash of the imported features and bank.
     width : int
         Length D of an embedding.
-    bank : Bank
     live : Encoder or None
         Embeds phrases outside the bank.
     """
@@ -174,7 +173,6 @@ def open_imported(folder: Path | None, label: str, *, load_live: Callable[..., E
     ----------
     folder : Path or None
         Of the data set's imported encoders.
-    label : str
     load_live : callable
         Loads the text encoder that was attached, by its name and ``template``.
 

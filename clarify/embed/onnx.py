@@ -34,10 +34,8 @@ def write_onnx(encoder: ImageEncoder, head: Head, path: Path) -> float:
 
     Parameters
     ----------
-    encoder : ImageEncoder
     head : Head
         On the encoder's features.
-    path : Path
 
     Raises
     ------

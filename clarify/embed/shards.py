@@ -112,7 +112,6 @@ class Shards:
     ----------
     folder : Path
         Exists.
-    plan : ShardLayout
     """
 
     folder: Path

@@ -51,8 +51,6 @@ class Cell:
 
     Parameters
     ----------
-    data_set, encoder, method, selection : str
-    seed : int
     given : str
         Digest of what the method was given beside: images, phrases.
     """
@@ -77,7 +75,6 @@ class Figures:
 
     Parameters
     ----------
-    average, adjusted_average, worst_group : float
     minority_half : float or None
         Accuracy in the described half in which the base model does worst; None where nothing is
         described.
@@ -174,12 +171,6 @@ def _minority_half(at: Situation, right: NDArray[np.bool_]) -> float | None:
 
 class Ledger:
     """The cells of one data set that are done, in MLflow.
-
-    Parameters
-    ----------
-    tracking : TrackingStore
-    context : RunContext
-    data_set : str
     """
 
     def __init__(self, tracking: TrackingStore, context: RunContext, data_set: str) -> None:

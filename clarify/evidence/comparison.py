@@ -47,16 +47,10 @@ class Row:
 
     Parameters
     ----------
-    data_set, encoder, method, source : str
-    supervision : {"none", "words", "groups"}
-    selection : str
     seeds, images : int
         ``images`` are those of the test split.
-    average_accuracy, adjusted_average_accuracy, worst_group_accuracy, gap : Spread
-    minority_half_accuracy : Spread or None
     seconds : float
         Of one seed, the mean.
-    peak_memory_mib : float
     over_erm, over_oracle : Interval or None
         Worst-group accuracy less that of ERM, and of group DRO on the true groups: the mean over
         seeds, with 95 % of the bootstrap over test images, which are the same for both.

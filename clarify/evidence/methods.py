@@ -37,10 +37,8 @@ class Method:
 
     Parameters
     ----------
-    name : str
     source : str
         Whose it is.
-    supervision : {"none", "words", "groups"}
     rules : tuple of str
         The selections that it is shown with, the first one being its own; empty for a method
         that chooses nothing, or by itself.

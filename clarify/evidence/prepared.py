@@ -42,7 +42,6 @@ class Candidate:
 
     Parameters
     ----------
-    head : Head
     weight_decay : float
         Positive; of equal candidates the one with the larger is chosen.
     settings : mapping of str to float, int or str
@@ -69,7 +68,6 @@ class Prepared:
     labels : ndarray of int64, (N,)
         In [0, K), every class present.
     class_names : tuple of str, (K,)
-    standardisation : Standardisation
     gram : Gram
         At equal weights. Other weightings are solved to the same gap, in a few more steps.
     """

@@ -49,7 +49,6 @@ class Tried:
 
     Parameters
     ----------
-    phrases : mapping of class to phrase
     score : float
         The lowest error score of them.
     worst_group, base_worst_group, control_worst_group : float

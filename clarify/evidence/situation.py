@@ -55,7 +55,6 @@ class Situation:
         With their annotated groups: for reports, and for methods that are marked as using them.
     phrases : mapping of class to phrase
         What a person says.
-    seed : int
     thresholds : mapping of class to similarity
         Cuts that stand instead of the best ones.
     """

@@ -54,8 +54,6 @@ class SuiteResult:
 
     Parameters
     ----------
-    suite : str
-    rows : tuple of Row
     refused : tuple of Refused
         Cells that came to nothing, and why.
     """
@@ -125,10 +123,8 @@ def compare_methods(
 
     Parameters
     ----------
-    suite : str
     projects : sequence of (Workspace, phrases)
         Of every data set, with what a person says of its classes.
-    seeds : int
     methods : sequence of str
         Their names; all by default.
     told : callable, optional

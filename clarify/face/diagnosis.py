@@ -40,7 +40,6 @@ class Diagnosis:
     ----------
     project : DataSet
         With a store, phrases are recorded; without, they are scored only.
-    failures : Failures
     """
 
     def __init__(self, project: DataSet, failures: Failures) -> None:
@@ -153,9 +152,6 @@ class Score:
 
     Parameters
     ----------
-    project : DataSet
-    failures : Failures
-    tried : TriedPhrase
     recorded : ScoredPhrase or None
         As what it stands in the store.
     """

@@ -35,11 +35,6 @@ FIGURES = {
 
 class TrainedModel:
     """A base model or a corrected one, as it was recorded.
-
-    Parameters
-    ----------
-    workspace : Workspace
-    trained : Trained
     """
 
     def __init__(self, workspace: Workspace, trained: Trained) -> None:
@@ -115,11 +110,6 @@ class TrainedModel:
 
 class Comparison:
     """Models side by side on one split, the base first.
-
-    Parameters
-    ----------
-    rows : sequence of Compared
-    split : str
     """
 
     def __init__(self, rows: Sequence[Compared], split: str) -> None:

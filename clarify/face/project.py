@@ -79,7 +79,6 @@ class Project:
     ----------
     workspace : Workspace
         Manifest, encoder, features, store: what the functions of `clarify.workflow` take.
-    settings : Settings
     """
 
     def __init__(self, workspace: Workspace, settings: Settings) -> None:
@@ -143,7 +142,6 @@ class Project:
         ----------
         scores : sequence of Score
             Phrases; those that are not kept yet are. None of them takes the best kept one a class.
-        recipe : Recipe, optional
         model : str, optional
             The base model's run; the newest unless given.
         """

@@ -41,7 +41,6 @@ class Shuffled:
         Images, at least 1.
     size : int
         Images of a step; what is left over at the end of an epoch waits for another order.
-    seed : int
     """
 
     def __init__(self, count: int, size: int, *, seed: int) -> None:
@@ -68,7 +67,6 @@ class Balanced:
         For messages.
     size : int
         Images of a step; rounded down to a multiple of G.
-    seed : int
 
     Raises
     ------

@@ -30,7 +30,6 @@ def predictions(
 
     Parameters
     ----------
-    module : torch.nn.Module
     pictures : Pictures
         Its first `count` images are looked at.
     count : int

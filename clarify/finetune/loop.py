@@ -60,7 +60,6 @@ def train(
         What is done.
     checkpoints : Checkpoints or None
         Where it goes on from, and is kept after every epoch.
-    processes : Processes
     every_s : float
         Within a long epoch it is kept as often.
     progress : callable, optional

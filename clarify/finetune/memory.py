@@ -52,7 +52,6 @@ def refuse_too_large(
         How many copies of the weights a training keeps: slopes, the optimiser's values ...
     available : int
         Free bytes.
-    device : str
 
     Raises
     ------

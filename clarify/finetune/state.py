@@ -34,8 +34,6 @@ class State:
     ----------
     module : torch.nn.Module
         On its device; it trains in place.
-    task : Task
-    schedule : Schedule
     """
 
     def __init__(self, module: torch.nn.Module, task: Task, schedule: Schedule) -> None:

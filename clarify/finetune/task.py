@@ -29,11 +29,8 @@ class Task:
     groups : (N,) int64
         In [0, G).
     group_names : tuple of G str
-    batches : Batches
-    objective : BatchObjective
     trainable : sequence of str, or None
         Names of the parameters that change; None changes all.
-    validation : Pictures
     validation_count : int
         M.
     score : callable
@@ -59,14 +56,12 @@ class TrainingProgress:
 
     Parameters
     ----------
-    step, steps : int
     epoch : int
         Epochs done.
     losses : mapping of group to float
         Running mean cross-entropy in nats.
     figures : mapping of str to float
         What the last evaluation on validation came to; empty before the first.
-    images_a_second : float
     seconds_left : float
         If it goes on like this to the last step.
     """

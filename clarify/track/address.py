@@ -26,7 +26,6 @@ class Address:
 
     Parameters
     ----------
-    kind : {"sqlite", "postgresql", "server"}
     uri : str
         As MLflow takes it; may hold a password.
     shown : str
@@ -53,7 +52,6 @@ def read_address(uri: str, home: Path) -> Address:
 
     Parameters
     ----------
-    uri : str
     home : Path
         Absolute.
 

@@ -29,7 +29,6 @@ class Copies:
 
     Parameters
     ----------
-    home : Path
     address : str
         The store's, without password; each has a folder of its own.
     """

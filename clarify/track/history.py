@@ -37,7 +37,6 @@ class Event:
     ----------
     number : int
         From 1, in the order they were made.
-    action : {"promotion", "rollback"}
     from_version, to_version : str
         Versions of the registered model; `from_version` is empty where there was no champion.
     run_id : str
@@ -77,7 +76,6 @@ def events_of(store: TrackingStore, data_set: str, model_name: str, now: str) ->
 
     Parameters
     ----------
-    data_set, model_name : str
     now : str
         The version that is champion; empty if there is none.
 

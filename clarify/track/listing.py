@@ -32,11 +32,6 @@ OVERLAP_MS = 10_000
 
 class Listings:
     """What a tracking store lists of one data set, for many threads.
-
-    Parameters
-    ----------
-    tracking : TrackingStore
-    data_set : str
     """
 
     def __init__(self, tracking: TrackingStore, data_set: str) -> None:

@@ -26,10 +26,6 @@ class LiveRun:
 
     Parameters
     ----------
-    tracking : TrackingStore
-    context : RunContext
-    kind : {"base", "retraining"}
-    name : str
     delivery : str
         That of the finished run.
     """

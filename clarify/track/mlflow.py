@@ -152,7 +152,6 @@ class TrackingStore:
 
         Parameters
         ----------
-        record : RunRecord
         delivery : str
             Equal for every attempt: the id that it had elsewhere.
         at : int
@@ -218,7 +217,6 @@ class TrackingStore:
 
         Parameters
         ----------
-        data_set : str
         of : type
             `BaseRun`, `DescriptionRun`, `ModelRun`, `PromotionRun` or `CellRun`.
 
@@ -244,7 +242,6 @@ class TrackingStore:
 
         Parameters
         ----------
-        data_set : str
         since : int
             Milliseconds since 1970.
 

@@ -50,7 +50,6 @@ class Entry:
         The address it is meant for, without password; empty for the home's own store.
     at : int
         When it was acknowledged, milliseconds since 1970.
-    record : RunRecord
     """
 
     delivery: str
@@ -98,10 +97,6 @@ class DamagedError(Exception):
 
 class Outbox:
     """The records of a home that wait.
-
-    Parameters
-    ----------
-    home : Path
     """
 
     def __init__(self, home: Path) -> None:

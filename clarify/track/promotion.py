@@ -20,7 +20,6 @@ class GateHalf:
 
     Parameters
     ----------
-    name : str
     count : int
         Images, 0 or more.
     base_correct, now_correct : int

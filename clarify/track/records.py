@@ -97,7 +97,6 @@ class RunRecord:
 
     Parameters
     ----------
-    kind : {"base", "description", "retraining", "promotion", "cell"}
     name : str
         For people.
     params : mapping
@@ -109,7 +108,6 @@ class RunRecord:
     artifacts : tuple of Artifact
         Where a param or tag is longer than MLflow takes, it is cut, and its whole text added here
         as ``whole_texts.json``.
-    dataset : DatasetRef
     history : tuple of (step, mapping)
         Metrics that were seen on the way.
     """
@@ -152,12 +150,10 @@ class RunContext:
 
     Parameters
     ----------
-    dataset : DatasetRef
     encoder, backbone : mapping
         The identities of what embeds phrases, and of what a head stands on, as plain values.
     encoder_digest, backbone_digest : str
         Of the encoder with its template; of what the backbone makes of images.
-    reviewer, code_version : str
     """
 
     dataset: DatasetRef
@@ -238,8 +234,6 @@ def model_record(
         One row an image of validation and test.
     descriptions : sequence of Description
         What it was retrained with.
-    groups : mapping of group to count in training
-    merged : sequence of str
     gate : mapping or None
         What the gate needs to judge the model later.
     head : Head or None

@@ -42,7 +42,6 @@ class Version:
 
     Parameters
     ----------
-    model_name : str
     version : str
         A whole number from 1.
     run_id : str
@@ -80,7 +79,6 @@ def register(
 
     Parameters
     ----------
-    store : TrackingStore
     model_name : str
         May not hold ``/ : . % " '``.
     run_id : str
@@ -89,7 +87,6 @@ def register(
         Takes raw features.
     encoder : mapping
         Identity of the encoder whose features it takes.
-    verdict : Verdict
     by, note : str
         Who asked for it and why.
     images_by : ModelEncoder, optional
@@ -147,7 +144,6 @@ def crown(
     ----------
     context : RunContext
         Who does it, and on which data set.
-    action : {"promotion", "rollback"}
     note : str
         Why.
 

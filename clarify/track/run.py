@@ -47,9 +47,6 @@ class StoredRun:
 
     Parameters
     ----------
-    id, kind, name : str
-    params, tags : mapping of str to str
-    metrics : mapping of str to float
     started : int
         Milliseconds since 1970.
     delivery : str
@@ -80,7 +77,6 @@ def write_once(
     ----------
     client, backend
         The store, open.
-    record : RunRecord
     delivery : str
         Equal for every attempt.
     at : int

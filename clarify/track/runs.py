@@ -49,7 +49,6 @@ class Run:
 
     Parameters
     ----------
-    id, name : str
     started : int
         Milliseconds since 1970.
     by : str
@@ -61,7 +60,6 @@ class Run:
         The id that it had in the store that it was first written to.
     manifest, encoder, backbone : str
         Digests of the data set, of what embeds phrases, and of what the head stands on.
-    code_version : str
     delivery : str
         What made it unique when it was written; empty of old ones.
     measures : mapping of str to float
@@ -141,7 +139,6 @@ class DescriptionRun(Run):
 
     Parameters
     ----------
-    class_name, phrase : str
     score : float
         Its error score on validation.
     kept : bool
@@ -175,7 +172,6 @@ class TrainedRun(Run):
         `IMPORTED` of a model of which only predictions are known.
     part : str
         What of it was trained: see `Recipe`.
-    seed : int
     recipe : str
         Equal for those that differ by the seed alone.
     selection : str

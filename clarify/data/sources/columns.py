@@ -62,10 +62,8 @@ def guess_columns(
 
     Parameters
     ----------
-    table : DataFrame
     where : Path
         Its file, for messages, and for paths that are relative to its folder.
-    given : Columns
     root : Path, optional
         Folder that paths are relative to.
 

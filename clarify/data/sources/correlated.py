@@ -43,7 +43,6 @@ class Correlation:
     images : int, optional
         Of each class in training; else as many as the counts allow and the share parts without
         rounding, if there are so many.
-    seed : int
     """
 
     attribute: str
@@ -106,7 +105,6 @@ def training_groups(wanted: Correlation, images: int) -> dict[tuple[str, str], i
 
     Parameters
     ----------
-    wanted : Correlation
     images : int
         Of each class. ``share * images``, rounded half up, have the paired value; what the other
         values cannot share equally goes to the first of them.
@@ -132,7 +130,6 @@ def draw_correlated(table: pl.DataFrame, splits: tuple[str, ...], wanted: Correl
     splits : tuple of str
         With ``train``; every other is balanced with as many images of each group as its smallest
         group has.
-    wanted : Correlation
     name : str
         Of the data set, for messages.
 

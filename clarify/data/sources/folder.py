@@ -52,7 +52,6 @@ def list_tree(root: Path, tops: dict[str, str | None], guesses: dict[str, str]) 
 
     Parameters
     ----------
-    root : Path
     tops : dict of str to (str or None)
         A folder of class folders, relative to the root, and its split; ``""`` is the root.
     guesses : dict of str to str

@@ -26,7 +26,6 @@ class Published:
     ----------
     group : str
         For people, such as ``"landbird, water"``.
-    count : int
     split : str, optional
         Else any.
     values : tuple of (str, str)
@@ -61,7 +60,6 @@ class Origin:
         Also the title of a manifest that its importer wrote, by which it is known again.
     source : str
         Who made it of what.
-    licence : str
     get : str
         How a person gets the images.
     command : str

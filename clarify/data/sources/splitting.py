@@ -35,7 +35,6 @@ def with_splits(
         Another seed, another split; the same images and seed, the same split.
     workers : int
         Threads that hash; the hashes are kept as the column ``content``.
-    progress : callable, optional
 
     Raises
     ------
@@ -78,7 +77,6 @@ def split_by_content(
         A content that stands under several classes is counted with the first of them by name.
     shares : mapping of split to float
         Sum 1; the first gets what rounding leaves. Every other gets at least one of each class.
-    seed : int
 
     Returns
     -------

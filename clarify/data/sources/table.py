@@ -52,7 +52,6 @@ def list_table(path: Path, options: TableOptions) -> Listing:
     ----------
     path : Path
         Ends in ``.csv``, ``.tsv``, ``.parquet`` or ``.jsonl``.
-    options : TableOptions
 
     Returns
     -------

@@ -88,7 +88,6 @@ class Point:
 
     Parameters
     ----------
-    problem : Problem
     theta : ndarray, (D + 1, C)
     logits : ndarray, (N, C)
     centre : ndarray, (A,)

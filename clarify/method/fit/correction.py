@@ -80,7 +80,6 @@ class Corrected:
 
     Parameters
     ----------
-    fit : Fit
     table : tuple of (float, float)
         Each weight decay with its score by the rule.
     held_out : ndarray of float64, (N, K)
@@ -115,13 +114,10 @@ def correct(
     class_names : sequence of str, (K,)
     objective : callable
         Given the images that are fitted, what is minimised.
-    rule : Selection
     chosen_by : DescribedGroups or AnnotatedGroups, optional
         Of validation, for the rule; by default those that it has.
-    eraser : callable, optional
     refit : bool
         Whether the chosen weight decay is fitted to training and validation images together.
-    weight_decays : sequence of float
     tolerance : float
         Relative gap of every fit.
     progress : callable, optional

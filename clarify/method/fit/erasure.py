@@ -130,7 +130,6 @@ def leace(standardised: Array, concepts: Sequence[Concept]) -> Erasure:
     Parameters
     ----------
     standardised : ndarray of float64, (N, D)
-    concepts : sequence of Concept
 
     Raises
     ------
@@ -179,7 +178,6 @@ def text(embeddings: ArrayLike, standardisation: Standardisation) -> Erasure:
     ----------
     embeddings : array_like of float, (P, D)
         Of the phrases, by the encoder that made the features.
-    standardisation : Standardisation
 
     Raises
     ------

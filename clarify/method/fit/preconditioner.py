@@ -60,11 +60,6 @@ class Gram:
 
 def preconditioner(point: Point, gram: Gram) -> Solve:
     """Return the inverse of a model of the smoothed problem's curvature at a point.
-
-    Parameters
-    ----------
-    point : Point
-    gram : Gram
     """
     problem = point.problem
     q = point.example_weights()

@@ -124,7 +124,6 @@ class Selected(Generic[AnyFitted]):
     ----------
     fit : FittedHead
         The chosen one.
-    rule : Selection
     table : tuple of (float, float)
         Each candidate's weight decay and score, in the order given.
     """
@@ -152,7 +151,6 @@ def select(
         Raw features of images that the fits have not seen.
     labels : array_like of int, (N,)
         In [0, K).
-    rule : Selection
     groups : DescribedGroups or AnnotatedGroups, optional
         Of these N images, of the type that the rule is for.
 

@@ -73,7 +73,6 @@ class Solution:
         The atoms' weights at the end, to start the next problem from.
     value, lower_bound : float
         The best objective and the best bound seen, in nats.
-    iterations : int
     converged : bool
         Whether the gap is within the tolerance.
     """
@@ -164,7 +163,6 @@ def minimise(
 
     Parameters
     ----------
-    problem : Problem
     theta : ndarray, (D + 1, C)
         Start.
     weights : ndarray, (A,)
@@ -173,7 +171,6 @@ def minimise(
         See `preconditioner`.
     tolerance : float
         Relative gap to reach.
-    most_iterations : int
     report : callable, optional
         Called after each step.
 

@@ -67,10 +67,8 @@ class Fit:
 
     Parameters
     ----------
-    head : Head
     objective : str
         The objective's name.
-    weight_decay : float
     objective_value : float
         In nats, ``weight_decay / 2 * ||weight||^2`` included.
     lower_bound : float

@@ -205,7 +205,6 @@ def in_order(found: Overview, order: str, promises: Mapping[str, float] | None) 
 
     Parameters
     ----------
-    found : Overview
     order : str
         One of `ORDERS`.
     promises : mapping of class name to float, or None

@@ -36,12 +36,6 @@ MOST_SUGGESTIONS = 6
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
     """A phrase in the list.
-
-    Parameters
-    ----------
-    phrase, by : str
-    score : float
-    kept : bool
     """
 
     phrase: str

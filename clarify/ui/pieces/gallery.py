@@ -37,7 +37,6 @@ def gallery(pictures: Sequence[Picture], *, key: str, none: str, side: int = 48)
 
     Parameters
     ----------
-    pictures : sequence of Picture
     key : str
         Of the widget, unique on the page.
     none : str

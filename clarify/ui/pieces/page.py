@@ -31,8 +31,6 @@ class Page:
 
     Parameters
     ----------
-    shared : Shared
-    visitor : Visitor
     desk : Desk
         Of the data set that is looked at.
     """

@@ -48,10 +48,8 @@ class Offered:
         The newest that keeps the phrase.
     key : str
         Stays the same when a description that waits in the outbox is delivered.
-    class_name, phrase : str
     by : tuple of str
         Who kept it, each once.
-    score : float
     best : bool
         Whether it has the highest score of its class.
     """
@@ -134,7 +132,6 @@ class Outcome:
     ----------
     base_worst, worst : float
         Accuracy of the worst described group, before and after.
-    base_average, average : float
     """
 
     base_worst: float

@@ -45,10 +45,6 @@ KEPT_PREVIEWS = 1_000
 
 class Desk:
     """One data set with its adapters, and what was worked out from them.
-
-    Parameters
-    ----------
-    project : Workspace
     """
 
     def __init__(self, project: Workspace) -> None:
@@ -195,7 +191,6 @@ class Desks:
 
     Parameters
     ----------
-    home : Path
     open_project : callable
         Builds the adapters for a data set.
     """

@@ -24,15 +24,6 @@ __all__ = ["Shared", "shared"]
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Shared:
     """Everything that all sessions use.
-
-    Parameters
-    ----------
-    settings : Settings
-    desks : Desks
-    addresses : PictureAddresses
-    name_tags : NameTags
-    thumbnails : Thumbnails
-    background : Background
     """
 
     settings: Settings

@@ -35,10 +35,8 @@ class RegistryState:
 
     Parameters
     ----------
-    model_name : str
     versions : tuple of Version
         Newest first, those that the gate refused among them.
-    champion : Version or None
     events : tuple of Event
         Every promotion and roll back, newest first.
     """
@@ -114,12 +112,10 @@ class Lineage:
         The retraining.
     base : BaseRun or None
         What it was retrained from; None if that run is gone.
-    described : tuple of Described
     data_set, digest : str
         The manifest's name and hash.
     encoder, backbone : str
         Digests of what embeds phrases, and of what the head stands on.
-    code_version : str
     """
 
     run: ModelRun

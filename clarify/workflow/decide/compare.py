@@ -57,14 +57,12 @@ class Compared:
 
     Parameters
     ----------
-    run_id, name, kind : str
     oracle : bool
         Whether it was trained or chosen with annotated groups.
     by : str
         Who trained it.
     started : int
         When, in milliseconds since 1970.
-    objective : str
     part : str
         What of the model was trained: see `Recipe`.
     descriptions : tuple of Description

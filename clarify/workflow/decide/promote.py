@@ -34,7 +34,6 @@ class Promotion:
     ----------
     model_name, version : str
         The version in the registry; made whether or not the gate passes, with the verdict on it.
-    run_id : str
     verdict : Verdict
         It is the champion if this passed.
     """

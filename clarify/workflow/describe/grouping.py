@@ -27,10 +27,8 @@ class GroupSize:
 
     Parameters
     ----------
-    name : str
     described : bool
         Whether it is part of a class that a phrase describes; else it is a whole class.
-    train, validation : int
     too_few : bool
         Whether validation has fewer images of it than the gate asks for.
     """

@@ -44,7 +44,6 @@ def phrase_embeddings(
     ----------
     home : Path
         Keeps what was embedded; of an imported encoder's bank nothing needs to be.
-    encoder : Encoder
     phrases : sequence of P str
     progress : callable, optional
         Called after each part that is embedded; those embedded before count as done.

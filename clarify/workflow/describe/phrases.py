@@ -146,12 +146,6 @@ class TriedPhrase:
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ScoredPhrase:
     """A phrase that was tried, and the run that records it.
-
-    Parameters
-    ----------
-    run_id : str
-    tried : TriedPhrase
-    kept : bool
     """
 
     run_id: str
@@ -270,7 +264,6 @@ def record_phrase(
 
     Parameters
     ----------
-    tried : TriedPhrase
     keep : bool
         Whether the description is kept for retraining; then pictures of both halves and a chart
         are recorded as well, which can be made again from the similarities of any other.

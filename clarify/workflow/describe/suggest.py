@@ -43,7 +43,6 @@ class ClassSuggestions:
 
     Parameters
     ----------
-    data_set, class_name : str
     run_id : str
         The model's run.
     vocabulary : str
@@ -51,7 +50,6 @@ class ClassSuggestions:
     left_out : int
         Phrases of it that were not searched: they only name the class, or the encoder was never
         taught their words.
-    found : Suggestions
     """
 
     data_set: str
@@ -116,7 +114,6 @@ def suggest(
     ----------
     project, model, data
         The data set, the model whose failures are explained, its validation split.
-    class_name : str
     vocabulary_file : Path, optional
         A list of one's own; else the imported encoder's bank, else Clarify's own vocabulary.
     most : int

@@ -43,7 +43,6 @@ class Bundled:
 
     Parameters
     ----------
-    path : Path
     name : str
         The data set.
     size : int
@@ -74,10 +73,8 @@ def export_bundle(
 
     Parameters
     ----------
-    project : Workspace
     path : Path
         Ends in ``.tar``; replaced if it is there.
-    progress : callable, optional
 
     Raises
     ------

@@ -91,10 +91,8 @@ def export_onnx(project: Workspace, chosen: str | None, path: Path) -> Onnx:
 
     Parameters
     ----------
-    project : Workspace
     chosen : str or None
         As for `chosen_model`.
-    path : Path
 
     Raises
     ------

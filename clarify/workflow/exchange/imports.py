@@ -78,7 +78,6 @@ class ImportedPredictions:
         Rows of the file that are of no image of the data set.
     probabilities : bool
         Whether they came with the predictions.
-    evaluations : mapping of split to Evaluation
     """
 
     run_id: str

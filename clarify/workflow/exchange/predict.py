@@ -84,7 +84,6 @@ class Written:
 
     Parameters
     ----------
-    path : Path
     images : int
         Rows in it.
     bad : tuple of BadImage
@@ -101,7 +100,6 @@ def chosen_model(project: Workspace, chosen: str | None) -> Model:
 
     Parameters
     ----------
-    project : Workspace
     chosen : str or None
         An alias, or a run or its first characters; None is the champion.
 
@@ -187,7 +185,6 @@ def predict(
     ----------
     project, model
         The data set, and one of its models.
-    paths : sequence of Path
     workers : int
         Threads that decode.
     progress : callable, optional

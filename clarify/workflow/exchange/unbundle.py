@@ -41,7 +41,6 @@ class ImportedBundle:
 
     Parameters
     ----------
-    home : Path
     name : str
         The data set.
     images, features, encoders, runs : int
@@ -81,7 +80,6 @@ def import_bundle(
         What `export_bundle` wrote.
     tracking : TrackingStore
         Of the home; gets the runs.
-    progress : callable, optional
 
     Raises
     ------

@@ -27,20 +27,16 @@ class Correlated:
 
     Parameters
     ----------
-    manifest : Manifest
     toml : Path
         Where it is written.
     base : str
         The data set that its images are of.
-    attribute : str
-    pairing : mapping of class to value
     paired_by : str
         ``"given"`` or ``"greatest counts"``.
     share, reached : float
         Asked for, and of each class after rounding to whole images, in (0, 1].
     images : int
         Of each class in training.
-    seed : int
     groups : mapping of split to Groups
         The exact table.
     left_out : mapping of split to int
@@ -104,7 +100,6 @@ def correlate(
 
     Parameters
     ----------
-    home : Path
     name : str
         A data set with annotated attributes.
     attribute : str

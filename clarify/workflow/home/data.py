@@ -42,14 +42,12 @@ class ImportedDataSet:
 
     Parameters
     ----------
-    manifest : Manifest
     toml : Path
         Where it is written.
     copied : int or None
         Images copied by this import; None if they stay where they are.
     guesses : dict of str to str
         What was concluded and not given.
-    notes : tuple of str
     """
 
     manifest: Manifest
@@ -121,8 +119,6 @@ def import_images(
 
     Parameters
     ----------
-    home : Path
-    name : str
     listing : Listing
         Images without a split get one by content.
     source : str
@@ -133,7 +129,6 @@ def import_images(
         Threads that hash and copy.
     copy : bool
         Copy the images into ``<home>/images/NAME``; else the manifest refers to where they are.
-    bar : callable
     origin : Origin, optional
         The known data set that this is: gives title and licence.
 

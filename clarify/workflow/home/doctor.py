@@ -35,10 +35,8 @@ class Finding:
 
     Parameters
     ----------
-    what : str
     state : {"ok", "note", "wrong"}
         Fine; worth knowing; in the way of work.
-    seen : str
     remedy : str
         What to do; empty where nothing is to be done.
     """
@@ -60,7 +58,6 @@ def examine(
 
     Parameters
     ----------
-    home : Path
     encoder, backbone : str
         As they are configured; a backbone that is empty is the encoder's.
     open_store : callable

@@ -26,10 +26,8 @@ class Counted:
     ----------
     split : str
         Empty for a part of the whole data set.
-    group : str
     seen : int or None
         None without an imported data set, or where that has no such class or value.
-    published : int
     """
 
     split: str
@@ -46,7 +44,6 @@ class Whereabouts:
     ----------
     name : str
         As it was asked for.
-    title, source, licence : str
     get, command : str
         How a person gets it, and what makes a data set of it; empty where that is not known.
     known : str
@@ -109,7 +106,6 @@ def whereabouts(home: Path, name: str) -> Whereabouts:
 
     Parameters
     ----------
-    home : Path
     name : str
         A data set of the home; or one that has an importer of its own, or that Clarify draws.
 

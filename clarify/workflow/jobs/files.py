@@ -37,7 +37,6 @@ class Request:
         The base model's run.
     descriptions : tuple of str
         Runs of kept descriptions; sorted here.
-    recipe : Recipe
     encoder, backbone : str
         As in the settings.
     """
@@ -101,13 +100,11 @@ class Job:
 
     Parameters
     ----------
-    request : Request
     phrases : tuple of (class name, phrase)
     by : str
         Who asked first.
     asked_at : int
         Milliseconds since 1970.
-    status : JobStatus
     stopping : bool
         Whether it was asked to end and has not yet.
     """
@@ -132,11 +129,6 @@ class Job:
 
 class JobFolder:
     """The files of one job.
-
-    Parameters
-    ----------
-    home : Path
-    digest : str
     """
 
     def __init__(self, home: Path, digest: str) -> None:

@@ -119,10 +119,6 @@ def _retrain(project: Workspace, job: Job, board: Board) -> str:
 
 class Board:
     """Writes how far a job is, from the thread that works and the one that watches.
-
-    Parameters
-    ----------
-    folder : JobFolder
     """
 
     def __init__(self, folder: JobFolder) -> None:

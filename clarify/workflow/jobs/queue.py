@@ -41,7 +41,6 @@ def start(project: Workspace, request: Request, phrases: tuple[tuple[str, str], 
     ----------
     project : Workspace
         Its reviewer is who asks.
-    request : Request
     phrases : tuple of (class name, phrase)
         Of the descriptions, for people.
 
@@ -76,8 +75,6 @@ def jobs(home: Path, data_set: str | None = None, *, most: int = 20) -> list[Job
 
     Parameters
     ----------
-    home : Path
-    data_set : str or None
     most : int
         How many.
     """

@@ -88,12 +88,6 @@ class CallableEncoder:
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ArrayData:
     """A data set of arrays.
-
-    Parameters
-    ----------
-    manifest : ClassNames
-    encoder : Encoder or CallableEncoder
-    reviewer : str
     """
 
     manifest: ClassNames

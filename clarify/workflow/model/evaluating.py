@@ -111,7 +111,6 @@ def half_results(
         By those names of `HalfResult`.
     data : SplitData
         Of N images.
-    groups : DescribedGroups or AnnotatedGroups
     """
     right = {name: found == data.labels for name, found in predicted.items()}
     return tuple(

@@ -26,7 +26,6 @@ class Failures:
 
     Parameters
     ----------
-    model : Model
     data : SplitData
         Of N images.
     predicted : (N,) int64
@@ -75,8 +74,6 @@ class ClassDiagnosis:
 
     Parameters
     ----------
-    class_name : str
-    accuracy : Accuracy
     confused_with : str or None
         The most frequent wrong prediction, and in `confused_count` how often.
     """

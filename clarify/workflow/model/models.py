@@ -33,7 +33,6 @@ class Model:
 
     Parameters
     ----------
-    run_id : str
     name : str
         For people: the objective and the phrases.
     head : Head or None

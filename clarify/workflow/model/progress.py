@@ -123,11 +123,8 @@ class NetworkSteps:
 
     Parameters
     ----------
-    project : Workspace
-    kind : {"base", "retraining"}
     name, delivery : str
         Of the run that it will be.
-    report : callable or None
     part, parts : int
         Trainings done before, of how many.
     """

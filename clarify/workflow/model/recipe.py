@@ -73,7 +73,6 @@ class Choices(dict[str, AnyChoice]):
     ----------
     what : str
         What is chosen, for messages.
-    rows : iterable of rows
     """
 
     def __init__(self, what: str, rows: Iterable[AnyChoice]) -> None:
@@ -94,7 +93,6 @@ class ObjectiveRow(Choice):
 
     Parameters
     ----------
-    name, words : str
     head : callable
         Of the groups of the images that are fitted, what a head minimises.
     batch : callable
@@ -224,7 +222,6 @@ class SelectionRow(Choice):
 
     Parameters
     ----------
-    name, words : str
     rule : Selection
         One that looks at annotated groups makes the result an oracle.
     """
@@ -405,7 +402,6 @@ class Recipe:
         ----------
         base : str
             The base model's run.
-        descriptions : sequence of Description
         """
         values = {**self.to_dict(), "seeds": 0}
         cuts = sorted([each.class_name, each.phrase, each.threshold] for each in descriptions)

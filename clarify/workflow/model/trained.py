@@ -37,8 +37,6 @@ class HalfResult:
 
     Parameters
     ----------
-    name : str
-    base, now : Accuracy
     control : Accuracy
         Retrained in the same way without the phrases, the classes as groups: what they must beat.
     label : int
@@ -85,7 +83,6 @@ class Trained:
 
     Parameters
     ----------
-    model : Model
     settings : mapping
         What was chosen, as it is logged.
     rule : str
@@ -94,8 +91,6 @@ class Trained:
         Each candidate (its weight decay, or its epoch) with its score.
     evaluations : mapping of split to Evaluation
         With annotated groups where the data set has them; for reporting only.
-    group_counts : mapping of group to its training images
-    cost : Cost
     merged : tuple of str
         Cells that were too small and joined another.
     halves : tuple of HalfResult

@@ -59,7 +59,6 @@ class BasePlan:
         Of no epochs evaluates the weights as they are; of a head its seed alone matters.
     weights : str
         See `new_network`.
-    weight_classes : tuple of str
     size : int or None
         Side of its input in pixels; the model's own unless given.
     """
@@ -81,15 +80,12 @@ class Training:
 
     Parameters
     ----------
-    project : Workspace
     name : str
         For people; the run's.
     delivery : str
         Equal for every attempt at its first seed.
     base : Model or None
         What it is retrained from; None for a base model.
-    descriptions : sequence of Description
-    recipe : Recipe
     by_annotations : bool
         Whether the annotated groups count instead of the described ones: an oracle.
     """
@@ -143,7 +139,6 @@ class Fitting:
         The name of what chose among candidates.
     table : tuple of (float, float)
         Each candidate (its weight decay, or its epoch) with its score.
-    cost : Cost
     before, control : (N,) int64, or None
         The base model's and the control's classes of the validation images.
     held_out : (N, K) float64, or None

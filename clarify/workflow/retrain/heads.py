@@ -46,7 +46,6 @@ class HeadFit:
 
     Parameters
     ----------
-    fit : Fit
     objective : Objective
         With its own settings.
     rule : str
@@ -104,7 +103,6 @@ def correct_head(
 
     Parameters
     ----------
-    project : DataSet
     splits : mapping of split to SplitData
         With ``train`` and ``validation``.
     groups : mapping of split to DescribedGroups or AnnotatedGroups
@@ -164,11 +162,6 @@ def correct_head(
 
 class Heads:
     """The engine that solves heads.
-
-    Parameters
-    ----------
-    means : Means
-    seeds : int
     """
 
     resumes = False

@@ -51,11 +51,6 @@ WORST_GROUP = "worst group"
 
 class Networks:
     """The engine that trains networks.
-
-    Parameters
-    ----------
-    means : Means
-    seeds : int
     """
 
     resumes = True

@@ -52,10 +52,8 @@ def corrected(project: DataSet, failures: Failures, description: Description, tr
 
     Parameters
     ----------
-    project : DataSet
     failures : Failures
         What it gets wrong on validation now.
-    description : Description
     train : SplitData
         With the features that the model takes.
 

@@ -39,10 +39,8 @@ def train(project: Workspace, plan: BasePlan | None = None, *, means: Means | No
 
     Parameters
     ----------
-    project : Workspace
     plan : BasePlan, optional
         A head on the backbone's features unless it names a network.
-    means : Means, optional
 
     Returns
     -------
@@ -88,7 +86,6 @@ def retrain(
         The data set, and the model that the descriptions were written about.
     descriptions : sequence of Description
         At least one, each by the project's encoder and template.
-    recipe : Recipe, optional
     means : Means, optional
         What its report raises ends the retraining.
     delivery : str

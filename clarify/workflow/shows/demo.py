@@ -58,7 +58,6 @@ class Story:
         Folder, or page, with the grids of the first kept phrase.
     store : str
         Where the runs are: the tracking URI without its password.
-    seconds : float
     """
 
     base: Trained

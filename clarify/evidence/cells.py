@@ -170,8 +170,7 @@ def _minority_half(at: Situation, right: NDArray[np.bool_]) -> float | None:
 
 
 class Ledger:
-    """The cells of one data set that are done, in MLflow.
-    """
+    """The cells of one data set that are done, in MLflow."""
 
     def __init__(self, tracking: TrackingStore, context: RunContext, data_set: str) -> None:
         self._tracking, self._context = tracking, context

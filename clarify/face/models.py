@@ -34,8 +34,7 @@ FIGURES = {
 
 
 class TrainedModel:
-    """A base model or a corrected one, as it was recorded.
-    """
+    """A base model or a corrected one, as it was recorded."""
 
     def __init__(self, workspace: Workspace, trained: Trained) -> None:
         self._workspace, self.trained = workspace, trained
@@ -109,8 +108,7 @@ class TrainedModel:
 
 
 class Comparison:
-    """Models side by side on one split, the base first.
-    """
+    """Models side by side on one split, the base first."""
 
     def __init__(self, rows: Sequence[Compared], split: str) -> None:
         self.rows, self.split = tuple(rows), split

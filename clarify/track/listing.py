@@ -31,8 +31,7 @@ OVERLAP_MS = 10_000
 
 
 class Listings:
-    """What a tracking store lists of one data set, for many threads.
-    """
+    """What a tracking store lists of one data set, for many threads."""
 
     def __init__(self, tracking: TrackingStore, data_set: str) -> None:
         self._tracking = tracking

@@ -96,8 +96,7 @@ class DamagedError(Exception):
 
 
 class Outbox:
-    """The records of a home that wait.
-    """
+    """The records of a home that wait."""
 
     def __init__(self, home: Path) -> None:
         self.folder = home / "outbox"

@@ -59,8 +59,7 @@ class Gram:
 
 
 def preconditioner(point: Point, gram: Gram) -> Solve:
-    """Return the inverse of a model of the smoothed problem's curvature at a point.
-    """
+    """Return the inverse of a model of the smoothed problem's curvature at a point."""
     problem = point.problem
     q = point.example_weights()
     p = problem.link.probabilities(point.logits)

@@ -35,8 +35,7 @@ MOST_SUGGESTIONS = 6
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """A phrase in the list.
-    """
+    """A phrase in the list."""
 
     phrase: str
     by: str

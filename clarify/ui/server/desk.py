@@ -44,8 +44,7 @@ KEPT_PREVIEWS = 1_000
 
 
 class Desk:
-    """One data set with its adapters, and what was worked out from them.
-    """
+    """One data set with its adapters, and what was worked out from them."""
 
     def __init__(self, project: Workspace) -> None:
         self.project = project

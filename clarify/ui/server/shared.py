@@ -23,8 +23,7 @@ __all__ = ["Shared", "shared"]
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Shared:
-    """Everything that all sessions use.
-    """
+    """Everything that all sessions use."""
 
     settings: Settings
     desks: Desks

@@ -145,8 +145,7 @@ class TriedPhrase:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ScoredPhrase:
-    """A phrase that was tried, and the run that records it.
-    """
+    """A phrase that was tried, and the run that records it."""
 
     run_id: str
     tried: TriedPhrase

@@ -128,8 +128,7 @@ class Job:
 
 
 class JobFolder:
-    """The files of one job.
-    """
+    """The files of one job."""
 
     def __init__(self, home: Path, digest: str) -> None:
         self.home, self.digest = home, digest

@@ -118,8 +118,7 @@ def _retrain(project: Workspace, job: Job, board: Board) -> str:
 
 
 class Board:
-    """Writes how far a job is, from the thread that works and the one that watches.
-    """
+    """Writes how far a job is, from the thread that works and the one that watches."""
 
     def __init__(self, folder: JobFolder) -> None:
         self.folder = folder

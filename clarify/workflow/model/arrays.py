@@ -87,8 +87,7 @@ class CallableEncoder:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ArrayData:
-    """A data set of arrays.
-    """
+    """A data set of arrays."""
 
     manifest: ClassNames
     encoder: Encoder | CallableEncoder

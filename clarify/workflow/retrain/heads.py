@@ -161,8 +161,7 @@ def correct_head(
 
 
 class Heads:
-    """The engine that solves heads.
-    """
+    """The engine that solves heads."""
 
     resumes = False
 

@@ -50,8 +50,7 @@ WORST_GROUP = "worst group"
 
 
 class Networks:
-    """The engine that trains networks.
-    """
+    """The engine that trains networks."""
 
     resumes = True
 

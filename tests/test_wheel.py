@@ -55,7 +55,7 @@ def dashboard_of(place: Path, home: Path) -> str:
     """Open the installed dashboard on an empty home; returns what its first page says."""
     from clarify.ui.server.app import SCRIPT
 
-    script = place / "clarify" / "ui" / SCRIPT.name
+    script = place / SCRIPT.relative_to(ROOT)
     code = (
         "import sys\n"
         "from streamlit.testing.v1 import AppTest\n"

@@ -29,6 +29,7 @@ from clarify.workflow.model.models import open_model
 from clarify.workflow.model.progress import RetrainingProgress
 from clarify.workflow.model.project import Workspace, split_data
 from clarify.workflow.model.recipe import Recipe
+from clarify.workflow.retrain.engine import Means
 from clarify.workflow.retrain.retrain import retrain
 from tests.conftest import DATA_SET, Done
 
@@ -336,7 +337,7 @@ def test_the_preview_tells_merged_cells_and_groups_too_small_for_the_gate(projec
 
 def test_a_retraining_tells_every_step_and_what_its_listener_raises_ends_it(project: Workspace) -> None:
     seen: list[RetrainingProgress] = []
-    retrain(project, open_model(project), descriptions_of(project), progress=seen.append)
+    retrain(project, open_model(project), descriptions_of(project), means=Means(report=seen.append))
     assert list(dict.fromkeys(each.stage for each in seen)) == ["read", "fit", "control", "record"]
     assert sorted({each.step for each in seen}) == list(range(seen[0].steps))
     assert [each.step for each in seen] == sorted(each.step for each in seen)
@@ -351,5 +352,5 @@ def test_a_retraining_tells_every_step_and_what_its_listener_raises_ends_it(proj
             raise Enough
 
     with pytest.raises(Enough):
-        retrain(project, open_model(project), descriptions_of(project), progress=refuse)
+        retrain(project, open_model(project), descriptions_of(project), means=Means(report=refuse))
     assert retrainings(project) == before

@@ -113,8 +113,9 @@ class OpenClipEncoder(ImageModel):
             )
 
 
+@functools.cache
 def load_small_clip(*, template: str, device: str) -> Encoder:
-    """Load the small CLIP that Clarify brings along."""
+    """Load the small CLIP that Clarify brings along, once in a process."""
     from clarify.demo import small_clip, vocabulary
 
     model, _, tokenize = small_clip.load()

@@ -164,6 +164,7 @@ class TrackingStore:
         """
         self.open()
         self._reach(self.patience)
+        self.deliver()
         return self._trying(
             lambda _: write_once(self.client, self.backend, record, delivery, at=at, first=False)
         )

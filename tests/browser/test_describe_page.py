@@ -145,6 +145,7 @@ def test_images_that_are_gone_leave_their_places_empty_and_the_page_whole(
     page = visitor(PLACE)
     enter(page, "meadow")
     page.locator(".grid button").nth(50).wait_for()
+    page.locator(".c-preview table").wait_for()  # all is drawn: no picture is replaced under the mouse
     page.locator(".grid button").first.click()
     page.get_by_role("dialog").get_by_text("File").wait_for()
     page.keyboard.press("Escape")

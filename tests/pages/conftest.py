@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from clarify.ui.pieces import page
@@ -13,6 +15,15 @@ from clarify.ui.server.app import SCRIPT
 from clarify.ui.server.shared import shared
 
 Visit = Callable[..., AppTest]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def components_found_once() -> Iterator[None]:
+    """Let Streamlit look for other packages' components once, and not a second for each visit."""
+    with pytest.MonkeyPatch.context() as patch:
+        once = functools.cache(manifest_scanner.scan_component_manifests)
+        patch.setattr(manifest_scanner, "scan_component_manifests", once)
+        yield
 
 
 @pytest.fixture
@@ -39,7 +50,6 @@ def visits(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Visit]:
             test.query_params[key] = value
         # A page's address chooses it; the test harness does so by its file.
         if name != "classes":
-            test.run()
             test.switch_page(f"../../../pages/{name}.py")
         return test.run()
 

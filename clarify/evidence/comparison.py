@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from clarify.evidence.cells import Cell, Figures
 from clarify.evidence.methods import methods
 from clarify.method.arrays import generator
+from clarify.method.groups.groups import AnnotatedGroups
 from clarify.method.groups.metrics import Interval
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from numpy.typing import NDArray
-
-    from clarify.evidence.cells import Cell, Figures
-    from clarify.method.groups.groups import AnnotatedGroups
 
 __all__ = ["ORACLE", "Row", "Spread", "rows_of"]
 

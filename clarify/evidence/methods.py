@@ -8,21 +8,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from clarify.errors import InputError
 from clarify.evidence import baselines, zero_shot
 from clarify.evidence import oracles as oracle_baselines
-from clarify.evidence.situation import truth_of
-from clarify.method.fit.selection import ByAnnotatedWorstGroup, select
+from clarify.evidence.situation import Situation, truth_of
+from clarify.method.fit.head import Head
+from clarify.method.fit.selection import ByAnnotatedWorstGroup, FittedHead, Selection, select
 from clarify.method.groups.groups import described_groups
 from clarify.workflow.model.recipe import ERASURES, OBJECTIVES, Recipe
 from clarify.workflow.retrain.heads import correct_head
-
-if TYPE_CHECKING:
-    from clarify.evidence.situation import Situation
-    from clarify.method.fit.head import Head
-    from clarify.method.fit.selection import FittedHead, Selection
 
 __all__ = ["Method", "Supervision", "methods"]
 

@@ -9,25 +9,22 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clarify.errors import ClarifyError
 from clarify.evidence.comparison import Spread
 from clarify.evidence.situation import Situation, seen_by, truth_of
 from clarify.method.arrays import generator
+from clarify.method.fit.head import Head
 from clarify.method.groups.metrics import evaluate
 from clarify.method.phrases.error_score import evidence
 from clarify.track.promotion import Gate
 from clarify.workflow.model.evaluating import half_results
 from clarify.workflow.model.recipe import Recipe
 from clarify.workflow.model.trained import gate_halves
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from clarify.method.fit.head import Head
 
 __all__ = ["Tried", "crowds", "distances", "wrong_phrases"]
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clarify.errors import ClarifyError
 from clarify.evidence.cells import figures_of
@@ -22,12 +23,8 @@ from clarify.method.arrays import generator
 from clarify.method.groups.groups import annotated_groups
 from clarify.method.phrases.error_score import error_score, evidence
 from clarify.workflow.model.arrays import ArrayData, CallableEncoder, ClassNames, split_of
+from clarify.workflow.model.project import SplitData
 from clarify.workflow.model.recipe import Recipe
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from clarify.workflow.model.project import SplitData
 
 __all__ = ["STUDIES", "Study", "many_classes"]
 

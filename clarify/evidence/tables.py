@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from plotly.graph_objects import Figure
 
 __all__ = ["csv_table", "figure", "markdown", "percent", "study_markdown"]

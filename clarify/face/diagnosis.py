@@ -8,27 +8,28 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import ArrayLike, NDArray
+from PIL.Image import Image
 
 from clarify.errors import FeatureError, InputError
 from clarify.face.pages import percent, table
-from clarify.method.phrases.error_score import band
-from clarify.workflow.describe.phrases import record_phrase, score_phrase, try_phrase
+from clarify.method.groups.metrics import HalvesAccuracy, Side
+from clarify.method.phrases.error_score import Evidence, band
+from clarify.workflow.describe.phrases import (
+    ScoredPhrase,
+    TriedPhrase,
+    record_phrase,
+    score_phrase,
+    try_phrase,
+)
 from clarify.workflow.model import failures as model_failures
-from clarify.workflow.model.arrays import ArrayData, CallableEncoder, ClassNames, split_of
-from clarify.workflow.model.failures import Failures
+from clarify.workflow.model.arrays import ArrayData, CallableEncoder, ClassNames, DataSet, split_of
+from clarify.workflow.model.failures import ClassDiagnosis, Failures
 from clarify.workflow.model.models import Model
 from clarify.workflow.model.project import Workspace
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
-    from PIL.Image import Image
     from plotly.graph_objects import Figure
-
-    from clarify.method.groups.metrics import HalvesAccuracy, Side
-    from clarify.method.phrases.error_score import Evidence
-    from clarify.workflow.describe.phrases import ScoredPhrase, TriedPhrase
-    from clarify.workflow.model.arrays import DataSet
-    from clarify.workflow.model.failures import ClassDiagnosis
 
 __all__ = ["ClassView", "Diagnosis", "Score", "diagnose"]
 

@@ -12,21 +12,19 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from clarify.data.archive import Member, write_archive
 from clarify.data.content import CONTENT_DIGITS, full_content
 from clarify.data.images import BadImage
 from clarify.data.manifest import Manifest, write_manifest
 from clarify.data.opening import open_image_file
+from clarify.data.parallel import Progress
+from clarify.embed.imported import imported_folder
 from clarify.errors import InputError
 from clarify.track.carrying import run_values, runs_to_carry
+from clarify.track.run import StoredRun
 from clarify.workflow.exchange.predict import output_file
-
-if TYPE_CHECKING:
-    from clarify.data.parallel import Progress
-    from clarify.track.run import StoredRun
-    from clarify.workflow.model.project import Workspace
+from clarify.workflow.model.project import Workspace
 
 __all__ = ["BUNDLE", "ENDINGS", "FEATURE_FILES", "IMPORTED_FILES", "Bundled", "export_bundle"]
 
@@ -158,8 +156,6 @@ def _features(project: Workspace) -> Iterator[Member]:
 
 
 def _encoders(project: Workspace) -> Iterator[Member]:
-    from clarify.embed.imported import imported_folder
-
     place = imported_folder(project.home, project.manifest.name)
     for last in sorted(place.glob(f"*/{IMPORTED_FILES[-1]}")):
         for name in IMPORTED_FILES:

@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from clarify.data.files import write_atomically, writing
 from clarify.data.images import ENDINGS, BadImage, load_image
-from clarify.data.parallel import in_threads
+from clarify.data.parallel import Progress, in_threads
+from clarify.embed.answering import AT_ONCE, probabilities
+from clarify.embed.packing import can_pack
 from clarify.errors import InputError, NotFoundError
+from clarify.track.registry import CHAMPION, version_of
 from clarify.workflow.decide.promote import model_name
-from clarify.workflow.model.models import open_model
+from clarify.workflow.model.models import Model, open_model
+from clarify.workflow.model.project import Workspace
 
 if TYPE_CHECKING:
     import torch
-    from numpy.typing import NDArray
-
-    from clarify.data.parallel import Progress
-    from clarify.workflow.model.models import Model
-    from clarify.workflow.model.project import Workspace
 
 __all__ = [
     "FORMATS",
@@ -110,8 +110,6 @@ def chosen_model(project: Workspace, chosen: str | None) -> Model:
     InputError
         If of the model only predictions are known.
     """
-    from clarify.track.registry import CHAMPION, version_of
-
     name = model_name(project)
     version = version_of(project.tracking, name, alias=chosen or CHAMPION)
     if version is not None:
@@ -196,9 +194,6 @@ def predict(
         If the backbone was imported and embeds no images, of the model only predictions are
         known, or a class has the name of another column.
     """
-    from clarify.embed.answering import AT_ONCE, probabilities
-    from clarify.embed.packing import can_pack
-
     encoder, head = model.body(project), model.own_head()
     if not can_pack(encoder):
         raise InputError(

@@ -8,15 +8,12 @@ import os
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from clarify.data.manifest import Manifest, find_manifests, open_manifest, read_manifest, write_manifest
 from clarify.data.names import check_name
-from clarify.data.sources.correlated import Correlation, Drawn, draw_correlated, pair_by_counts
+from clarify.data.sources.correlated import Correlation, Drawn, Groups, draw_correlated, pair_by_counts
 from clarify.errors import InputError, NotFoundError, nearest, shown
-
-if TYPE_CHECKING:
-    from clarify.data.sources.correlated import Groups
 
 __all__ = ["Correlated", "correlate"]
 

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from clarify.data.checking import Checked, check_images
 from clarify.data.copying import copy_images
 from clarify.data.manifest import Manifest, find_manifests, open_manifest, read_manifest, write_manifest
 from clarify.data.names import check_name
 from clarify.data.parallel import Progress
+from clarify.data.sources.imagenet import list_imagenet
 from clarify.data.sources.listing import Listing
+from clarify.data.sources.origins import Origin
 from clarify.data.sources.splitting import with_splits
 from clarify.data.thumbnails import Made, Thumbnails
+from clarify.embed.imagenet import imagenet_names
 from clarify.errors import InputError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from clarify.data.sources.origins import Origin
 
 __all__ = [
     "ImportedDataSet",
@@ -183,9 +181,6 @@ def import_images(
 
 def list_imagenet_folder(path: Path) -> Listing:
     """List ImageNet with the names that its classes have in CLIP's world."""
-    from clarify.data.sources.imagenet import list_imagenet
-    from clarify.embed.imagenet import imagenet_names
-
     return list_imagenet(path, imagenet_names)
 
 

@@ -11,14 +11,12 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from clarify.data.manifest import find_manifests, read_manifest
 from clarify.errors import AwayError, ClarifyError, StoreError
+from clarify.track.mlflow import TrackingStore
 from clarify.workflow.home.probe import finish_probe, start_probe
-
-if TYPE_CHECKING:
-    from clarify.track.mlflow import TrackingStore
 
 __all__ = ["Finding", "examine"]
 

@@ -13,24 +13,26 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from clarify.errors import InputError, nearest
 from clarify.finetune.schedule import Schedule
 from clarify.method.fit import erasure, minibatch
-from clarify.method.fit.objectives import CvarDro, Erm, GroupDro, Reweight, WorstGroup
-from clarify.method.fit.selection import ByAnnotatedWorstGroup, ByAverage, ByDescribedWorstGroup, ByWorstClass
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from clarify.method.fit.erasure import Concept, Erasure
-    from clarify.method.fit.minibatch import BatchObjective
-    from clarify.method.fit.objectives import Objective
-    from clarify.method.fit.selection import Selection
-    from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups
-    from clarify.method.phrases.descriptions import Description
+from clarify.method.fit.erasure import Concept, Erasure
+from clarify.method.fit.minibatch import BatchObjective
+from clarify.method.fit.objectives import CvarDro, Erm, GroupDro, Objective, Reweight, WorstGroup
+from clarify.method.fit.selection import (
+    ByAnnotatedWorstGroup,
+    ByAverage,
+    ByDescribedWorstGroup,
+    ByWorstClass,
+    Selection,
+)
+from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups
+from clarify.method.phrases.descriptions import Description
 
 __all__ = [
     "ERASURES",

@@ -5,25 +5,23 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from clarify.finetune.processes import Processes
 from clarify.finetune.schedule import Schedule
+from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups
+from clarify.method.phrases.descriptions import Description
+from clarify.track.artifacts import Artifact
 from clarify.workflow.describe.grouping import groups_by_descriptions
 from clarify.workflow.model.evaluating import all_splits, annotated_groups
+from clarify.workflow.model.models import Model
+from clarify.workflow.model.progress import Report
+from clarify.workflow.model.project import SplitData, Workspace
 from clarify.workflow.model.recipe import Recipe
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups
-    from clarify.method.phrases.descriptions import Description
-    from clarify.track.artifacts import Artifact
-    from clarify.workflow.model.models import Model
-    from clarify.workflow.model.progress import Report
-    from clarify.workflow.model.project import SplitData, Workspace
-    from clarify.workflow.model.trained import Cost
+from clarify.workflow.model.trained import Cost
 
 __all__ = ["BasePlan", "Engine", "Fitting", "Means", "Training"]
 

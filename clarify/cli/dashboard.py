@@ -49,6 +49,7 @@ def serve(settings: Settings, *, host: str = "localhost", port: int = PORT) -> N
 
 
 def _serve(shell: Shell) -> None:
+    """Open the dashboard for reviewers."""
     args = shell.args
     shell.say(f"the dashboard of {shell.settings.home}: http://{args.host}:{args.port}")
     serve(shell.settings, host=args.host, port=args.port)
@@ -56,16 +57,10 @@ def _serve(shell: Shell) -> None:
 
 def add_serve(commands: Commands) -> None:
     """Add ``serve``."""
-    command = commands.add(
-        "serve",
-        _serve,
-        "Open the dashboard for reviewers.",
-        "serve --home /data/birds --host 0.0.0.0",
-        data_set=False,
-    )
-    command.add_argument(
+    command = commands.add("serve", _serve, "serve --home /data/birds --host 0.0.0.0", data_set=False)
+    command.takes(
         "--host",
+        "where it listens; 0.0.0.0 is for everybody who can reach this machine (default: localhost)",
         default="localhost",
-        help="where it listens; 0.0.0.0 is for everybody who can reach this machine (default: localhost)",
     )
-    command.add_argument("--port", type=int, default=PORT, help=f"(default: {PORT})")
+    command.takes("--port", f"(default: {PORT})", type=int, default=PORT)

@@ -25,6 +25,9 @@ SHOWN = 20  # lines of what is not wrong; --json has all
 
 
 def _draw(shell: Shell) -> None:
+    """Draw a data set of Clarify's own: birds whose place gives them away, in four difficulties, or
+    sprites.
+    """
     from clarify.data.manifest import open_manifest
     from clarify.workflow.shows.demo import draw_data_set
 
@@ -37,6 +40,9 @@ def _draw(shell: Shell) -> None:
 
 
 def _correlate(shell: Shell) -> None:
+    """Make a data set with a chosen spurious correlation of the images of an annotated one: an exact group
+    table in training, balanced groups in the other splits. Nothing is copied.
+    """
     from clarify.workflow.home.correlate import correlate
 
     args = shell.args
@@ -54,6 +60,7 @@ def _correlate(shell: Shell) -> None:
 
 
 def _check(shell: Shell) -> None:
+    """Look at every image: what is wrong, and what is in two splits?"""
     from clarify.workflow.home.data import check_data
 
     args, settings = shell.args, shell.settings
@@ -65,6 +72,7 @@ def _check(shell: Shell) -> None:
 
 
 def _thumbnails(shell: Shell) -> None:
+    """Make the thumbnails of all images ahead."""
     from clarify.workflow.home.data import make_thumbnails
 
     args, settings = shell.args, shell.settings
@@ -162,31 +170,18 @@ def add_data(commands: Commands) -> None:
         "data", "Import data sets, make others of them, check them, tell where they come from."
     )
     add_imports(data.group("import", "Make a data set of images that are kept in another form."))
-    draw = data.add(
-        "draw",
-        _draw,
-        "Draw a data set of Clarify's own: birds whose place gives them "
-        "away, in four difficulties, or sprites.",
-        "data draw rendered-waterbirds-easy",
-    )
-    draw.add_argument(
+    draw = data.add("draw", _draw, "data draw rendered-waterbirds-easy")
+    draw.takes(
         "--seed",
+        "another seed draws other pictures, as a data set of its own (default: 0)",
         type=int,
         default=0,
-        help="another seed draws other pictures, as a data set of its own (default: 0)",
     )
-    check = data.add(
-        "check",
-        _check,
-        "Look at every image: what is wrong, and what is in two splits?",
-        "data check birds --deep",
+    check = data.add("check", _check, "data check birds --deep")
+    check.takes(
+        "--deep", "also decode every pixel, verify the hashes, and find pictures that look alike", flag=True
     )
-    check.add_argument(
-        "--deep",
-        action="store_true",
-        help="also decode every pixel, verify the hashes, and find pictures that look alike",
-    )
-    data.add("thumbnails", _thumbnails, "Make the thumbnails of all images ahead.", "data thumbnails birds")
+    data.add("thumbnails", _thumbnails, "data thumbnails birds")
     _add_correlate(data)
     add_where(data)
 
@@ -195,39 +190,22 @@ def _add_correlate(data: Commands) -> None:
     command = data.add(
         "correlate",
         _correlate,
-        "Make a data set with a chosen spurious "
-        "correlation of the images of an annotated one: an exact group table in "
-        "training, balanced groups in the other splits. Nothing is copied.",
         "data correlate rendered-waterbirds --attribute place --share 0.9 --out-name birds-90",
     )
-    command.add_argument(
-        "--attribute",
-        metavar="NAME",
-        required=True,
-        help="the annotated attribute to correlate the class with",
-    )
-    command.add_argument(
-        "--share",
-        metavar="PART",
+    command.takes("--attribute NAME", "the annotated attribute to correlate the class with", required=True)
+    command.takes(
+        "--share PART",
+        "part of each class in training that has the value it is paired with, above 0 and at most 1 "
+        "(default: 0.95)",
         type=float,
         default=0.95,
-        help="part of each "
-        "class in training that has the value it is paired with, above 0 and at "
-        "most 1 (default: 0.95)",
     )
-    command.add_argument(
-        "--pair",
-        metavar="CLASS=VALUE",
-        action="append",
-        default=[],
-        help="give each class its value; what is in no pair is left out; may be "
-        "repeated (default: all classes, by the greatest groups)",
+    command.takes(
+        "--pair CLASS=VALUE",
+        "give each class its value; what is in no pair is left out; may be repeated (default: all "
+        "classes, by the greatest groups)",
+        repeated=True,
     )
-    command.add_argument(
-        "--images",
-        metavar="N",
-        type=int,
-        help="of each class in training (default: as many as the counts allow)",
-    )
-    command.add_argument("--seed", type=int, default=0, help="of the images drawn (default: 0)")
-    command.add_argument("--out-name", metavar="NEW", required=True, help="what to call the new data set")
+    command.takes("--images N", "of each class in training (default: as many as the counts allow)", type=int)
+    command.takes("--seed", "of the images drawn (default: 0)", type=int, default=0)
+    command.takes("--out-name NEW", "what to call the new data set", required=True)

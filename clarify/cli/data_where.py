@@ -16,6 +16,10 @@ __all__ = ["add_where"]
 
 
 def _where(shell: Shell) -> None:
+    """Tell where a data set comes from, its licence, how to get it, and whether the home has all of it.
+
+    Downloads nothing.
+    """
     from clarify.workflow.home.where import whereabouts
 
     found = whereabouts(shell.settings.home, shell.args.name)
@@ -73,17 +77,9 @@ def _fits(result: Whereabouts) -> list[str]:
 
 
 def add_where(data: Commands) -> None:
-    """Add it."""
-    command = data.add(
-        "where",
-        _where,
-        "Tell where a data set comes from, its licence, how to get "
-        "it, and whether the home has all of it. Downloads nothing.",
-        "data where waterbirds",
-        data_set=False,
-    )
-    command.add_argument(
-        "name",
-        metavar="NAME",
-        help="waterbirds, celeba, imagenet, pacs, metashift, one that Clarify draws, or one of the home",
+    """Add ``data where``."""
+    command = data.add("where", _where, "data where waterbirds", data_set=False)
+    command.takes(
+        "name NAME",
+        "waterbirds, celeba, imagenet, pacs, metashift, one that Clarify draws, or one of the home",
     )

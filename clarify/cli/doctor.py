@@ -21,6 +21,7 @@ MARKS = {"ok": "ok", "note": "note", "wrong": "WRONG"}
 
 
 def _doctor(shell: Shell) -> None:
+    """Look over the installation, the home and the tracking store; change nothing."""
     from clarify.workflow.home.doctor import examine
 
     settings = shell.settings
@@ -68,6 +69,7 @@ def findings(found: Sequence[Finding]) -> str:
 
 
 def _relocate(shell: Shell) -> None:
+    """Adopt a home that was moved or copied: its runs point to their old place."""
     from clarify.track.mlflow import TrackingStore
 
     settings = shell.settings
@@ -80,21 +82,9 @@ def _relocate(shell: Shell) -> None:
 
 def add_doctor(commands: Commands) -> None:
     """Add ``doctor``."""
-    commands.add(
-        "doctor",
-        _doctor,
-        "Look over the installation, the home and the tracking store; change nothing.",
-        "doctor",
-        data_set=False,
-    )
+    commands.add("doctor", _doctor, "doctor", data_set=False)
 
 
 def add_relocate(commands: Commands) -> None:
     """Add ``relocate``."""
-    commands.add(
-        "relocate",
-        _relocate,
-        "Adopt a home that was moved or copied: its runs point to their old place.",
-        "relocate --home /data/birds",
-        data_set=False,
-    )
+    commands.add("relocate", _relocate, "relocate --home /data/birds", data_set=False)

@@ -17,6 +17,7 @@ __all__ = ["add_commands"]
 
 
 def _job(shell: Shell) -> None:
+    """Do a retraining that the dashboard was asked for; the dashboard starts this by itself."""
     from clarify.workflow.jobs.files import JobFolder
     from clarify.workflow.jobs.process import run_job
 
@@ -36,11 +37,5 @@ def _job(shell: Shell) -> None:
 
 def add_commands(commands: Commands) -> None:
     """Add it."""
-    command = commands.add(
-        "job",
-        _job,
-        "Do a retraining that the dashboard was asked for; the dashboard starts this by itself.",
-        "job 9f2c",
-        data_set=False,
-    )
-    command.add_argument("digest", metavar="JOB", help="its folder in jobs/")
+    command = commands.add("job", _job, "job 9f2c", data_set=False)
+    command.takes("digest JOB", "its folder in jobs/")

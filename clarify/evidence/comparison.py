@@ -16,7 +16,7 @@ from clarify.method.arrays import generator
 from clarify.method.groups.groups import AnnotatedGroups
 from clarify.method.groups.metrics import Interval
 
-__all__ = ["ORACLE", "Row", "Spread", "rows_of"]
+__all__ = ["ORACLE", "Row", "Spread", "rows_of", "spread"]
 
 BASE = "erm"
 ORACLE = "group_dro"
@@ -35,6 +35,11 @@ class Spread:
         """Return that of some values, at least one."""
         deviation = statistics.stdev(values) if len(values) > 1 else 0.0
         return cls(mean=statistics.fmean(values), sd=deviation)
+
+
+def spread(values: Sequence[float]) -> dict[str, float] | None:
+    """Return mean and deviation of some values as plain ones; None of none."""
+    return dataclasses.asdict(Spread.of(values)) if values else None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import itertools
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -209,8 +210,8 @@ def predict(
         except BadImage as bad:
             return bad
 
-    found = in_threads(prepared, paths, workers=workers, progress=progress)
-    for batch in _batches(zip(paths, found, strict=True), AT_ONCE):
+    found = zip(paths, in_threads(prepared, paths, workers=workers, progress=progress), strict=True)
+    while batch := list(itertools.islice(found, AT_ONCE)):
         good = [(path, each) for path, each in batch if not isinstance(each, BadImage)]
         answers = np.empty((0, len(head.class_names)))
         if good:
@@ -221,19 +222,6 @@ def predict(
             probabilities=answers,
             bad=tuple(each for _, each in batch if isinstance(each, BadImage)),
         )
-
-
-def _batches(
-    found: Iterable[tuple[Path, torch.Tensor | BadImage]], most: int
-) -> Iterator[list[tuple[Path, torch.Tensor | BadImage]]]:
-    batch: list[tuple[Path, torch.Tensor | BadImage]] = []
-    for each in found:
-        batch.append(each)
-        if len(batch) == most:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 def write_predictions(path: Path, answered: Iterable[Answered]) -> Written:

@@ -20,7 +20,7 @@ import filelock
 
 from clarify.data.archive import unpack_archive
 from clarify.data.files import writing
-from clarify.data.manifest import Manifest, find_manifests, open_manifest, read_manifest, write_manifest
+from clarify.data.manifest import Manifest, find_manifests, open_manifest, read_manifest, write_again
 from clarify.data.parallel import Progress
 from clarify.embed.encoders import EncoderIdentity
 from clarify.embed.store import FeatureStore
@@ -290,11 +290,5 @@ def _place(home: Path, unpacked: _Unpacked, *, known: bool) -> None:
                 for name in files:
                     os.replace(source / name, target / name)
     if not known:
-        write_manifest(
-            home / "data_manifests" / manifest.name,
-            root=f"../../images/{manifest.name}",
-            **{
-                key: getattr(manifest, key)
-                for key in ("name", "title", "source", "licence", "classes", "splits", "attributes", "table")
-            },
-        )
+        root = f"../../images/{manifest.name}"
+        write_again(manifest, home / "data_manifests" / manifest.name, root=root)

@@ -10,7 +10,7 @@ from typing import Any
 
 from clarify.data.checking import Checked, check_images
 from clarify.data.copying import copy_images
-from clarify.data.manifest import Manifest, find_manifests, open_manifest, read_manifest, write_manifest
+from clarify.data.manifest import Manifest, find_manifests, open_manifest, read_manifest, write_again
 from clarify.data.names import check_name
 from clarify.data.parallel import Progress
 from clarify.data.sources.imagenet import list_imagenet
@@ -162,18 +162,8 @@ def import_images(
         with bar(f"copy {name}") as move:
             paths = table["path"].to_list()
             copied = copy_images(listing.root, paths, copies, workers=workers, progress=move)
-    toml = write_manifest(
-        home / "data_manifests" / name,
-        name=name,
-        title=manifest.title,
-        source=source,
-        licence=manifest.licence,
-        root=f"../../images/{name}" if copy else str(listing.root),
-        classes=manifest.classes,
-        splits=manifest.splits,
-        attributes=manifest.attributes,
-        table=manifest.table,
-    )
+    root = f"../../images/{name}" if copy else str(listing.root)
+    toml = write_again(manifest, home / "data_manifests" / name, root=root)
     return ImportedDataSet(
         manifest=manifest, toml=toml, copied=copied, guesses=dict(listing.guesses), notes=listing.notes
     )

@@ -6,18 +6,18 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from clarify.cli.data_import import add_imports
-from clarify.cli.data_where import add_where
 from clarify.cli.shell import Commands, Shell, bar
-from clarify.cli.words import group_counts, percent
+from clarify.cli.words import group_counts, percent, table
 from clarify.errors import RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from clarify.data.checking import Checked, ImageFinding, Pair
     from clarify.data.manifest import Manifest
     from clarify.data.thumbnails import Made
     from clarify.workflow.home.correlate import Correlated
+    from clarify.workflow.home.where import Counted, Whereabouts
 
 __all__ = ["add_data"]
 
@@ -164,6 +164,67 @@ def _how(paired_by: str) -> str:
     return "what was given" if paired_by == "given" else f"the {paired_by} of training"
 
 
+def _where(shell: Shell) -> None:
+    """Tell where a data set comes from, its licence, how to get it, and whether the home has all of it.
+
+    Downloads nothing.
+    """
+    from clarify.workflow.home.where import whereabouts
+
+    found = whereabouts(shell.settings.home, shell.args.name)
+    shell.answer(found.to_dict(), _whereabouts(found))
+
+
+def _whereabouts(result: Whereabouts) -> str:
+    """Tell where a data set comes from, and whether what is here is all of it."""
+    lines = [result.title, f"from: {result.source}", f"licence: {result.licence}"]
+    if result.get:
+        lines.append(f"get: {result.get}")
+    if result.command:
+        lines.append(f"then: {result.command}")
+    manifest = result.manifest
+    if manifest is None:
+        lines.append(f"no data set {result.name} is in this home; Clarify downloads nothing")
+    else:
+        lines.append(
+            f"here: {manifest.table.height:,} images as {manifest.name} in {manifest.root}"
+            + (f", {manifest.source}" if result.known else "")
+        )
+    if result.published:
+        lines.append(_published(result.published))
+    elif manifest is not None:
+        lines.append(group_counts(result.counts))
+    return "\n".join([*lines, *_fits(result)])
+
+
+def _published(counts: Sequence[Counted]) -> str:
+    rows = [
+        [
+            each.split or "any",
+            each.group,
+            "–" if each.seen is None else f"{each.seen:,}",
+            f"{each.published:,}",
+            "" if each.seen in (None, each.published) else "differs",
+        ]
+        for each in counts
+    ]
+    return table(["split", "group", "seen", "published", ""], rows)
+
+
+def _fits(result: Whereabouts) -> list[str]:
+    if result.known and not result.published:
+        return ["no counts of it are published that could be compared"]
+    if result.fits is None:
+        return []
+    if result.fits:
+        return ["all counts are as published"]
+    absent = sum(each.seen is None for each in result.published)
+    off = sum(each.seen != each.published for each in result.published) - absent
+    told = [f"{off} differ"] if off else []
+    told += [f"{absent} cannot be compared, with other classes or attributes"] if absent else []
+    return [f"of {len(result.published)} published counts {', '.join(told)}"]
+
+
 def add_data(commands: Commands) -> None:
     """Add ``data`` with its commands."""
     data = commands.group(
@@ -183,7 +244,11 @@ def add_data(commands: Commands) -> None:
     )
     data.add("thumbnails", _thumbnails, "data thumbnails birds")
     _add_correlate(data)
-    add_where(data)
+    where = data.add("where", _where, "data where waterbirds", data_set=False)
+    where.takes(
+        "name NAME",
+        "waterbirds, celeba, imagenet, pacs, metashift, one that Clarify draws, or one of the home",
+    )
 
 
 def _add_correlate(data: Commands) -> None:

@@ -11,22 +11,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clarify.cli.shell import Command, Commands, Shell, add_base_model, phrases_of
+from clarify.cli.words import METRICS, SHORT_RUN, percent, table
 from clarify.errors import InputError
 
 if TYPE_CHECKING:
     from clarify.finetune.schedule import Schedule
     from clarify.workflow.model.progress import RetrainingProgress
     from clarify.workflow.model.recipe import Choices
+    from clarify.workflow.model.trained import Trained
     from clarify.workflow.retrain.engine import Means
 
 __all__ = ["add_retrain", "add_train"]
 
 OF_NETWORKS = ("weights", "classes", "epochs", "batch_size", "rate", "image_size", "bf16", "compile", "ema")
 
+ANOTHER_MODEL = (
+    "note: of the base model only predictions are known, so this is another model: a new last "
+    "layer on the backbone's features, trained where the described halves count"
+)
+
 
 def _train(shell: Shell) -> None:
     """Train the base model: the last layer on features, or a network of timm."""
-    from clarify.cli import training_words as report
     from clarify.finetune.schedule import Schedule
     from clarify.workflow.retrain.engine import BasePlan
     from clarify.workflow.retrain.retrain import train
@@ -43,12 +49,11 @@ def _train(shell: Shell) -> None:
     with _means(shell) as means:
         found = train(shell.project(), plan, means=means)
     if found is not None:
-        shell.answer(found.to_dict(), report.trained(found))
+        shell.answer(found.to_dict(), _trained(found))
 
 
 def _retrain(shell: Shell) -> None:
     """Retrain so that the described halves count."""
-    from clarify.cli import training_words as report
     from clarify.workflow.describe.phrases import kept_descriptions
     from clarify.workflow.model.models import open_model
     from clarify.workflow.model.recipe import PARTS, Recipe
@@ -72,7 +77,7 @@ def _retrain(shell: Shell) -> None:
     with _means(shell) as means:
         found = retrain(project, base, descriptions, recipe=recipe, means=means)
     if found is not None:
-        shell.answer(found.to_dict(), report.trained(found))
+        shell.answer(found.to_dict(), _trained(found))
 
 
 @contextlib.contextmanager
@@ -116,6 +121,50 @@ def _listed(path: str | None) -> tuple[str, ...]:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"the list of classes {path} cannot be read ({error})") from None
     return tuple(line.strip() for line in lines if line.strip())
+
+
+def _trained(result: Trained) -> str:
+    """Tell how a model was trained and how it does."""
+    settings = result.settings
+    how = (
+        f"{settings['epochs']} epochs, those of epoch {settings['epoch']}"
+        if "epochs" in settings
+        else f"weight decay {settings['weight_decay']:g}"
+    )
+    lines = [
+        f"{result.model.name}: run {result.model.run_id[:SHORT_RUN]}, {how} chosen by "
+        f"{result.rule}" + (" (oracle: uses annotated groups)" if result.oracle else ""),
+        "groups in training: "
+        + ", ".join(f"{name} {count:,}" for name, count in result.group_counts.items()),
+        *(f"merged: {note}" for note in result.merged),
+        *(f"note: {note}" for note in result.notes),
+        *([ANOTHER_MODEL] if result.another_model else []),
+        _cost(result),
+        _evaluations(result),
+        *(
+            [f"and {len(result.repeats)} more seeds, recorded beside it; see: clarify compare"]
+            if result.repeats
+            else []
+        ),
+    ]
+    return "\n".join(lines)
+
+
+def _cost(result: Trained) -> str:
+    cost = result.cost
+    return (
+        f"{cost.parameters:,} parameters in {cost.seconds:.1f} s, at most "
+        f"{cost.peak_memory_mib:,.0f} MiB of memory"
+    )
+
+
+def _evaluations(result: Trained) -> str:
+    values = {split: found.to_dict() for split, found in result.evaluations.items()}
+    shown = [key for key in METRICS if any(key in found for found in values.values())]
+    return table(
+        ["split", *(METRICS[key] for key in shown)],
+        [[split, *(percent(found.get(key)) for key in shown)] for split, found in values.items()],
+    )
 
 
 @contextlib.contextmanager

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from clarify.data.checking import Checked, ImageFinding, Pair
-    from clarify.data.manifest import Manifest
     from clarify.data.thumbnails import Made
     from clarify.workflow.home.correlate import Correlated
     from clarify.workflow.home.where import Counted, Whereabouts
@@ -36,7 +35,11 @@ def _draw(shell: Shell) -> None:
     name = draw_data_set(settings.home, args.name, seed=args.seed, workers=settings.workers)
     manifest = open_manifest(settings.home, name)
     result = {"data_set": name, "images": manifest.table.height, "root": str(manifest.root)}
-    shell.answer(result, _drawn(manifest))
+    shell.answer(
+        result,
+        f"{manifest.table.height:,} images of {manifest.title} drawn in {manifest.root}\n"
+        f"next: clarify embed {manifest.name}",
+    )
 
 
 def _correlate(shell: Shell) -> None:
@@ -84,14 +87,6 @@ def _thumbnails(shell: Shell) -> None:
         "bad": [{"path": str(bad.path), "reason": bad.reason} for bad in made.bad],
     }
     shell.answer(result, _thumbnails_text(args.name, made))
-
-
-def _drawn(manifest: Manifest) -> str:
-    """Tell what was drawn, and what to do next."""
-    return (
-        f"{manifest.table.height:,} images of {manifest.title} drawn in {manifest.root}\n"
-        f"next: clarify embed {manifest.name}"
-    )
 
 
 def _checked(name: str, result: Checked) -> str:
@@ -148,9 +143,10 @@ def _correlated(result: Correlated) -> str:
     manifest = result.manifest
     pairs = ", ".join(f"{label} = {value}" for label, value in result.pairing.items())
     left = ", ".join(f"{count:,} of {split}" for split, count in result.left_out.items())
+    how = "what was given" if result.paired_by == "given" else f"the {result.paired_by} of training"
     lines = [
         f"{manifest.table.height:,} images of {result.base} are {manifest.name}: {result.toml}",
-        f"{result.attribute} paired by {_how(result.paired_by)}: {pairs}",
+        f"{result.attribute} paired by {how}: {pairs}",
         f"training: {result.images:,} images of each class, {percent(result.reached)} of them with "
         f"the paired {result.attribute}; seed {result.seed}",
         group_counts(result.counts),
@@ -158,10 +154,6 @@ def _correlated(result: Correlated) -> str:
         f"next: clarify embed {manifest.name}",
     ]
     return "\n".join(lines)
-
-
-def _how(paired_by: str) -> str:
-    return "what was given" if paired_by == "given" else f"the {paired_by} of training"
 
 
 def _where(shell: Shell) -> None:

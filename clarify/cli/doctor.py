@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ def _doctor(shell: Shell) -> None:
         settings.home, encoder=settings.encoder, backbone=settings.backbone, open_store=open_store
     )
     wrong = [each.what for each in found if each.state == "wrong"]
-    result = {"ok": not wrong, "findings": [each.to_dict() for each in found]}
+    result = {"ok": not wrong, "findings": [dataclasses.asdict(each) for each in found]}
     shell.answer(result, findings(found))
     if wrong:
         raise ClarifyError(f"{len(wrong)} wrong: {', '.join(wrong)}; see what is said of each")

@@ -11,7 +11,7 @@ from clarify.cli.words import left_out
 
 if TYPE_CHECKING:
     from clarify.workflow.exchange.bundle import Bundled
-    from clarify.workflow.exchange.export import Linked, Onnx, Tabled
+    from clarify.workflow.exchange.export import Onnx, Tabled
     from clarify.workflow.exchange.unbundle import ImportedBundle
 
 __all__ = ["add_export", "add_import"]
@@ -48,7 +48,7 @@ def _export(shell: Shell) -> None:
     if args.links:
         linked = export.link_images(Path(args.links), table)
         result["links"] = _plain(linked)
-        told.append(_linked(linked))
+        told.append(f"{linked.links:,} links to images in {linked.folder}")
     if args.bundle:
         with bar(f"bundle {project.manifest.name}", unit="file") as move:
             made = bundle.export_bundle(project, Path(args.bundle), progress=move)
@@ -80,17 +80,10 @@ def _plain(result: Any) -> dict[str, Any]:
 
 
 def _tabled(found: Tabled) -> str:
-    """Tell what a table of described images holds."""
     return f"{found.rows:,} rows of {found.descriptions} described halves with and without, in {found.path}"
 
 
-def _linked(found: Linked) -> str:
-    """Tell where the links are."""
-    return f"{found.links:,} links to images in {found.folder}"
-
-
 def _as_onnx(found: Onnx) -> str:
-    """Tell what an ONNX file holds, and how well it agrees."""
     return (
         f"{found.name} as ONNX in {found.path}, {found.size / 1e6:,.1f} MB; its logits are within "
         f"{found.apart:.1g} of the model's own"

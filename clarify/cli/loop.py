@@ -83,19 +83,9 @@ def _embedded(result: dict[str, Any]) -> str:
 
 def diagnosis(classes: Sequence[ClassDiagnosis]) -> str:
     """Tell where the model fails, worst class first."""
-    return table(
-        ["class", "images", "wrong", "right", "mostly taken for"],
-        [
-            [
-                each.class_name,
-                f"{each.accuracy.count:,}",
-                f"{each.accuracy.count - each.accuracy.correct:,}",
-                percent(each.accuracy.value),
-                f"{each.confused_with} ({each.confused_count:,})" if each.confused_with else "–",
-            ]
-            for each in classes
-        ],
-    )
+    from clarify.face.diagnosis import TITLES, class_rows  # with NumPy, which `--help` needs not load
+
+    return table(TITLES, class_rows(classes))
 
 
 def scored(result: ScoredPhrase) -> str:

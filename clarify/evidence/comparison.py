@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,10 +73,6 @@ class Row:
     peak_memory_mib: float
     over_erm: Interval | None
     over_oracle: Interval | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as plain values."""
-        return dataclasses.asdict(self)
 
 
 def rows_of(cells: Sequence[tuple[Cell, Figures]], truth: Mapping[str, AnnotatedGroups]) -> list[Row]:

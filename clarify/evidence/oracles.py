@@ -44,15 +44,10 @@ def rwg(
 
     Parameters
     ----------
-    features : array_like of float, (N, D)
-        Raw features of the training images.
-    labels : array_like of int, (N,)
-        In [0, K), every class present.
-    class_names : sequence of str, (K,)
+    features, labels, class_names, weight_decays
+        As in `rwy`.
     groups : AnnotatedGroups
         Of these N images, none empty.
-    weight_decays : sequence of float
-        Distinct, positive.
 
     Returns
     -------
@@ -145,15 +140,10 @@ def dfr_subsampled(
 
     Parameters
     ----------
-    features : array_like of float, (N, D)
-        Raw features of the validation images.
-    labels : array_like of int, (N,)
-        In [0, K), every class present.
-    class_names : sequence of str, (K,)
+    features, labels, class_names, weight_decays
+        As in `rwy`, but of the validation images.
     groups : AnnotatedGroups
         Of these N images; at least 2 in each, one to fit to and one to judge by.
-    weight_decays : sequence of float
-        Distinct, positive.
     subsamples : int
         How many heads to average, 1 or more.
     seed : int

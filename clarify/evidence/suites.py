@@ -61,7 +61,7 @@ class SuiteResult:
         """Return it as plain values."""
         return {
             "suite": self.suite,
-            "rows": [row.to_dict() for row in self.rows],
+            "rows": [dataclasses.asdict(row) for row in self.rows],
             "refused": [{**dataclasses.asdict(each.cell), "reason": each.reason} for each in self.refused],
         }
 

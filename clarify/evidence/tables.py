@@ -23,7 +23,7 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     Parameters
     ----------
     rows : sequence of mapping
-        As `Row.to_dict` gives them.
+        A `Row` each, as plain values.
     """
     parts = []
     for name in dict.fromkeys(row["data_set"] for row in rows):

@@ -31,7 +31,24 @@ from clarify.workflow.model.project import Workspace
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-__all__ = ["ClassView", "Diagnosis", "Score", "diagnose"]
+__all__ = ["TITLES", "ClassView", "Diagnosis", "Score", "class_rows", "diagnose"]
+
+
+TITLES = ("class", "images", "wrong", "right", "mostly taken for")
+
+
+def class_rows(classes: Sequence[ClassDiagnosis]) -> list[list[str]]:
+    """Return the rows of a table that `TITLES` stand over."""
+    return [
+        [
+            each.class_name,
+            f"{each.accuracy.count:,}",
+            f"{each.accuracy.count - each.accuracy.correct:,}",
+            percent(each.accuracy.value),
+            f"{each.confused_with} ({each.confused_count:,})" if each.confused_with else "–",
+        ]
+        for each in classes
+    ]
 
 
 class Diagnosis:
@@ -100,18 +117,7 @@ class Diagnosis:
         return f"<Diagnosis of {name}: {percent(right)} of {len(self.failures.right):,} images right>"
 
     def _repr_html_(self) -> str:
-        rows = [
-            [
-                each.class_name,
-                f"{each.accuracy.count:,}",
-                f"{each.accuracy.count - each.accuracy.correct:,}",
-                percent(each.accuracy.value),
-                f"{each.confused_with} ({each.confused_count:,})" if each.confused_with else "–",
-            ]
-            for each in self.classes
-        ]
-        header = ["class", "images", "wrong", "right", "mostly taken for"]
-        return table("Where the model fails", repr(self)[1:-1], header, rows)
+        return table("Where the model fails", repr(self)[1:-1], TITLES, class_rows(self.classes))
 
 
 @dataclasses.dataclass(frozen=True, slots=True, repr=False)

@@ -173,12 +173,7 @@ def description_scores(
     calibrations: Mapping[str, Calibration],
 ) -> NDArray[np.float64]:
     """Return the phrase's score of every image, shape (N,); see `phrase_scores`."""
-    embeddings = project.encoder.encode_phrases(phrase.atoms)
-    by_atom = {
-        atom: similarities_to(image_embeddings, embedding)
-        for atom, embedding in zip(phrase.atoms, embeddings, strict=True)
-    }
-    return phrase_scores(phrase, by_atom, calibrations)
+    return phrase_scores(phrase, _by_atom(project, phrase, image_embeddings), calibrations)
 
 
 def phrase_similarity(
@@ -408,11 +403,15 @@ def phrases_tried(project: Workspace, model: Model, class_name: str) -> set[str]
 def _calibrations(project: DataSet, phrase: Phrase, data: SplitData) -> dict[str, Calibration]:
     if not phrase.is_compound:
         return {}
-    embeddings = project.encoder.encode_phrases(phrase.atoms)
-    return {
-        atom: calibrate(similarities_to(data.embeddings, embedding))
-        for atom, embedding in zip(phrase.atoms, embeddings, strict=True)
-    }
+    return {atom: calibrate(each) for atom, each in _by_atom(project, phrase, data.embeddings).items()}
+
+
+def _by_atom(
+    project: DataSet, phrase: Phrase, embeddings: NDArray[np.float32]
+) -> dict[str, NDArray[np.float64]]:
+    """Return how like each simple phrase of one every image is."""
+    of_atoms = project.encoder.encode_phrases(phrase.atoms)
+    return {atom: similarities_to(embeddings, of) for atom, of in zip(phrase.atoms, of_atoms, strict=True)}
 
 
 def _cut(score: ErrorScore, asked: float | None, scores: NDArray[np.float64]) -> float:

@@ -42,10 +42,8 @@ class ImportedBundle:
 
     Parameters
     ----------
-    name : str
-        The data set.
-    images, features, encoders, runs : int
-        How many the bundle has: images, sets of features, imported encoders, runs.
+    name, images, features, encoders, runs
+        See `Bundled`.
     known_runs : int
         Of the runs, those that were there already.
     """

@@ -44,10 +44,6 @@ class Finding:
     seen: str
     remedy: str = ""
 
-    def to_dict(self) -> dict[str, str]:
-        """Return it as plain values."""
-        return dataclasses.asdict(self)
-
 
 def examine(
     home: Path, *, encoder: str, backbone: str, open_store: Callable[[], TrackingStore]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,10 +67,6 @@ class BasePlan:
     weight_classes: tuple[str, ...] = ()
     size: int | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as plain values."""
-        return dataclasses.asdict(self)
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Training:
@@ -131,18 +127,9 @@ class Fitting:
         Without a run yet.
     splits : mapping of split to SplitData
         As that model takes them.
-    settings : mapping
-        What was chosen, as it is logged.
-    rule : str
-        The name of what chose among candidates.
-    table : tuple of (float, float)
-        Each candidate (its weight decay, or its epoch) with its score.
     before, control : (N,) int64, or None
         The base model's and the control's classes of the validation images.
-    held_out : (N, K) float64, or None
-        Probabilities of the validation images by heads that were not fitted to them, where the
-        model itself was.
-    files, history, notes
+    settings, rule, table, held_out, files, history, notes
         See `Trained`.
     finish : callable
         Called once it is recorded.

@@ -54,7 +54,7 @@ def train(project: Workspace, plan: BasePlan | None = None, *, means: Means | No
         training = Training(
             project=project,
             name=f"{plan.model or 'base'} (erm)",
-            delivery=_delivery(project, engine, {"train": plan.to_dict()}),
+            delivery=_delivery(project, engine, {"train": dataclasses.asdict(plan)}),
         )
         known, done = _done(training, means, BaseRun.kind, 0)
         if known:

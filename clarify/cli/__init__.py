@@ -22,7 +22,6 @@ from clarify.cli import (
     doctor,
     exchange,
     imports,
-    jobs,
     loop,
     serving,
     suggest,
@@ -103,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = Commands(parser, common, listed=False)
     for heading, add_each in COMMANDS.items():
         commands.headed(heading, add_each)
-    jobs.add_commands(commands)  # under no heading: the dashboard gives it, and people do not
+    dashboard.add_job(commands)  # under no heading: the dashboard gives it, and people do not
     return parser
 
 

@@ -19,6 +19,7 @@ __all__ = ["add_benchmark"]
 
 
 def _benchmark(shell: Shell) -> None:
+    """Compare methods on the same features: what is known without words, with words, and with true groups."""
     import sys
 
     from tqdm import tqdm
@@ -95,41 +96,20 @@ def _write(place: Path, found: SuiteResult) -> None:
 
 def add_benchmark(commands: Commands) -> None:
     """Add ``benchmark``."""
-    command = commands.add(
-        "benchmark",
-        _benchmark,
-        "Compare methods on the same features: what is known without "
-        "words, with words, and with true groups.",
-        "benchmark --suite rendered",
-        data_set=False,
-    )
-    command.add_argument(
+    command = commands.add("benchmark", _benchmark, "benchmark --suite rendered", data_set=False)
+    command.takes(
         "--suite",
+        "the drawn birds in four difficulties, or a data set of your own with an annotated attribute "
+        "(default: rendered)",
         choices=["rendered", "features"],
         default="rendered",
-        help="the drawn birds in four difficulties, or a data set of your own "
-        "with an annotated attribute (default: rendered)",
     )
-    command.add_argument(
-        "--study",
-        metavar="NAME",
-        help="instead of a suite, what one choice "
-        "does: wrong-images, threshold, scan, objective, template, compound, one-"
-        "class, classes, outliers, wrong-phrases, reviewers, crowds",
+    command.takes(
+        "--study NAME",
+        "instead of a suite, what one choice does: wrong-images, threshold, scan, objective, "
+        "template, compound, one-class, classes, outliers, wrong-phrases, reviewers, crowds",
     )
-    command.add_argument("--data-set", metavar="NAME", help="for features: the data set")
-    command.add_argument(
-        "--phrase",
-        metavar="CLASS=PHRASE",
-        action="append",
-        default=[],
-        help="for features: what a person says of a class",
-    )
-    command.add_argument("--seeds", type=int, default=5, help="(default: 5)")
-    command.add_argument(
-        "--method",
-        metavar="NAME",
-        action="append",
-        default=[],
-        help="one of them only; may be repeated (default: all)",
-    )
+    command.takes("--data-set NAME", "for features: the data set")
+    command.takes("--phrase CLASS=PHRASE", "for features: what a person says of a class", repeated=True)
+    command.takes("--seeds", "(default: 5)", type=int, default=5)
+    command.takes("--method NAME", "one of them only; may be repeated (default: all)", repeated=True)

@@ -6,18 +6,17 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from clarify.cli.data_import import add_imports
-from clarify.cli.data_where import add_where
 from clarify.cli.shell import Commands, Shell, bar
-from clarify.cli.words import group_counts, percent
+from clarify.cli.words import group_counts, percent, table
 from clarify.errors import RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from clarify.data.checking import Checked, ImageFinding, Pair
-    from clarify.data.manifest import Manifest
     from clarify.data.thumbnails import Made
     from clarify.workflow.home.correlate import Correlated
+    from clarify.workflow.home.where import Counted, Whereabouts
 
 __all__ = ["add_data"]
 
@@ -25,6 +24,9 @@ SHOWN = 20  # lines of what is not wrong; --json has all
 
 
 def _draw(shell: Shell) -> None:
+    """Draw a data set of Clarify's own: birds whose place gives them away, in four difficulties, or
+    sprites.
+    """
     from clarify.data.manifest import open_manifest
     from clarify.workflow.shows.demo import draw_data_set
 
@@ -33,10 +35,17 @@ def _draw(shell: Shell) -> None:
     name = draw_data_set(settings.home, args.name, seed=args.seed, workers=settings.workers)
     manifest = open_manifest(settings.home, name)
     result = {"data_set": name, "images": manifest.table.height, "root": str(manifest.root)}
-    shell.answer(result, _drawn(manifest))
+    shell.answer(
+        result,
+        f"{manifest.table.height:,} images of {manifest.title} drawn in {manifest.root}\n"
+        f"next: clarify embed {manifest.name}",
+    )
 
 
 def _correlate(shell: Shell) -> None:
+    """Make a data set with a chosen spurious correlation of the images of an annotated one: an exact group
+    table in training, balanced groups in the other splits. Nothing is copied.
+    """
     from clarify.workflow.home.correlate import correlate
 
     args = shell.args
@@ -54,6 +63,7 @@ def _correlate(shell: Shell) -> None:
 
 
 def _check(shell: Shell) -> None:
+    """Look at every image: what is wrong, and what is in two splits?"""
     from clarify.workflow.home.data import check_data
 
     args, settings = shell.args, shell.settings
@@ -65,6 +75,7 @@ def _check(shell: Shell) -> None:
 
 
 def _thumbnails(shell: Shell) -> None:
+    """Make the thumbnails of all images ahead."""
     from clarify.workflow.home.data import make_thumbnails
 
     args, settings = shell.args, shell.settings
@@ -76,14 +87,6 @@ def _thumbnails(shell: Shell) -> None:
         "bad": [{"path": str(bad.path), "reason": bad.reason} for bad in made.bad],
     }
     shell.answer(result, _thumbnails_text(args.name, made))
-
-
-def _drawn(manifest: Manifest) -> str:
-    """Tell what was drawn, and what to do next."""
-    return (
-        f"{manifest.table.height:,} images of {manifest.title} drawn in {manifest.root}\n"
-        f"next: clarify embed {manifest.name}"
-    )
 
 
 def _checked(name: str, result: Checked) -> str:
@@ -140,9 +143,10 @@ def _correlated(result: Correlated) -> str:
     manifest = result.manifest
     pairs = ", ".join(f"{label} = {value}" for label, value in result.pairing.items())
     left = ", ".join(f"{count:,} of {split}" for split, count in result.left_out.items())
+    how = "what was given" if result.paired_by == "given" else f"the {result.paired_by} of training"
     lines = [
         f"{manifest.table.height:,} images of {result.base} are {manifest.name}: {result.toml}",
-        f"{result.attribute} paired by {_how(result.paired_by)}: {pairs}",
+        f"{result.attribute} paired by {how}: {pairs}",
         f"training: {result.images:,} images of each class, {percent(result.reached)} of them with "
         f"the paired {result.attribute}; seed {result.seed}",
         group_counts(result.counts),
@@ -152,8 +156,65 @@ def _correlated(result: Correlated) -> str:
     return "\n".join(lines)
 
 
-def _how(paired_by: str) -> str:
-    return "what was given" if paired_by == "given" else f"the {paired_by} of training"
+def _where(shell: Shell) -> None:
+    """Tell where a data set comes from, its licence, how to get it, and whether the home has all of it.
+
+    Downloads nothing.
+    """
+    from clarify.workflow.home.where import whereabouts
+
+    found = whereabouts(shell.settings.home, shell.args.name)
+    shell.answer(found.to_dict(), _whereabouts(found))
+
+
+def _whereabouts(result: Whereabouts) -> str:
+    """Tell where a data set comes from, and whether what is here is all of it."""
+    lines = [result.title, f"from: {result.source}", f"licence: {result.licence}"]
+    if result.get:
+        lines.append(f"get: {result.get}")
+    if result.command:
+        lines.append(f"then: {result.command}")
+    manifest = result.manifest
+    if manifest is None:
+        lines.append(f"no data set {result.name} is in this home; Clarify downloads nothing")
+    else:
+        lines.append(
+            f"here: {manifest.table.height:,} images as {manifest.name} in {manifest.root}"
+            + (f", {manifest.source}" if result.known else "")
+        )
+    if result.published:
+        lines.append(_published(result.published))
+    elif manifest is not None:
+        lines.append(group_counts(result.counts))
+    return "\n".join([*lines, *_fits(result)])
+
+
+def _published(counts: Sequence[Counted]) -> str:
+    rows = [
+        [
+            each.split or "any",
+            each.group,
+            "–" if each.seen is None else f"{each.seen:,}",
+            f"{each.published:,}",
+            "" if each.seen in (None, each.published) else "differs",
+        ]
+        for each in counts
+    ]
+    return table(["split", "group", "seen", "published", ""], rows)
+
+
+def _fits(result: Whereabouts) -> list[str]:
+    if result.known and not result.published:
+        return ["no counts of it are published that could be compared"]
+    if result.fits is None:
+        return []
+    if result.fits:
+        return ["all counts are as published"]
+    absent = sum(each.seen is None for each in result.published)
+    off = sum(each.seen != each.published for each in result.published) - absent
+    told = [f"{off} differ"] if off else []
+    told += [f"{absent} cannot be compared, with other classes or attributes"] if absent else []
+    return [f"of {len(result.published)} published counts {', '.join(told)}"]
 
 
 def add_data(commands: Commands) -> None:
@@ -162,72 +223,46 @@ def add_data(commands: Commands) -> None:
         "data", "Import data sets, make others of them, check them, tell where they come from."
     )
     add_imports(data.group("import", "Make a data set of images that are kept in another form."))
-    draw = data.add(
-        "draw",
-        _draw,
-        "Draw a data set of Clarify's own: birds whose place gives them "
-        "away, in four difficulties, or sprites.",
-        "data draw rendered-waterbirds-easy",
-    )
-    draw.add_argument(
+    draw = data.add("draw", _draw, "data draw rendered-waterbirds-easy")
+    draw.takes(
         "--seed",
+        "another seed draws other pictures, as a data set of its own (default: 0)",
         type=int,
         default=0,
-        help="another seed draws other pictures, as a data set of its own (default: 0)",
     )
-    check = data.add(
-        "check",
-        _check,
-        "Look at every image: what is wrong, and what is in two splits?",
-        "data check birds --deep",
+    check = data.add("check", _check, "data check birds --deep")
+    check.takes(
+        "--deep", "also decode every pixel, verify the hashes, and find pictures that look alike", flag=True
     )
-    check.add_argument(
-        "--deep",
-        action="store_true",
-        help="also decode every pixel, verify the hashes, and find pictures that look alike",
-    )
-    data.add("thumbnails", _thumbnails, "Make the thumbnails of all images ahead.", "data thumbnails birds")
+    data.add("thumbnails", _thumbnails, "data thumbnails birds")
     _add_correlate(data)
-    add_where(data)
+    where = data.add("where", _where, "data where waterbirds", data_set=False)
+    where.takes(
+        "name NAME",
+        "waterbirds, celeba, imagenet, pacs, metashift, one that Clarify draws, or one of the home",
+    )
 
 
 def _add_correlate(data: Commands) -> None:
     command = data.add(
         "correlate",
         _correlate,
-        "Make a data set with a chosen spurious "
-        "correlation of the images of an annotated one: an exact group table in "
-        "training, balanced groups in the other splits. Nothing is copied.",
         "data correlate rendered-waterbirds --attribute place --share 0.9 --out-name birds-90",
     )
-    command.add_argument(
-        "--attribute",
-        metavar="NAME",
-        required=True,
-        help="the annotated attribute to correlate the class with",
-    )
-    command.add_argument(
-        "--share",
-        metavar="PART",
+    command.takes("--attribute NAME", "the annotated attribute to correlate the class with", required=True)
+    command.takes(
+        "--share PART",
+        "part of each class in training that has the value it is paired with, above 0 and at most 1 "
+        "(default: 0.95)",
         type=float,
         default=0.95,
-        help="part of each "
-        "class in training that has the value it is paired with, above 0 and at "
-        "most 1 (default: 0.95)",
     )
-    command.add_argument(
-        "--pair",
-        metavar="CLASS=VALUE",
-        action="append",
-        default=[],
-        help="give each class its value; what is in no pair is left out; may be "
-        "repeated (default: all classes, by the greatest groups)",
+    command.takes(
+        "--pair CLASS=VALUE",
+        "give each class its value; what is in no pair is left out; may be repeated (default: all "
+        "classes, by the greatest groups)",
+        repeated=True,
     )
-    command.add_argument(
-        "--images",
-        metavar="N",
-        type=int,
-        help="of each class in training (default: as many as the counts allow)",
-    )
-    command.add_argument("--seed", type=int, default=0, help="of the images drawn (default: 0)")
-    command.add_argument("--out-name", metavar="NEW", required=True, help="what to call the new data set")
+    command.takes("--images N", "of each class in training (default: as many as the counts allow)", type=int)
+    command.takes("--seed", "of the images drawn (default: 0)", type=int, default=0)
+    command.takes("--out-name NEW", "what to call the new data set", required=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clarify.cli.shell import Commands, Shell, bar
+from clarify.cli.shell import Command, Commands, Shell, bar
 from clarify.cli.words import MANY_CLASSES, table
 from clarify.errors import InputError
 
@@ -20,12 +19,14 @@ __all__ = ["add_imports"]
 
 
 def _import_folder(shell: Shell) -> None:
+    """A folder a class, with or without folders a split around them."""
     from clarify.data.sources.folder import list_folder
 
     _import(shell, list_folder)
 
 
 def _import_table(shell: Shell) -> None:
+    """A CSV, TSV, Parquet or JSON-lines file with a row an image."""
     from clarify.data.sources.columns import Columns
     from clarify.data.sources.table import TableOptions, list_table
 
@@ -42,12 +43,14 @@ def _import_table(shell: Shell) -> None:
 
 
 def _import_waterbirds(shell: Shell) -> None:
+    """Waterbirds with its metadata.csv."""
     from clarify.data.sources.waterbirds import list_waterbirds
 
     _import(shell, list_waterbirds, known="waterbirds")
 
 
 def _import_celeba(shell: Shell) -> None:
+    """CelebA with its two lists."""
     from clarify.data.sources.celeba import list_celeba
 
     args = shell.args
@@ -56,12 +59,16 @@ def _import_celeba(shell: Shell) -> None:
 
 
 def _import_imagenet(shell: Shell) -> None:
+    """ImageNet, or some of its classes: train and val with a folder a class; val is the split test."""
     from clarify.workflow.home.data import list_imagenet_folder
 
     _import(shell, list_imagenet_folder, known="imagenet")
 
 
 def _import_pacs(shell: Shell) -> None:
+    """PACS: photo, art_painting, cartoon and sketch with a folder a class in each; the attribute is
+    domain.
+    """
     from clarify.data.sources.pacs import list_pacs
 
     args = shell.args
@@ -70,6 +77,9 @@ def _import_pacs(shell: Shell) -> None:
 
 
 def _import_metashift(shell: Shell) -> None:
+    """MetaShift: folders such as train/cat/cat(indoor), or without train and test; the
+    attribute is context.
+    """
     from clarify.data.sources.metashift import list_metashift
 
     args = shell.args
@@ -134,111 +144,46 @@ def _imported(result: ImportedDataSet) -> str:
 
 def add_imports(imports: Commands) -> None:
     """Add one a form."""
-    _importer(
-        imports,
-        "folder",
-        _import_folder,
-        "A folder a class, with or without folders a split around them.",
-        "pictures",
-    )
-    tables = _importer(
-        imports,
-        "table",
-        _import_table,
-        "A CSV, TSV, Parquet or JSON-lines file with a row an image.",
-        "images.csv",
-    )
+    _importer(imports, "folder", _import_folder, "pictures")
+    tables = _importer(imports, "table", _import_table, "images.csv")
     for role, what in (
         ("path", "the files"),
         ("label", "the classes"),
         ("split", "the splits"),
         ("id", "names of the images, all different"),
     ):
-        tables.add_argument(f"--{role}", metavar="COLUMN", help=f"holds {what} (default: guessed)")
-    tables.add_argument(
-        "--attribute",
-        metavar="COLUMN",
-        action="append",
-        default=[],
-        help="an annotated attribute; may be repeated",
-    )
-    tables.add_argument(
-        "--root", metavar="DIR", help="folder that the files are relative to (default: the table's)"
-    )
+        tables.takes(f"--{role} COLUMN", f"holds {what} (default: guessed)")
+    tables.takes("--attribute COLUMN", "an annotated attribute; may be repeated", repeated=True)
+    tables.takes("--root DIR", "folder that the files are relative to (default: the table's)")
     for split in ("train", "validation", "test"):
-        tables.add_argument(f"--{split}", metavar="VALUE", help=f"what the table calls {split}")
-    tables.add_argument(
-        "--classes", metavar="FILE", help="names of the classes, one a line, for labels 0, 1, ..."
+        tables.takes(f"--{split} VALUE", f"what the table calls {split}")
+    tables.takes("--classes FILE", "names of the classes, one a line, for labels 0, 1, ...")
+    _importer(imports, "waterbirds", _import_waterbirds, "waterbird_complete95_forest2water2")
+    faces = _importer(imports, "celeba", _import_celeba, "celeba")
+    faces.takes("--target NAME", "the annotation to classify (default: Blond_Hair)", default="Blond_Hair")
+    faces.takes("--attribute NAME", "another annotation; may be repeated (default: Male)", repeated=True)
+    _importer(imports, "imagenet", _import_imagenet, "ILSVRC2012")
+    pacs = _importer(imports, "pacs", _import_pacs, "PACS")
+    pacs.takes(
+        "--lists DIR",
+        "folder of its authors' lists of train and crossval (default: found beside the images, else "
+        "split by content)",
     )
-    _importer(
-        imports,
-        "waterbirds",
-        _import_waterbirds,
-        "Waterbirds with its metadata.csv.",
-        "waterbird_complete95_forest2water2",
-    )
-    faces = _importer(imports, "celeba", _import_celeba, "CelebA with its two lists.", "celeba")
-    faces.add_argument(
-        "--target",
-        metavar="NAME",
-        default="Blond_Hair",
-        help="the annotation to classify (default: Blond_Hair)",
-    )
-    faces.add_argument(
-        "--attribute",
-        metavar="NAME",
-        action="append",
-        default=[],
-        help="another annotation; may be repeated (default: Male)",
-    )
-    _importer(
-        imports,
-        "imagenet",
-        _import_imagenet,
-        "ImageNet, or some of its classes: train and val with a folder a class; val is the split test.",
-        "ILSVRC2012",
-    )
-    pacs = _importer(
-        imports,
-        "pacs",
-        _import_pacs,
-        "PACS: photo, art_painting, cartoon and "
-        "sketch with a folder a class in each; the attribute is domain.",
-        "PACS",
-    )
-    pacs.add_argument(
-        "--lists",
-        metavar="DIR",
-        help="folder of its authors' lists of train and "
-        "crossval (default: found beside the images, else split by "
-        "content)",
-    )
-    pacs.add_argument("--held-out", metavar="DOMAIN", help="the domain whose images are all test")
-    meta = _importer(
-        imports,
-        "metashift",
-        _import_metashift,
-        "MetaShift: folders such as "
-        "train/cat/cat(indoor), or without train and test; the attribute is context.",
-        "MetaShift-Cat-Dog-indoor-outdoor",
-    )
-    meta.add_argument(
+    pacs.takes("--held-out DOMAIN", "the domain whose images are all test")
+    meta = _importer(imports, "metashift", _import_metashift, "MetaShift-Cat-Dog-indoor-outdoor")
+    meta.takes(
         "--pool",
-        action="store_true",
-        help="take train and test together and split them by content, as benchmarks of subpopulations do",
+        "take train and test together and split them by content, as benchmarks of subpopulations do",
+        flag=True,
     )
 
 
-def _importer(
-    imports: Commands, name: str, run: Callable[[Shell], None], what: str, example: str
-) -> argparse.ArgumentParser:
-    command = imports.add(name, run, what, f"data import {name} {example} --name birds", data_set=False)
-    command.add_argument("source", metavar="PATH", help="what to import")
-    command.add_argument("--name", required=True, help="what to call the data set")
-    command.add_argument(
-        "--copy", action="store_true", help="copy the images into the home (default: refer to them)"
-    )
-    command.add_argument(
-        "--seed", type=int, default=0, help="of the split by content, where the images have none (default: 0)"
+def _importer(imports: Commands, name: str, run: Callable[[Shell], None], example: str) -> Command:
+    command = imports.add(name, run, f"data import {name} {example} --name birds", data_set=False)
+    command.takes("source PATH", "what to import")
+    command.takes("--name", "what to call the data set", required=True)
+    command.takes("--copy", "copy the images into the home (default: refer to them)", flag=True)
+    command.takes(
+        "--seed", "of the split by content, where the images have none (default: 0)", type=int, default=0
     )
     return command

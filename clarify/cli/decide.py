@@ -21,11 +21,13 @@ __all__ = ["add_compare", "add_history", "add_promote", "add_rollback", "promoti
 
 
 def _compare(shell: Shell) -> None:
+    """Compare the base model with the retrained ones."""
     found = shell.open().compare(shell.args.split)
     shell.answer(found.to_dict(), _comparison(found.rows))
 
 
 def _promote(shell: Shell) -> None:
+    """Make a retrained model the champion, if the gate passes."""
     from clarify.workflow.decide.promote import promote
 
     done = promote(shell.project(), shell.args.run, note=shell.args.note, by_hash=shell.args.encoder_by_hash)
@@ -36,6 +38,7 @@ def _promote(shell: Shell) -> None:
 
 
 def _rollback(shell: Shell) -> None:
+    """Make an earlier champion the champion again."""
     from clarify.workflow.decide.champions import rollback
     from clarify.workflow.decide.promote import model_name
 
@@ -49,6 +52,7 @@ def _rollback(shell: Shell) -> None:
 
 
 def _history(shell: Shell) -> None:
+    """Tell who made which model the champion, when and why."""
     from clarify.workflow.decide.champions import registry_state
 
     found = registry_state(shell.project())
@@ -129,61 +133,38 @@ def _when(event: Event) -> str:
 
 def add_compare(commands: Commands) -> None:
     """Add ``compare``."""
-    command = commands.add(
-        "compare", _compare, "Compare the base model with the retrained ones.", "compare rendered-waterbirds"
-    )
-    command.add_argument(
+    command = commands.add("compare", _compare, "compare rendered-waterbirds")
+    command.takes(
         "--split",
+        "the images they are compared on (default: validation)",
         default="validation",
         choices=["validation", "test"],
-        help="the images they are compared on (default: validation)",
     )
 
 
 def add_promote(commands: Commands) -> None:
     """Add ``promote``."""
-    command = commands.add(
-        "promote",
-        _promote,
-        "Make a retrained model the champion, if the gate passes.",
-        'promote rendered-waterbirds 3f2a --note "agreed in review"',
-    )
-    command.add_argument(
-        "run",
-        metavar="RUN",
-        nargs="?",
-        help="the retraining's run, or its first characters (default: newest)",
-    )
-    command.add_argument("--note", default="", help="why, for the record")
-    command.add_argument(
+    command = commands.add("promote", _promote, 'promote rendered-waterbirds 3f2a --note "agreed in review"')
+    command.takes("run RUN", "the retraining's run, or its first characters (default: newest)", nargs="?")
+    command.takes("--note", "why, for the record", default="")
+    command.takes(
         "--encoder-by-hash",
-        action="store_true",
-        help="leave the backbone out of the registered model; it is found by its name and checked by its "
-        "hash",
+        "leave the backbone out of the registered model; it is found by its name and checked by its hash",
+        flag=True,
     )
 
 
 def add_history(commands: Commands) -> None:
     """Add ``history``."""
-    commands.add(
-        "history",
-        _history,
-        "Tell who made which model the champion, when and why.",
-        "history rendered-waterbirds",
-    )
+    commands.add("history", _history, "history rendered-waterbirds")
 
 
 def add_rollback(commands: Commands) -> None:
     """Add ``rollback``."""
     command = commands.add(
-        "rollback",
-        _rollback,
-        "Make an earlier champion the champion again.",
-        'rollback rendered-waterbirds --note "the new one fails on snow"',
+        "rollback", _rollback, 'rollback rendered-waterbirds --note "the new one fails on snow"'
     )
-    command.add_argument(
-        "--to",
-        metavar="VERSION",
-        help="a version that was champion before (default: the one that the champion followed)",
+    command.takes(
+        "--to VERSION", "a version that was champion before (default: the one that the champion followed)"
     )
-    command.add_argument("--note", default="", help="why, for the record")
+    command.takes("--note", "why, for the record", default="")

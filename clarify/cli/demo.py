@@ -18,6 +18,7 @@ __all__ = ["add_demo"]
 
 
 def _demo(shell: Shell) -> None:
+    """Run the whole loop on rendered birds."""
     from clarify.workflow.shows.demo import run_demo
 
     def opened(name: str) -> Workspace:
@@ -85,12 +86,6 @@ def _opened(store: str) -> str:
 
 def add_demo(commands: Commands) -> None:
     """Add ``demo``."""
-    command = commands.add(
-        "demo",
-        _demo,
-        "Run the whole loop on rendered birds.",
-        "demo --headless --home /tmp/birds",
-        data_set=False,
-    )
-    command.add_argument("--headless", action="store_true", help="do not open the dashboard after it")
-    command.add_argument("--seed", type=int, default=0, help="which birds are drawn (default: 0)")
+    command = commands.add("demo", _demo, "demo --headless --home /tmp/birds", data_set=False)
+    command.takes("--headless", "do not open the dashboard after it", flag=True)
+    command.takes("--seed", "which birds are drawn (default: 0)", type=int, default=0)

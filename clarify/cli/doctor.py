@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ MARKS = {"ok": "ok", "note": "note", "wrong": "WRONG"}
 
 
 def _doctor(shell: Shell) -> None:
+    """Look over the installation, the home and the tracking store; change nothing."""
     from clarify.workflow.home.doctor import examine
 
     settings = shell.settings
@@ -34,7 +36,7 @@ def _doctor(shell: Shell) -> None:
         settings.home, encoder=settings.encoder, backbone=settings.backbone, open_store=open_store
     )
     wrong = [each.what for each in found if each.state == "wrong"]
-    result = {"ok": not wrong, "findings": [each.to_dict() for each in found]}
+    result = {"ok": not wrong, "findings": [dataclasses.asdict(each) for each in found]}
     shell.answer(result, findings(found))
     if wrong:
         raise ClarifyError(f"{len(wrong)} wrong: {', '.join(wrong)}; see what is said of each")
@@ -68,6 +70,7 @@ def findings(found: Sequence[Finding]) -> str:
 
 
 def _relocate(shell: Shell) -> None:
+    """Adopt a home that was moved or copied: its runs point to their old place."""
     from clarify.track.mlflow import TrackingStore
 
     settings = shell.settings
@@ -80,21 +83,9 @@ def _relocate(shell: Shell) -> None:
 
 def add_doctor(commands: Commands) -> None:
     """Add ``doctor``."""
-    commands.add(
-        "doctor",
-        _doctor,
-        "Look over the installation, the home and the tracking store; change nothing.",
-        "doctor",
-        data_set=False,
-    )
+    commands.add("doctor", _doctor, "doctor", data_set=False)
 
 
 def add_relocate(commands: Commands) -> None:
     """Add ``relocate``."""
-    commands.add(
-        "relocate",
-        _relocate,
-        "Adopt a home that was moved or copied: its runs point to their old place.",
-        "relocate --home /data/birds",
-        data_set=False,
-    )
+    commands.add("relocate", _relocate, "relocate --home /data/birds", data_set=False)

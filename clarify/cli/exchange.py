@@ -11,13 +11,14 @@ from clarify.cli.words import left_out
 
 if TYPE_CHECKING:
     from clarify.workflow.exchange.bundle import Bundled
-    from clarify.workflow.exchange.export import Linked, Onnx, Tabled
+    from clarify.workflow.exchange.export import Onnx, Tabled
     from clarify.workflow.exchange.unbundle import ImportedBundle
 
 __all__ = ["add_export", "add_import"]
 
 
 def _export(shell: Shell) -> None:
+    """Hand on the described images, or all of a data set, in a bundle."""
     from clarify.errors import InputError
     from clarify.workflow.exchange import bundle, export
     from clarify.workflow.exchange.predict import output_file
@@ -47,7 +48,7 @@ def _export(shell: Shell) -> None:
     if args.links:
         linked = export.link_images(Path(args.links), table)
         result["links"] = _plain(linked)
-        told.append(_linked(linked))
+        told.append(f"{linked.links:,} links to images in {linked.folder}")
     if args.bundle:
         with bar(f"bundle {project.manifest.name}", unit="file") as move:
             made = bundle.export_bundle(project, Path(args.bundle), progress=move)
@@ -61,6 +62,7 @@ def _export(shell: Shell) -> None:
 
 
 def _import(shell: Shell) -> None:
+    """Take a bundle into the home."""
     from clarify.track.mlflow import TrackingStore
     from clarify.workflow.exchange.unbundle import import_bundle
 
@@ -78,17 +80,10 @@ def _plain(result: Any) -> dict[str, Any]:
 
 
 def _tabled(found: Tabled) -> str:
-    """Tell what a table of described images holds."""
     return f"{found.rows:,} rows of {found.descriptions} described halves with and without, in {found.path}"
 
 
-def _linked(found: Linked) -> str:
-    """Tell where the links are."""
-    return f"{found.links:,} links to images in {found.folder}"
-
-
 def _as_onnx(found: Onnx) -> str:
-    """Tell what an ONNX file holds, and how well it agrees."""
     return (
         f"{found.name} as ONNX in {found.path}, {found.size / 1e6:,.1f} MB; its logits are within "
         f"{found.apart:.1g} of the model's own"
@@ -117,51 +112,31 @@ def _imported(found: ImportedBundle) -> str:
 def add_export(commands: Commands) -> None:
     """Add ``export``."""
     command = commands.add(
-        "export",
-        _export,
-        "Hand on the described images, or all of a data set, in a bundle.",
-        "export rendered-waterbirds --out described.csv --bundle birds.tar",
+        "export", _export, "export rendered-waterbirds --out described.csv --bundle birds.tar"
     )
-    command.add_argument(
-        "--description",
-        metavar="RUN",
-        action="append",
-        default=[],
-        help="a kept description's run; may be repeated (default: the best kept one of each class)",
+    command.takes(
+        "--description RUN",
+        "a kept description's run; may be repeated (default: the best kept one of each class)",
+        repeated=True,
     )
-    command.add_argument("--split", help="the images of one split (default: all)")
-    command.add_argument(
-        "--out", metavar="FILE", help="a table of the described classes' images: .csv or .parquet"
+    command.takes("--split", "the images of one split (default: all)")
+    command.takes("--out FILE", "a table of the described classes' images: .csv or .parquet")
+    command.takes("--links DIR", "a new folder of links to them: CLASS/PHRASE/with/wrong/ID.png")
+    command.takes(
+        "--bundle FILE", "a .tar for another machine: manifest, images, features, imported encoders, runs"
     )
-    command.add_argument(
-        "--links", metavar="DIR", help="a new folder of links to them: CLASS/PHRASE/with/wrong/ID.png"
+    command.takes(
+        "--onnx FILE",
+        "a model as one .onnx file: pictures in, logits and probabilities out; needs clarify[onnx]",
     )
-    command.add_argument(
-        "--bundle",
-        metavar="FILE",
-        help="a .tar for another machine: manifest, images, features, imported encoders, runs",
-    )
-    command.add_argument(
-        "--onnx",
-        metavar="FILE",
-        help="a model as one .onnx file: pictures in, logits and probabilities out; needs clarify[onnx]",
-    )
-    command.add_argument(
-        "--model",
-        metavar="RUN",
-        help="a run or its first characters: of the "
-        "base model that is described (default: newest); for --onnx of any "
-        "model, or an alias (default: the champion)",
+    command.takes(
+        "--model RUN",
+        "a run or its first characters: of the base model that is described (default: newest); for "
+        "--onnx of any model, or an alias (default: the champion)",
     )
 
 
 def add_import(commands: Commands) -> None:
     """Add ``import``."""
-    command = commands.add(
-        "import",
-        _import,
-        "Take a bundle into the home.",
-        "import birds.tar --home /data/birds",
-        data_set=False,
-    )
-    command.add_argument("file", metavar="FILE", help="what export --bundle made")
+    command = commands.add("import", _import, "import birds.tar --home /data/birds", data_set=False)
+    command.takes("file FILE", "what export --bundle made")

@@ -16,6 +16,7 @@ __all__ = ["add_features", "add_predictions"]
 
 
 def _import_features(shell: Shell) -> None:
+    """Import image features of a data set, and phrases in the same space."""
     from clarify.data.manifest import open_manifest
     from clarify.embed.store import FeatureStore
     from clarify.workflow.exchange.imports import import_features
@@ -36,6 +37,7 @@ def _import_features(shell: Shell) -> None:
 
 
 def _import_predictions(shell: Shell) -> None:
+    """Import a model's predictions, to describe the failures of a model trained elsewhere."""
     from clarify.data.predictions import read_predictions
     from clarify.workflow.exchange.imports import import_predictions
 
@@ -97,37 +99,21 @@ def add_features(commands: Commands) -> None:
     """Add ``features``."""
     features = commands.group("features", "Image features that another tool made.")
     command = features.add(
-        "import",
-        _import_features,
-        "Import image features of a data set, and phrases in the same space.",
-        "features import birds clip.npz --bank words.npz --label clip-b32",
+        "import", _import_features, "features import birds clip.npz --bank words.npz --label clip-b32"
     )
-    command.add_argument(
-        "file",
-        metavar="FILE",
-        help=".npz, .npy, .parquet with ids and vectors, or a folder of clip-retrieval",
+    command.takes("file FILE", ".npz, .npy, .parquet with ids and vectors, or a folder of clip-retrieval")
+    command.takes(
+        "--label", "names the encoder from then on: imported:LABEL (default: features)", default="features"
     )
-    command.add_argument(
-        "--label",
-        default="features",
-        help="names the encoder from then on: imported:LABEL (default: features)",
-    )
-    command.add_argument(
-        "--bank", metavar="FILE", help="phrases and their embeddings, in the same kinds of files"
-    )
-    command.add_argument(
-        "--template", default="{}", help="prompt that the bank's phrases were put into (default: {})"
-    )
-    command.add_argument(
-        "--text-encoder",
+    command.takes("--bank FILE", "phrases and their embeddings, in the same kinds of files")
+    command.takes("--template", "prompt that the bank's phrases were put into (default: {})", default="{}")
+    command.takes(
+        "--text-encoder SPEC",
+        "embeds phrases that are not in the bank, as open_clip:ViT-B-32:openai",
         default="",
-        metavar="SPEC",
-        help="embeds phrases that are not in the bank, as open_clip:ViT-B-32:openai",
     )
-    command.add_argument(
-        "--in-order",
-        action="store_true",
-        help="a file without ids has its rows in the order of the data set's table",
+    command.takes(
+        "--in-order", "a file without ids has its rows in the order of the data set's table", flag=True
     )
 
 
@@ -135,16 +121,12 @@ def add_predictions(commands: Commands) -> None:
     """Add ``predictions``."""
     predictions = commands.group("predictions", "Predictions that another model made.")
     command = predictions.add(
-        "import",
-        _import_predictions,
-        "Import a model's predictions, to describe the failures of a model trained elsewhere.",
-        'predictions import birds predictions.csv --model-name "ResNet of May"',
+        "import", _import_predictions, 'predictions import birds predictions.csv --model-name "ResNet of May"'
     )
-    command.add_argument(
-        "file",
-        metavar="FILE",
-        help=".csv, .tsv, .parquet or .jsonl with id, predicted, and a probability for each class if known",
+    command.takes(
+        "file FILE",
+        ".csv, .tsv, .parquet or .jsonl with id, predicted, and a probability for each class if known",
     )
-    command.add_argument("--model-name", default="imported model", help="what to call the model")
-    command.add_argument("--id", metavar="COLUMN", help="column of ids or paths")
-    command.add_argument("--predicted", metavar="COLUMN", help="column of predicted classes")
+    command.takes("--model-name", "what to call the model", default="imported model")
+    command.takes("--id COLUMN", "column of ids or paths")
+    command.takes("--predicted COLUMN", "column of predicted classes")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import TYPE_CHECKING, Any
 
-from clarify.cli.shell import Commands, Shell, add_base_model
+from clarify.cli.shell import Command, Commands, Shell, add_base_model
 from clarify.cli.words import SHORT_RUN, percent, score_text, table
 
 if TYPE_CHECKING:
@@ -19,6 +18,7 @@ __all__ = ["add_describe", "add_diagnose", "add_embed", "add_score", "diagnosis"
 
 
 def _embed(shell: Shell) -> None:
+    """Extract the features of a data set's images."""
     project = shell.open()
     own = project.workspace.encoder
     if own.domain:
@@ -43,15 +43,18 @@ def _embed(shell: Shell) -> None:
 
 
 def _diagnose(shell: Shell) -> None:
+    """Show where the model fails, class by class."""
     found = shell.open().diagnose(shell.args.model)
     shell.answer(found.to_dict(), diagnosis(found.classes))
 
 
 def _score(shell: Shell) -> None:
+    """Try a phrase: how well does it explain the errors on a class?"""
     _try_phrase(shell, keep=False)
 
 
 def _describe(shell: Shell) -> None:
+    """Keep a phrase as a description of the errors on a class."""
     _try_phrase(shell, keep=True)
 
 
@@ -80,19 +83,9 @@ def _embedded(result: dict[str, Any]) -> str:
 
 def diagnosis(classes: Sequence[ClassDiagnosis]) -> str:
     """Tell where the model fails, worst class first."""
-    return table(
-        ["class", "images", "wrong", "right", "mostly taken for"],
-        [
-            [
-                each.class_name,
-                f"{each.accuracy.count:,}",
-                f"{each.accuracy.count - each.accuracy.correct:,}",
-                percent(each.accuracy.value),
-                f"{each.confused_with} ({each.confused_count:,})" if each.confused_with else "–",
-            ]
-            for each in classes
-        ],
-    )
+    from clarify.face.diagnosis import TITLES, class_rows  # with NumPy, which `--help` needs not load
+
+    return table(TITLES, class_rows(classes))
 
 
 def scored(result: ScoredPhrase) -> str:
@@ -128,56 +121,40 @@ def _half(found: Accuracy) -> str:
 
 def add_embed(commands: Commands) -> None:
     """Add ``embed``."""
-    command = commands.add(
-        "embed", _embed, "Extract the features of a data set's images.", "embed rendered-waterbirds"
-    )
-    command.add_argument(
+    command = commands.add("embed", _embed, "embed rendered-waterbirds")
+    command.takes(
         "--dtype",
+        "how features are kept on disk (default: float16)",
         choices=["float16", "float32"],
         default="float16",
-        help="how features are kept on disk (default: float16)",
     )
 
 
 def add_diagnose(commands: Commands) -> None:
     """Add ``diagnose``."""
-    command = commands.add(
-        "diagnose", _diagnose, "Show where the model fails, class by class.", "diagnose rendered-waterbirds"
-    )
-    add_base_model(command)
+    add_base_model(commands.add("diagnose", _diagnose, "diagnose rendered-waterbirds"))
 
 
 def add_score(commands: Commands) -> None:
     """Add ``score``."""
-    _add_phrase(
-        commands.add(
-            "score",
-            _score,
-            "Try a phrase: how well does it explain the errors on a class?",
-            'score rendered-waterbirds landbird "water"',
-        )
-    )
+    _add_phrase(commands.add("score", _score, 'score rendered-waterbirds landbird "water"'))
 
 
 def add_describe(commands: Commands) -> None:
     """Add ``describe``."""
     _add_phrase(
         commands.add(
-            "describe",
-            _describe,
-            "Keep a phrase as a description of the errors on a class.",
-            'describe rendered-waterbirds landbird "water" --note "lakes, mostly"',
+            "describe", _describe, 'describe rendered-waterbirds landbird "water" --note "lakes, mostly"'
         )
     )
 
 
-def _add_phrase(command: argparse.ArgumentParser) -> None:
-    command.add_argument("class_name", metavar="CLASS", help="the class it fails on")
-    command.add_argument(
-        "phrase",
-        metavar="PHRASE",
-        help="completes: the model is often wrong with images that have ___ in them; AND, OR, NOT join",
+def _add_phrase(command: Command) -> None:
+    command.takes("class_name CLASS", "the class it fails on")
+    command.takes(
+        "phrase PHRASE",
+        "completes: the model is often wrong with images that have ___ in them; AND, OR, NOT join",
     )
-    command.add_argument("--threshold", type=float, help="a cut of your own (default: the best)")
-    command.add_argument("--note", default="", help="anything worth remembering")
+    command.takes("--threshold", "a cut of your own (default: the best)", type=float)
+    command.takes("--note", "anything worth remembering", default="")
     add_base_model(command)

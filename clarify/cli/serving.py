@@ -17,6 +17,7 @@ __all__ = ["add_predict"]
 
 
 def _predict(shell: Shell) -> None:
+    """Predict any images with the champion, or another model."""
     from clarify.workflow.exchange import predict as steps
 
     args = shell.args
@@ -88,22 +89,15 @@ def _written(found: Written) -> str:
 def add_predict(commands: Commands) -> None:
     """Add ``predict``."""
     command = commands.add(
-        "predict",
-        _predict,
-        "Predict any images with the champion, or another model.",
-        "predict rendered-waterbirds --folder new-birds --out predictions.csv",
+        "predict", _predict, "predict rendered-waterbirds --folder new-birds --out predictions.csv"
     )
-    command.add_argument("images", metavar="IMAGE", nargs="*", help="image files")
-    command.add_argument("--folder", metavar="DIR", help="all images below a folder")
-    command.add_argument(
-        "--from",
-        dest="listed",
-        metavar="FILE",
-        help="a text file of paths, one a line, relative ones to its folder",
+    command.takes("images IMAGE", "image files", nargs="*")
+    command.takes("--folder DIR", "all images below a folder")
+    command.takes(
+        "--from FILE", "a text file of paths, one a line, relative ones to its folder", dest="listed"
     )
-    command.add_argument(
-        "--model",
-        metavar="RUN_OR_ALIAS",
-        help="a run, or its first characters, or an alias in the registry (default: champion)",
+    command.takes(
+        "--model RUN_OR_ALIAS",
+        "a run, or its first characters, or an alias in the registry (default: champion)",
     )
-    command.add_argument("--out", metavar="FILE", help="write them to a .csv, .jsonl or .parquet")
+    command.takes("--out FILE", "write them to a .csv, .jsonl or .parquet")

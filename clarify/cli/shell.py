@@ -53,6 +53,23 @@ class Shell:
         print(line, file=sys.stderr, flush=True)
 
 
+class Command(argparse.ArgumentParser):
+    """What one command takes."""
+
+    def takes(
+        self, given: str, what: str, *, repeated: bool = False, flag: bool = False, **more: Any
+    ) -> None:
+        """Add an argument, as ``--out FILE``; a `repeated` one is a list, a `flag` is given or not."""
+        name, _, metavar = given.partition(" ")
+        if metavar:
+            more["metavar"] = metavar
+        if repeated:
+            more |= {"action": "append", "default": []}
+        elif flag:
+            more["action"] = "store_true"
+        self.add_argument(name, help=what, **more)
+
+
 class Commands:
     """Adds commands that all share the same options.
 
@@ -73,20 +90,23 @@ class Commands:
         self._commands = parser.add_subparsers(
             dest="command",
             required=True,
+            parser_class=Command,
             metavar="COMMAND",
             help=None if listed else "one of these; clarify COMMAND --help says the rest",
         )
         self._common = common
         self._listed = listed
 
-    def add(
-        self, name: str, run: Callable[[Shell], None], what: str, example: str, *, data_set: bool = True
-    ) -> argparse.ArgumentParser:
-        """Add a command; with `data_set` its first argument is ``NAME``, a data set."""
+    def add(self, name: str, run: Callable[[Shell], None], example: str, *, data_set: bool = True) -> Command:
+        """Add a command, whose help is the docstring of what it runs.
+
+        With `data_set` its first argument is ``NAME``, a data set.
+        """
+        what = " ".join((run.__doc__ or "").split())
         command = self._parser_of(name, what, epilog=f"example: clarify {example}", parents=[self._common])
         command.set_defaults(handler=run)
         if data_set:
-            command.add_argument("name", metavar="NAME", help="the data set, as in data_manifests")
+            command.takes("name NAME", "the data set, as in data_manifests")
         return command
 
     def group(self, name: str, what: str) -> Commands:
@@ -104,17 +124,15 @@ class Commands:
         wrapped = (textwrap.fill(line, max(width, 40), subsequent_indent=indent) for line in lines)
         self._parser.add_argument_group(heading, "\n".join(wrapped))
 
-    def _parser_of(self, name: str, what: str, **more: Any) -> argparse.ArgumentParser:
+    def _parser_of(self, name: str, what: str, **more: Any) -> Command:
         # argparse lists each command that has a help of its own.
         listed: dict[str, Any] = {"help": what} if self._listed else {}
         return self._commands.add_parser(name, description=what, **listed, **more)
 
 
-def add_base_model(command: argparse.ArgumentParser) -> None:
+def add_base_model(command: Command) -> None:
     """Let a command choose whose errors it is about."""
-    command.add_argument(
-        "--model", metavar="RUN", help="base model's run, or its first characters (default: newest)"
-    )
+    command.takes("--model RUN", "base model's run, or its first characters (default: newest)")
 
 
 def phrases_of(given: Sequence[str], option: str) -> dict[str, str]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clarify.cli.shell import Commands, Shell, add_base_model, bar
+from clarify.cli.shell import Command, Commands, Shell, add_base_model, bar
 from clarify.cli.words import score_text, table
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ MOST_CLASSES = 100
 
 
 def _suggest(shell: Shell) -> None:
+    """Let the machine search a vocabulary for what explains the errors on a class."""
     from clarify.workflow.describe.suggest import suggest
     from clarify.workflow.model.models import open_model
 
@@ -42,6 +42,7 @@ def _suggest(shell: Shell) -> None:
 
 
 def _promise(shell: Shell) -> None:
+    """Order the classes by how much a description of their errors promises."""
     from clarify.workflow.describe.suggest import promises
     from clarify.workflow.model.models import open_model
 
@@ -152,35 +153,21 @@ def _promised(classes: Sequence[ClassPromise]) -> str:
 
 def add_suggest(commands: Commands) -> None:
     """Add ``suggest``."""
-    command = commands.add(
-        "suggest",
-        _suggest,
-        "Let the machine search a vocabulary for what explains the errors on a class.",
-        "suggest rendered-waterbirds landbird",
-    )
-    command.add_argument("class_name", metavar="CLASS", help="the class it fails on")
-    command.add_argument(
-        "--most", metavar="N", type=int, default=12, help="suggestions wanted, 1 to 100 (default: 12)"
-    )
+    command = commands.add("suggest", _suggest, "suggest rendered-waterbirds landbird")
+    command.takes("class_name CLASS", "the class it fails on")
+    command.takes("--most N", "suggestions wanted, 1 to 100 (default: 12)", type=int, default=12)
     _add_shared(command)
 
 
 def add_promise(commands: Commands) -> None:
     """Add ``promise``."""
-    command = commands.add(
-        "promise",
-        _promise,
-        "Order the classes by how much a description of their errors promises.",
-        "promise rendered-waterbirds",
-    )
-    _add_shared(command)
+    _add_shared(commands.add("promise", _promise, "promise rendered-waterbirds"))
 
 
-def _add_shared(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--vocabulary",
-        metavar="FILE",
+def _add_shared(command: Command) -> None:
+    command.takes(
+        "--vocabulary FILE",
+        "phrases of your own, one a line (default: the imported bank, else Clarify's own)",
         type=Path,
-        help="phrases of your own, one a line (default: the imported bank, else Clarify's own)",
     )
     add_base_model(command)

@@ -10,22 +10,29 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clarify.cli.shell import Commands, Shell, phrases_of
+from clarify.cli.shell import Command, Commands, Shell, add_base_model, phrases_of
+from clarify.cli.words import METRICS, SHORT_RUN, percent, table
 from clarify.errors import InputError
 
 if TYPE_CHECKING:
     from clarify.finetune.schedule import Schedule
     from clarify.workflow.model.progress import RetrainingProgress
     from clarify.workflow.model.recipe import Choices
+    from clarify.workflow.model.trained import Trained
     from clarify.workflow.retrain.engine import Means
 
 __all__ = ["add_retrain", "add_train"]
 
 OF_NETWORKS = ("weights", "classes", "epochs", "batch_size", "rate", "image_size", "bf16", "compile", "ema")
 
+ANOTHER_MODEL = (
+    "note: of the base model only predictions are known, so this is another model: a new last "
+    "layer on the backbone's features, trained where the described halves count"
+)
+
 
 def _train(shell: Shell) -> None:
-    from clarify.cli import training_words as report
+    """Train the base model: the last layer on features, or a network of timm."""
     from clarify.finetune.schedule import Schedule
     from clarify.workflow.retrain.engine import BasePlan
     from clarify.workflow.retrain.retrain import train
@@ -42,11 +49,11 @@ def _train(shell: Shell) -> None:
     with _means(shell) as means:
         found = train(shell.project(), plan, means=means)
     if found is not None:
-        shell.answer(found.to_dict(), report.trained(found))
+        shell.answer(found.to_dict(), _trained(found))
 
 
 def _retrain(shell: Shell) -> None:
-    from clarify.cli import training_words as report
+    """Retrain so that the described halves count."""
     from clarify.workflow.describe.phrases import kept_descriptions
     from clarify.workflow.model.models import open_model
     from clarify.workflow.model.recipe import PARTS, Recipe
@@ -70,7 +77,7 @@ def _retrain(shell: Shell) -> None:
     with _means(shell) as means:
         found = retrain(project, base, descriptions, recipe=recipe, means=means)
     if found is not None:
-        shell.answer(found.to_dict(), report.trained(found))
+        shell.answer(found.to_dict(), _trained(found))
 
 
 @contextlib.contextmanager
@@ -116,6 +123,50 @@ def _listed(path: str | None) -> tuple[str, ...]:
     return tuple(line.strip() for line in lines if line.strip())
 
 
+def _trained(result: Trained) -> str:
+    """Tell how a model was trained and how it does."""
+    settings = result.settings
+    how = (
+        f"{settings['epochs']} epochs, those of epoch {settings['epoch']}"
+        if "epochs" in settings
+        else f"weight decay {settings['weight_decay']:g}"
+    )
+    lines = [
+        f"{result.model.name}: run {result.model.run_id[:SHORT_RUN]}, {how} chosen by "
+        f"{result.rule}" + (" (oracle: uses annotated groups)" if result.oracle else ""),
+        "groups in training: "
+        + ", ".join(f"{name} {count:,}" for name, count in result.group_counts.items()),
+        *(f"merged: {note}" for note in result.merged),
+        *(f"note: {note}" for note in result.notes),
+        *([ANOTHER_MODEL] if result.another_model else []),
+        _cost(result),
+        _evaluations(result),
+        *(
+            [f"and {len(result.repeats)} more seeds, recorded beside it; see: clarify compare"]
+            if result.repeats
+            else []
+        ),
+    ]
+    return "\n".join(lines)
+
+
+def _cost(result: Trained) -> str:
+    cost = result.cost
+    return (
+        f"{cost.parameters:,} parameters in {cost.seconds:.1f} s, at most "
+        f"{cost.peak_memory_mib:,.0f} MiB of memory"
+    )
+
+
+def _evaluations(result: Trained) -> str:
+    values = {split: found.to_dict() for split, found in result.evaluations.items()}
+    shown = [key for key in METRICS if any(key in found for found in values.values())]
+    return table(
+        ["split", *(METRICS[key] for key in shown)],
+        [[split, *(percent(found.get(key)) for key in shown)] for split, found in values.items()],
+    )
+
+
 @contextlib.contextmanager
 def _steps(shown: bool) -> Iterator[Callable[[RetrainingProgress], None] | None]:
     """Show a bar of steps on stderr, with what the groups lose and how validation goes."""
@@ -157,43 +208,33 @@ def _add_of_networks(command: argparse.ArgumentParser, *, epochs: int) -> None:
     group.add_argument("--ema", action="store_true", help="a running mean of the weights is the model")
 
 
-def _add_choices(command: argparse.ArgumentParser, flag: str, table: Choices[Any], what: str) -> None:
+def _add_choices(command: Command, flag: str, table: Choices[Any], what: str) -> None:
     """Add an option that chooses a row of a table; an unknown name is refused by the table."""
     from clarify.workflow.model.recipe import Recipe
 
     usual = getattr(Recipe(), flag.removeprefix("--"))
     rows = "; ".join(f"{row.name}: {row.words[:1].lower()}{row.words[1:]}" for row in table.values())
-    command.add_argument(flag, metavar="NAME", default=usual, help=f"{what}. {rows} (default: {usual})")
+    command.takes(f"{flag} NAME", f"{what}. {rows} (default: {usual})", default=usual)
 
 
 def add_train(commands: Commands) -> None:
     """Add ``train``."""
     command = commands.add(
-        "train",
-        _train,
-        "Train the base model: the last layer on features, or a network of timm.",
-        "train rendered-waterbirds --model timm:resnet10t --image-size 64",
+        "train", _train, "train rendered-waterbirds --model timm:resnet10t --image-size 64"
     )
-    command.add_argument(
-        "--model",
-        metavar="timm:MODEL",
-        help="a network (default: the last layer on the backbone's features, by ERM)",
+    command.takes(
+        "--model timm:MODEL", "a network (default: the last layer on the backbone's features, by ERM)"
     )
-    command.add_argument(
-        "--weights",
-        metavar="FILE|hub",
-        help="where it begins; with --epochs 0 they are evaluated as they are (default: at random)",
+    command.takes(
+        "--weights FILE|hub",
+        "where it begins; with --epochs 0 they are evaluated as they are (default: at random)",
     )
-    command.add_argument(
-        "--classes",
-        metavar="FILE",
-        help="what the outputs of the weights are, a "
-        "class a line: those of the data set are picked out of them",
+    command.takes(
+        "--classes FILE",
+        "what the outputs of the weights are, a class a line: those of the data set are picked out of them",
     )
-    command.add_argument(
-        "--image-size", type=int, metavar="PIXELS", help="side of its input (default: the model's own)"
-    )
-    command.add_argument("--seed", type=int, default=0, help="(default: 0)")
+    command.takes("--image-size PIXELS", "side of its input (default: the model's own)", type=int)
+    command.takes("--seed", "(default: 0)", type=int, default=0)
     _add_of_networks(command, epochs=20)
 
 
@@ -201,43 +242,34 @@ def add_retrain(commands: Commands) -> None:
     """Add ``retrain``."""
     from clarify.workflow.model.recipe import ERASURES, OBJECTIVES, PARTS, SELECTIONS, Recipe
 
-    command = commands.add(
-        "retrain", _retrain, "Retrain so that the described halves count.", "retrain rendered-waterbirds"
-    )
-    command.add_argument(
-        "--description",
-        metavar="RUN",
-        action="append",
-        default=[],
-        help="a kept description's run; may be repeated (default: the best kept one of each class)",
+    command = commands.add("retrain", _retrain, "retrain rendered-waterbirds")
+    command.takes(
+        "--description RUN",
+        "a kept description's run; may be repeated (default: the best kept one of each class)",
+        repeated=True,
     )
     _add_choices(command, "--objective", OBJECTIVES, "what counts")
     _add_choices(command, "--erase", ERASURES, "what is taken out of the features first")
     _add_choices(command, "--select", SELECTIONS, "what chooses the weight decay")
-    command.add_argument(
-        "--opposite",
-        metavar="CLASS=PHRASE",
-        action="append",
-        default=[],
-        help="for --erase regression: what stands against the class's phrase, such as woman against man",
+    command.takes(
+        "--opposite CLASS=PHRASE",
+        "for --erase regression: what stands against the class's phrase, such as woman against man",
+        repeated=True,
     )
-    command.add_argument(
+    command.takes(
         "--refit",
-        action="store_true",
-        help="fit the chosen weight decay to the images that people looked at, too; validation is then told "
-        "by folds",
+        "fit the chosen weight decay to the images that people looked at, too; validation is then "
+        "told by folds",
+        flag=True,
     )
-    command.add_argument(
+    command.takes(
         "--seeds",
+        "retrain so many times: the first on all images, each other on images drawn anew from them, "
+        "which shows how far the figures can be trusted (default: 1)",
         type=int,
         default=1,
-        help="retrain so many times: the first "
-        "on all images, each other on images drawn anew from them, which shows "
-        "how far the figures can be trusted (default: 1)",
     )
-    command.add_argument(
-        "--model", metavar="RUN", help="base model's run, or its first characters (default: newest)"
-    )
+    add_base_model(command)
     command.set_defaults(part=Recipe().part)
     part = command.add_mutually_exclusive_group()
     for row in PARTS.values():

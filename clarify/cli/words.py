@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from clarify.face.pages import percent
+
 __all__ = [
     "MANY_CLASSES",
     "METRICS",
@@ -30,11 +32,6 @@ METRICS = {
     "gap": "gap",
 }
 """The figures of a model that are shown, with the titles of their columns."""
-
-
-def percent(value: float | None) -> str:
-    """Return a fraction as percent with one decimal, or a dash."""
-    return "–" if value is None else f"{100 * value:.1f} %"
 
 
 def score_text(value: float) -> str:

@@ -28,7 +28,7 @@ from clarify.errors import ManifestError, NotFoundError, nearest, shown
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Manifest", "find_manifests", "open_manifest", "read_manifest", "write_manifest"]
+__all__ = ["Manifest", "find_manifests", "open_manifest", "read_manifest", "write_again", "write_manifest"]
 
 SCHEMA_VERSION = 1
 KEYS = {
@@ -305,6 +305,12 @@ def write_manifest(
             if old.name != table_name:
                 old.unlink()
     return path
+
+
+def write_again(manifest: Manifest, folder: Path, *, root: str) -> Path:
+    """Write a data set that is known into a folder, its images at `root`; see `write_manifest`."""
+    keys = ("name", "title", "source", "licence", "classes", "splits", "attributes", "table")
+    return write_manifest(folder, root=root, **{key: getattr(manifest, key) for key in keys})
 
 
 def _toml(manifest: Manifest, root: str, table_name: str) -> str:

@@ -20,6 +20,7 @@ oracle. DFR chooses by itself.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -29,7 +30,7 @@ from clarify.evidence.afr import afr
 from clarify.evidence.oracles import dfr_subsampled, dfr_upsampled, group_dro, rwg
 from clarify.evidence.prepared import DECAYS, Candidate, Prepared, check_grid, checked
 from clarify.evidence.zero_shot import zero_shot, zero_shot_with_attributes
-from clarify.method.fit.objectives import CvarDro, Erm, Objective, Reweight, Weighted
+from clarify.method.fit.objectives import CvarDro, Erm, Reweight, Weighted
 from clarify.method.fit.training import sweep
 from clarify.method.groups.groups import DescribedGroups
 
@@ -127,10 +128,8 @@ def cvar_dro(
     check_grid("alphas", alphas)
     objectives = [CvarDro(alpha=alpha) for alpha in alphas]
     prepared = Prepared.of(features, labels, class_names)
-    found: list[Candidate] = []
-    for objective in objectives:
-        found += prepared.candidates(objective, weight_decays, {"alpha": objective.alpha})
-    return found
+    found = (prepared.candidates(each, weight_decays, {"alpha": each.alpha}) for each in objectives)
+    return list(itertools.chain.from_iterable(found))
 
 
 def jtt(
@@ -183,13 +182,13 @@ def jtt(
     for first in sorted(identification_decays, reverse=True):
         (identification,) = prepared.candidates(Erm(), (first,), {})
         wrong = identification.head.predict(features) != prepared.labels
-        told: dict[str, float | int | str] = {
-            "identification_weight_decay": first,
-            "errors": int(wrong.sum()),
-        }
         for upweight in upweights if wrong.any() else (1.0,):
-            second: Objective = Weighted(weights=np.where(wrong, float(upweight), 1.0))
-            stage = "weighted" if wrong.any() else "erm: the error set is empty"
-            settings: dict[str, float | int | str] = {**told, "upweight": upweight, "second_stage": stage}
+            settings = {
+                "identification_weight_decay": first,
+                "errors": int(wrong.sum()),
+                "upweight": upweight,
+                "second_stage": "weighted" if wrong.any() else "erm: the error set is empty",
+            }
+            second = Weighted(weights=np.where(wrong, float(upweight), 1.0))
             found += prepared.candidates(second, weight_decays, settings)
     return found

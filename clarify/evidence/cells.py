@@ -11,30 +11,22 @@ import hashlib
 import json
 import resource
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from clarify.errors import ClarifyError
-from clarify.evidence.methods import methods
-from clarify.evidence.situation import truth_of
+from clarify.evidence.methods import Method, methods
+from clarify.evidence.situation import Situation, truth_of
 from clarify.method.groups.metrics import evaluate
 from clarify.track.artifacts import parquet_artifact
-from clarify.track.records import RunRecord, metric_keys
+from clarify.track.mlflow import TrackingStore
+from clarify.track.records import RunContext, RunRecord, metric_keys
 from clarify.track.run import now
 from clarify.track.runs import CellRun
 from clarify.workflow.model.recipe import SELECTIONS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from numpy.typing import NDArray
-
-    from clarify.evidence.methods import Method
-    from clarify.evidence.situation import Situation
-    from clarify.track.mlflow import TrackingStore
-    from clarify.track.records import RunContext
 
 __all__ = ["CHOSEN_BY_ITSELF", "Cell", "Figures", "Ledger", "Refused", "figures_of", "run_method"]
 

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
+from clarify.evidence.cells import Cell, Figures
 from clarify.evidence.methods import methods
 from clarify.method.arrays import generator
+from clarify.method.groups.groups import AnnotatedGroups
 from clarify.method.groups.metrics import Interval
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from numpy.typing import NDArray
-
-    from clarify.evidence.cells import Cell, Figures
-    from clarify.method.groups.groups import AnnotatedGroups
-
-__all__ = ["ORACLE", "Row", "Spread", "rows_of"]
+__all__ = ["ORACLE", "Row", "Spread", "rows_of", "spread"]
 
 BASE = "erm"
 ORACLE = "group_dro"
@@ -39,6 +34,11 @@ class Spread:
         """Return that of some values, at least one."""
         deviation = statistics.stdev(values) if len(values) > 1 else 0.0
         return cls(mean=statistics.fmean(values), sd=deviation)
+
+
+def spread(values: Sequence[float]) -> dict[str, float] | None:
+    """Return mean and deviation of some values as plain ones; None of none."""
+    return dataclasses.asdict(Spread.of(values)) if values else None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,10 +73,6 @@ class Row:
     peak_memory_mib: float
     over_erm: Interval | None
     over_oracle: Interval | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as plain values."""
-        return dataclasses.asdict(self)
 
 
 def rows_of(cells: Sequence[tuple[Cell, Figures]], truth: Mapping[str, AnnotatedGroups]) -> list[Row]:

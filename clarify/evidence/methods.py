@@ -8,21 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from clarify.errors import InputError
-from clarify.evidence import baselines, zero_shot
-from clarify.evidence import oracles as oracle_baselines
-from clarify.evidence.situation import truth_of
-from clarify.method.fit.selection import ByAnnotatedWorstGroup, select
+from clarify.evidence import baselines, oracles, zero_shot
+from clarify.evidence.situation import Situation, truth_of
+from clarify.method.fit.head import Head
+from clarify.method.fit.selection import ByAnnotatedWorstGroup, FittedHead, Selection, select
 from clarify.method.groups.groups import described_groups
 from clarify.workflow.model.recipe import ERASURES, OBJECTIVES, Recipe
 from clarify.workflow.retrain.heads import correct_head
-
-if TYPE_CHECKING:
-    from clarify.evidence.situation import Situation
-    from clarify.method.fit.head import Head
-    from clarify.method.fit.selection import FittedHead, Selection
 
 __all__ = ["Method", "Supervision", "methods"]
 
@@ -83,12 +78,16 @@ def _clarify(**choices: Any) -> Fit:
     return fit
 
 
-def _plain(method: Callable[..., Sequence[FittedHead]]) -> Callable[[Situation], Sequence[FittedHead]]:
-    return lambda at: method(at.train.features, at.train.labels, at.classes)
+def _plain(method: Callable[..., Sequence[FittedHead]]) -> Fit:
+    return _chosen(lambda at: method(at.train.features, at.train.labels, at.classes))
 
 
-def _grouped(method: Callable[..., Sequence[FittedHead]]) -> Callable[[Situation], Sequence[FittedHead]]:
-    return lambda at: method(at.train.features, at.train.labels, at.classes, truth_of(at.train))
+def _grouped(method: Callable[..., Sequence[FittedHead]]) -> Fit:
+    return _chosen(lambda at: method(at.train.features, at.train.labels, at.classes, truth_of(at.train)))
+
+
+def _afr(at: Situation) -> Sequence[FittedHead]:
+    return baselines.afr(at.train.features, at.train.labels, at.classes, seed=at.seed)
 
 
 def _balanced_refit(at: Situation, rules: Sequence[Selection]) -> list[Head]:
@@ -136,87 +135,46 @@ FREE = ("worst_class", "average", "annotated_worst_group")
 SPOKEN = ("described_worst_group",)
 ORACLE = ("annotated_worst_group",)
 
+
+def _method(name: str, supervision: Supervision, rules: tuple[str, ...], fit: Fit, source: str) -> Method:
+    return Method(name=name, source=source, supervision=supervision, rules=rules, fit=fit)
+
+
 _UNTOLD = (
-    Method(
-        name="zero_shot",
-        source="Radford et al. 2021 (arXiv 2103.00020)",
-        supervision="none",
-        rules=(),
-        fit=_zero_shot,
+    _method("zero_shot", "none", (), _zero_shot, "Radford et al. 2021 (arXiv 2103.00020)"),
+    _method(
+        "zero_shot_attributes",
+        "words",
+        (),
+        _zero_shot_attributes,
+        "the same, prompts naming class and attribute",
     ),
-    Method(
-        name="zero_shot_attributes",
-        source="the same, prompts naming class and attribute",
-        supervision="words",
-        rules=(),
-        fit=_zero_shot_attributes,
-    ),
-    Method(name="erm", source="the base model", supervision="none", rules=(), fit=_base),
-    Method(
-        name="rwy",
-        source="Idrissi et al. 2022 (arXiv 2110.14503)",
-        supervision="none",
-        rules=FREE,
-        fit=_chosen(_plain(baselines.rwy)),
-    ),
-    Method(
-        name="rwy_refit",
-        source="the same, validation images fitted too",
-        supervision="none",
-        rules=("worst_class",),
-        fit=_balanced_refit,
-    ),
-    Method(
-        name="cvar_dro",
-        source="Levy et al. 2020 (arXiv 2010.05893)",
-        supervision="none",
-        rules=FREE,
-        fit=_chosen(_plain(baselines.cvar_dro)),
-    ),
-    Method(
-        name="jtt",
-        source="Liu et al. 2021 (arXiv 2107.09044)",
-        supervision="none",
-        rules=FREE,
-        fit=_chosen(_plain(baselines.jtt)),
-    ),
-    Method(
-        name="afr",
-        source="Qiu et al. 2023 (arXiv 2306.11074)",
-        supervision="none",
-        rules=FREE,
-        fit=_chosen(lambda at: baselines.afr(at.train.features, at.train.labels, at.classes, seed=at.seed)),
-    ),
+    _method("erm", "none", (), _base, "the base model"),
+    _method("rwy", "none", FREE, _plain(baselines.rwy), "Idrissi et al. 2022 (arXiv 2110.14503)"),
+    _method("rwy_refit", "none", ("worst_class",), _balanced_refit, "the same, validation images fitted too"),
+    _method("cvar_dro", "none", FREE, _plain(baselines.cvar_dro), "Levy et al. 2020 (arXiv 2010.05893)"),
+    _method("jtt", "none", FREE, _plain(baselines.jtt), "Liu et al. 2021 (arXiv 2107.09044)"),
+    _method("afr", "none", FREE, _chosen(_afr), "Qiu et al. 2023 (arXiv 2306.11074)"),
 )
 
 _TOLD_THE_GROUPS = (
-    Method(
-        name="rwg",
-        source="Idrissi et al. 2022 (arXiv 2110.14503)",
-        supervision="groups",
-        rules=ORACLE,
-        fit=_chosen(_grouped(oracle_baselines.rwg)),
+    _method("rwg", "groups", ORACLE, _grouped(oracles.rwg), "Idrissi et al. 2022 (arXiv 2110.14503)"),
+    _method(
+        "group_dro", "groups", ORACLE, _grouped(oracles.group_dro), "Sagawa et al. 2020 (arXiv 1911.08731)"
     ),
-    Method(
-        name="group_dro",
-        source="Sagawa et al. 2020 (arXiv 1911.08731)",
-        supervision="groups",
-        rules=ORACLE,
-        fit=_chosen(_grouped(oracle_baselines.group_dro)),
+    _method(
+        "dfr_subsampled",
+        "groups",
+        (),
+        _on_validation(oracles.dfr_subsampled),
+        "Kirichenko et al. 2023 (arXiv 2204.02937)",
     ),
-    Method(
-        name="dfr_subsampled",
-        source="Kirichenko et al. 2023 (arXiv 2204.02937)",
-        supervision="groups",
-        rules=(),
-        fit=_on_validation(oracle_baselines.dfr_subsampled),
-    ),
-    Method(
-        name="dfr_upsampled",
-        source="the same, groups weighted instead",
-        supervision="groups",
-        rules=(),
-        fit=_on_validation(oracle_baselines.dfr_upsampled),
+    _method(
+        "dfr_upsampled",
+        "groups",
+        (),
+        _on_validation(oracles.dfr_upsampled),
+        "the same, groups weighted instead",
     ),
 )
 
@@ -225,7 +183,7 @@ def _told_in_words() -> Iterator[Method]:
     """Yield Clarify's own: a method for each row of the table of corrections."""
 
     def method(name: str, source: str, **choices: Any) -> Method:
-        return Method(name=name, source=source, supervision="words", rules=SPOKEN, fit=_clarify(**choices))
+        return _method(name, "words", SPOKEN, _clarify(**choices), source)
 
     by_groups = [name for name, row in OBJECTIVES.items() if row.by_groups]
     for name in by_groups:

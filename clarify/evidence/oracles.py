@@ -1,13 +1,6 @@
 """Methods that train on annotated groups: oracles, the bound that Clarify is held against.
 
-| function | supervision | source |
-|---|---|---|
-| `rwg` | annotated groups of the training images | Idrissi et al. 2022, arXiv 2110.14503 |
-| `group_dro` | annotated groups of the training images | Sagawa et al. 2020, arXiv 1911.08731 |
-| `dfr_subsampled` | annotated groups of validation images | Kirichenko 2023, arXiv 2204.02937 |
-| `dfr_upsampled` | annotated groups of validation images | the same, balanced by weights |
-
-All take `AnnotatedGroups` and nothing else: a run of theirs is labelled oracle.
+All take `AnnotatedGroups` and nothing else: a run of theirs is labelled oracle. `baselines` lists them.
 """
 
 from __future__ import annotations
@@ -21,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from clarify.errors import GroupError, InputError
 from clarify.evidence.prepared import DECAYS, Candidate, Prepared, check_grid, checked
 from clarify.method.arrays import generator
-from clarify.method.fit.objectives import GroupDro, Objective, Reweight, Weighted
+from clarify.method.fit.objectives import GroupDro, Reweight, Weighted
 from clarify.method.fit.selection import ByAnnotatedWorstGroup, hold_out, select
 from clarify.method.fit.training import sweep
 from clarify.method.groups.groups import AnnotatedGroups
@@ -51,15 +44,10 @@ def rwg(
 
     Parameters
     ----------
-    features : array_like of float, (N, D)
-        Raw features of the training images.
-    labels : array_like of int, (N,)
-        In [0, K), every class present.
-    class_names : sequence of str, (K,)
+    features, labels, class_names, weight_decays
+        As in `rwy`.
     groups : AnnotatedGroups
         Of these N images, none empty.
-    weight_decays : sequence of float
-        Distinct, positive.
 
     Returns
     -------
@@ -152,15 +140,10 @@ def dfr_subsampled(
 
     Parameters
     ----------
-    features : array_like of float, (N, D)
-        Raw features of the validation images.
-    labels : array_like of int, (N,)
-        In [0, K), every class present.
-    class_names : sequence of str, (K,)
+    features, labels, class_names, weight_decays
+        As in `rwy`, but of the validation images.
     groups : AnnotatedGroups
         Of these N images; at least 2 in each, one to fit to and one to judge by.
-    weight_decays : sequence of float
-        Distinct, positive.
     subsamples : int
         How many heads to average, 1 or more.
     seed : int
@@ -240,8 +223,7 @@ def dfr_upsampled(
     def refit(
         prepared: Prepared, of: AnnotatedGroups, decays: Sequence[float], settings: Settings
     ) -> list[Candidate]:
-        objective: Objective = Reweight(groups=of)
-        return prepared.candidates(objective, decays, settings)
+        return prepared.candidates(Reweight(groups=of), decays, settings)
 
     return _dfr(features, labels, class_names, groups, weight_decays, seed, refit)
 
@@ -286,10 +268,7 @@ def _dfr(
         half, rows[judging], truth[judging], ByAnnotatedWorstGroup(), groups=_rows_of(groups, judging)
     )
     decay = chosen.fit.weight_decay
-    score = next(
-        score for candidate, (_, score) in zip(half, chosen.table, strict=True) if candidate is chosen.fit
-    )
-    settings: Settings = {"half_worst_group": score, "seed": seed}
+    settings: Settings = {"half_worst_group": dict(chosen.table)[decay], "seed": seed}
     return refit(Prepared.of(rows, truth, names), groups, (decay,), settings)
 
 

@@ -9,25 +9,22 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clarify.errors import ClarifyError
-from clarify.evidence.comparison import Spread
+from clarify.evidence.comparison import spread
 from clarify.evidence.situation import Situation, seen_by, truth_of
 from clarify.method.arrays import generator
+from clarify.method.fit.head import Head
 from clarify.method.groups.metrics import evaluate
 from clarify.method.phrases.error_score import evidence
 from clarify.track.promotion import Gate
 from clarify.workflow.model.evaluating import half_results
 from clarify.workflow.model.recipe import Recipe
 from clarify.workflow.model.trained import gate_halves
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from clarify.method.fit.head import Head
 
 __all__ = ["Tried", "crowds", "distances", "wrong_phrases"]
 
@@ -117,8 +114,8 @@ def wrong_phrases(at: Situation, seeds: int, vocabulary: Sequence[str]) -> Rows:
             "refused by the gate": sum(not each.passed for each in found),
             "worst group fell by over 2 points": len(harmed),
             "of these let through": sum(each.passed for each in harmed),
-            "worst group": _spread([each.worst_group for each in found]),
-            "error score": _spread([each.score for each in found]),
+            "worst group": spread([each.worst_group for each in found]),
+            "error score": spread([each.score for each in found]),
         }
     ]
 
@@ -162,10 +159,10 @@ def _told(of: dict[str, Any], members: Sequence[Tried]) -> dict[str, Any]:
     return {
         **of,
         "draws": len(members),
-        "error score": _spread([each.score for each in members]),
-        "worst group": _spread([each.worst_group for each in members]),
-        "over ERM": _spread([each.worst_group - each.base_worst_group for each in members]),
-        "over balancing": _spread([each.worst_group - each.control_worst_group for each in members]),
+        "error score": spread([each.score for each in members]),
+        "worst group": spread([each.worst_group for each in members]),
+        "over ERM": spread([each.worst_group - each.base_worst_group for each in members]),
+        "over balancing": spread([each.worst_group - each.control_worst_group for each in members]),
         "harmed": sum(each.worst_group < each.base_worst_group for each in members),
         "let through": sum(each.passed for each in members),
     }
@@ -247,10 +244,6 @@ def _drawn(ordered: Mapping[str, Sequence[str]], band: str, draw: int) -> dict[s
         name: phrases[int(rng.integers(int(low * len(phrases)), max(1, int(high * len(phrases)))))]
         for name, phrases in ordered.items()
     }
-
-
-def _spread(values: Sequence[float]) -> dict[str, float] | None:
-    return dataclasses.asdict(Spread.of(values)) if values else None
 
 
 def _unit(rows: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -8,30 +8,23 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clarify.errors import InputError, NoScoreError
 from clarify.method.arrays import generator
+from clarify.method.fit.head import Head
+from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups
+from clarify.method.phrases.descriptions import Description
 from clarify.workflow.describe.grouping import groups_by_descriptions
-from clarify.workflow.describe.phrases import phrase_similarity, try_phrase
-from clarify.workflow.model.failures import failures_of
+from clarify.workflow.describe.phrases import TriedPhrase, phrase_similarity, try_phrase
+from clarify.workflow.model.arrays import DataSet
+from clarify.workflow.model.failures import Failures, failures_of
 from clarify.workflow.model.models import Model
-from clarify.workflow.retrain.heads import correct_head, fit_base
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from clarify.method.fit.head import Head
-    from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups
-    from clarify.method.phrases.descriptions import Description
-    from clarify.workflow.describe.phrases import TriedPhrase
-    from clarify.workflow.model.arrays import DataSet
-    from clarify.workflow.model.failures import Failures
-    from clarify.workflow.model.project import SplitData
-    from clarify.workflow.model.recipe import Recipe
-    from clarify.workflow.retrain.heads import HeadFit
+from clarify.workflow.model.project import SplitData
+from clarify.workflow.model.recipe import Recipe
+from clarify.workflow.retrain.heads import HeadFit, correct_head, fit_base
 
 __all__ = ["SHARE", "Situation", "seen_by", "truth_of"]
 

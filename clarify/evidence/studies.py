@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clarify.errors import ClarifyError
 from clarify.evidence.cells import figures_of
-from clarify.evidence.comparison import Spread
+from clarify.evidence.comparison import spread
 from clarify.evidence.methods import methods
 from clarify.evidence.reviewers import crowds, distances, wrong_phrases
 from clarify.evidence.situation import Situation, seen_by
@@ -22,12 +23,8 @@ from clarify.method.arrays import generator
 from clarify.method.groups.groups import annotated_groups
 from clarify.method.phrases.error_score import error_score, evidence
 from clarify.workflow.model.arrays import ArrayData, CallableEncoder, ClassNames, split_of
+from clarify.workflow.model.project import SplitData
 from clarify.workflow.model.recipe import Recipe
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from clarify.workflow.model.project import SplitData
 
 __all__ = ["STUDIES", "Study", "many_classes"]
 
@@ -67,30 +64,17 @@ def _over_seeds(
             try:
                 changed = way(seen_by(at, seed))
                 result = _corrected(changed, method)
-                told = changed.scores if changed.phrases else []
+                said = changed.scores if changed.phrases else []
             except ClarifyError:
                 refused += 1
                 continue
             worst.append(result[0])
             adjusted.append(result[1])
-            scores += told
-        rows.append(_row({"way": name}, worst, adjusted, scores, refused))
+            scores += said
+        figures = {"worst_group": worst, "adjusted_average": adjusted, "error_score": scores}
+        told = {what: spread(values) for what, values in figures.items()}
+        rows.append({"way": name, **told, "refused": refused})
     return rows
-
-
-def _row(
-    of: dict[str, Any], worst: list[float], adjusted: list[float], scores: list[float], refused: int
-) -> dict[str, Any]:
-    def spread(values: list[float]) -> dict[str, float] | None:
-        return dataclasses.asdict(Spread.of(values)) if values else None
-
-    return {
-        **of,
-        "worst_group": spread(worst),
-        "adjusted_average": spread(adjusted),
-        "error_score": spread(scores),
-        "refused": refused,
-    }
 
 
 def _with_thresholds(at: Situation, thresholds: Mapping[str, float]) -> Situation:
@@ -337,32 +321,24 @@ def outliers(at: Situation, _: int, vocabulary: Sequence[str]) -> Rows:
 
 
 STUDIES = {
-    study.name: study
-    for study in (
-        Study(name="wrong-images", run=wrong_images, question="How many wrong images must a person see?"),
-        Study(name="threshold", run=thresholds, question="How much hangs on the threshold?"),
-        Study(name="scan", run=scan, question="Exact score, or a scan of 1,000 thresholds?"),
-        Study(name="objective", run=objectives, question="Which objective after the phrases?"),
-        Study(name="template", run=templates, question="How much hangs on the prompt?"),
-        Study(name="compound", run=compound, question="Compound phrases, or single ones?"),
-        Study(name="one-class", run=one_class, question="One described class, or all?"),
-        Study(name="classes", run=classes, question="What with 2, 10, 100 classes?"),
-        Study(
-            name="outliers", run=outliers, question="A phrase that fits a few odd images: who believes it?"
+    name: Study(name=name, run=run, question=question)
+    for name, run, question in (
+        ("wrong-images", wrong_images, "How many wrong images must a person see?"),
+        ("threshold", thresholds, "How much hangs on the threshold?"),
+        ("scan", scan, "Exact score, or a scan of 1,000 thresholds?"),
+        ("objective", objectives, "Which objective after the phrases?"),
+        ("template", templates, "How much hangs on the prompt?"),
+        ("compound", compound, "Compound phrases, or single ones?"),
+        ("one-class", one_class, "One described class, or all?"),
+        ("classes", classes, "What with 2, 10, 100 classes?"),
+        ("outliers", outliers, "A phrase that fits a few odd images: who believes it?"),
+        (
+            "wrong-phrases",
+            wrong_phrases,
+            "Does the gate refuse phrases that have nothing to do with the errors?",
         ),
-        Study(
-            name="wrong-phrases",
-            run=wrong_phrases,
-            question="Does the gate refuse phrases that have nothing to do with the errors?",
-        ),
-        Study(
-            name="reviewers",
-            run=distances,
-            question="What do phrases near, beside and far from the truth do?",
-        ),
-        Study(
-            name="crowds", run=crowds, question="Several reviewers put together, against the best of them?"
-        ),
+        ("reviewers", distances, "What do phrases near, beside and far from the truth do?"),
+        ("crowds", crowds, "Several reviewers put together, against the best of them?"),
     )
 }
 """Every study by name."""

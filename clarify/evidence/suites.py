@@ -6,23 +6,18 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from clarify.discover.vocabulary import plain_phrases, vocabulary
 from clarify.errors import InputError, NotFoundError, nearest
-from clarify.evidence.cells import Ledger, Refused, cells_of
+from clarify.evidence.cells import Cell, Figures, Ledger, Refused, cells_of
 from clarify.evidence.comparison import Row, rows_of
 from clarify.evidence.methods import methods as all_methods
 from clarify.evidence.situation import Situation, seen_by, truth_of
 from clarify.evidence.studies import STUDIES
-from clarify.workflow.model.project import embed, run_context, split_data
+from clarify.workflow.model.project import Workspace, embed, run_context, split_data
 from clarify.workflow.shows.demo import draw_data_set
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from clarify.evidence.cells import Cell, Figures
-    from clarify.workflow.model.project import Workspace
 
 __all__ = [
     "HARDEST",
@@ -66,7 +61,7 @@ class SuiteResult:
         """Return it as plain values."""
         return {
             "suite": self.suite,
-            "rows": [row.to_dict() for row in self.rows],
+            "rows": [dataclasses.asdict(row) for row in self.rows],
             "refused": [{**dataclasses.asdict(each.cell), "reason": each.reason} for each in self.refused],
         }
 

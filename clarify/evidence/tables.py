@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from plotly.graph_objects import Figure
 
 __all__ = ["csv_table", "figure", "markdown", "percent", "study_markdown"]
 
 USES = {"none": "class labels", "words": "words", "groups": "**groups (oracle)**"}
 COLOURS = {"none": "#8a8f98", "words": "#0072b2", "groups": "#e69f00"}
+SYMBOLS = {"none": "circle", "words": "diamond", "groups": "square"}
 
 
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -23,7 +23,7 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     Parameters
     ----------
     rows : sequence of mapping
-        As `Row.to_dict` gives them.
+        A `Row` each, as plain values.
     """
     parts = []
     for name in dict.fromkeys(row["data_set"] for row in rows):
@@ -110,27 +110,18 @@ def figure(rows: Sequence[Mapping[str, Any]], *, title: str) -> Figure:
     for number, name in enumerate(names, start=1):
         for supervision, colour in COLOURS.items():
             own = [row for row in rows if (row["data_set"], row["supervision"]) == (name, supervision)]
+            x, y = ([row[f"{what}_accuracy"] for row in own] for what in ("adjusted_average", "worst_group"))
             panels.add_trace(
                 go.Scatter(
-                    x=[100 * row["adjusted_average_accuracy"]["mean"] for row in own],
-                    y=[100 * row["worst_group_accuracy"]["mean"] for row in own],
-                    error_x={
-                        "array": [100 * row["adjusted_average_accuracy"]["sd"] for row in own],
-                        "thickness": 1,
-                    },
-                    error_y={
-                        "array": [100 * row["worst_group_accuracy"]["sd"] for row in own],
-                        "thickness": 1,
-                    },
+                    x=[100 * each["mean"] for each in x],
+                    y=[100 * each["mean"] for each in y],
+                    error_x={"array": [100 * each["sd"] for each in x], "thickness": 1},
+                    error_y={"array": [100 * each["sd"] for each in y], "thickness": 1},
                     mode="markers",
                     name=USES[supervision].strip("*"),
                     legendgroup=supervision,
                     showlegend=number == 1,
-                    marker={
-                        "color": colour,
-                        "size": 9,
-                        "symbol": {"none": "circle", "words": "diamond", "groups": "square"}[supervision],
-                    },
+                    marker={"color": colour, "size": 9, "symbol": SYMBOLS[supervision]},
                     text=[f"{row['method']}, {row['selection']}" for row in own],
                     hovertemplate="%{text}<br>worst group %{y:.1f} %<br>"
                     "adjusted average %{x:.1f} %<extra></extra>",

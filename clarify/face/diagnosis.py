@@ -8,29 +8,47 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import ArrayLike, NDArray
+from PIL.Image import Image
 
 from clarify.errors import FeatureError, InputError
 from clarify.face.pages import percent, table
-from clarify.method.phrases.error_score import band
-from clarify.workflow.describe.phrases import record_phrase, score_phrase, try_phrase
+from clarify.method.groups.metrics import HalvesAccuracy, Side
+from clarify.method.phrases.error_score import Evidence, band
+from clarify.workflow.describe.phrases import (
+    ScoredPhrase,
+    TriedPhrase,
+    record_phrase,
+    score_phrase,
+    try_phrase,
+)
 from clarify.workflow.model import failures as model_failures
-from clarify.workflow.model.arrays import ArrayData, CallableEncoder, ClassNames, split_of
-from clarify.workflow.model.failures import Failures
+from clarify.workflow.model.arrays import ArrayData, CallableEncoder, ClassNames, DataSet, split_of
+from clarify.workflow.model.failures import ClassDiagnosis, Failures
 from clarify.workflow.model.models import Model
 from clarify.workflow.model.project import Workspace
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
-    from PIL.Image import Image
     from plotly.graph_objects import Figure
 
-    from clarify.method.groups.metrics import HalvesAccuracy, Side
-    from clarify.method.phrases.error_score import Evidence
-    from clarify.workflow.describe.phrases import ScoredPhrase, TriedPhrase
-    from clarify.workflow.model.arrays import DataSet
-    from clarify.workflow.model.failures import ClassDiagnosis
+__all__ = ["TITLES", "ClassView", "Diagnosis", "Score", "class_rows", "diagnose"]
 
-__all__ = ["ClassView", "Diagnosis", "Score", "diagnose"]
+
+TITLES = ("class", "images", "wrong", "right", "mostly taken for")
+
+
+def class_rows(classes: Sequence[ClassDiagnosis]) -> list[list[str]]:
+    """Return the rows of a table that `TITLES` stand over."""
+    return [
+        [
+            each.class_name,
+            f"{each.accuracy.count:,}",
+            f"{each.accuracy.count - each.accuracy.correct:,}",
+            percent(each.accuracy.value),
+            f"{each.confused_with} ({each.confused_count:,})" if each.confused_with else "–",
+        ]
+        for each in classes
+    ]
 
 
 class Diagnosis:
@@ -99,18 +117,7 @@ class Diagnosis:
         return f"<Diagnosis of {name}: {percent(right)} of {len(self.failures.right):,} images right>"
 
     def _repr_html_(self) -> str:
-        rows = [
-            [
-                each.class_name,
-                f"{each.accuracy.count:,}",
-                f"{each.accuracy.count - each.accuracy.correct:,}",
-                percent(each.accuracy.value),
-                f"{each.confused_with} ({each.confused_count:,})" if each.confused_with else "–",
-            ]
-            for each in self.classes
-        ]
-        header = ["class", "images", "wrong", "right", "mostly taken for"]
-        return table("Where the model fails", repr(self)[1:-1], header, rows)
+        return table("Where the model fails", repr(self)[1:-1], TITLES, class_rows(self.classes))
 
 
 @dataclasses.dataclass(frozen=True, slots=True, repr=False)

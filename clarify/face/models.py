@@ -10,18 +10,15 @@ import polars as pl
 
 from clarify.errors import RefusedError
 from clarify.face.pages import bar, percent, table
-from clarify.workflow.decide.compare import comparison_table
-from clarify.workflow.decide.promote import judge, promote
+from clarify.track.promotion import Verdict
+from clarify.workflow.decide.compare import Compared, comparison_table
+from clarify.workflow.decide.promote import Promotion, judge, promote
 from clarify.workflow.exchange.predict import predict
+from clarify.workflow.model.project import Workspace
+from clarify.workflow.model.trained import Trained
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
-
-    from clarify.track.promotion import Verdict
-    from clarify.workflow.decide.compare import Compared
-    from clarify.workflow.decide.promote import Promotion
-    from clarify.workflow.model.project import Workspace
-    from clarify.workflow.model.trained import Trained
 
 __all__ = ["Comparison", "TrainedModel"]
 

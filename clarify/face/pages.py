@@ -7,10 +7,8 @@ import html
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from clarify.data.parallel import Progress
+from clarify.data.parallel import Progress
 
 __all__ = ["bar", "percent", "table"]
 

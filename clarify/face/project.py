@@ -7,10 +7,12 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from clarify.assembly import open_project
 from clarify.config import Settings, read_settings
+from clarify.data.parallel import Progress
+from clarify.embed.encoders import ImageEncoder
+from clarify.embed.store import Features
 from clarify.face.diagnosis import Diagnosis, Score
 from clarify.face.models import Comparison, TrainedModel
 from clarify.face.pages import bar, table
@@ -19,16 +21,10 @@ from clarify.workflow.describe.phrases import kept_descriptions
 from clarify.workflow.model.backbones import bodies_without_features
 from clarify.workflow.model.failures import failures_of
 from clarify.workflow.model.models import open_model
-from clarify.workflow.model.project import embed
+from clarify.workflow.model.project import Workspace, embed
+from clarify.workflow.model.recipe import Recipe
 from clarify.workflow.retrain.engine import BasePlan, Means
 from clarify.workflow.retrain.retrain import alone, retrain, train
-
-if TYPE_CHECKING:
-    from clarify.data.parallel import Progress
-    from clarify.embed.encoders import ImageEncoder
-    from clarify.embed.store import Features
-    from clarify.workflow.model.project import Workspace
-    from clarify.workflow.model.recipe import Recipe
 
 __all__ = ["Project", "open"]
 

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from clarify.errors import InputError, NotFoundError, nearest, shown
 from clarify.method.phrases.descriptions import Description
 from clarify.track.history import Event, events_of
+from clarify.track.registry import Version, crown, version_of, versions
 from clarify.track.runs import BaseRun, DescriptionRun, ModelRun, RunOf
 from clarify.workflow.decide.promote import model_name, turn
-from clarify.workflow.model.project import run_context
-
-if TYPE_CHECKING:
-    from clarify.track.registry import Version
-    from clarify.workflow.model.project import Workspace
+from clarify.workflow.model.project import Workspace, run_context
 
 __all__ = [
     "Described",
@@ -136,8 +133,6 @@ def registry_state(project: Workspace) -> RegistryState:
     StoreError
         If the store cannot be read; AwayError if it does not answer.
     """
-    from clarify.track.registry import version_of, versions
-
     name = model_name(project)
     champion = version_of(project.tracking, name)
     now = champion.version if champion else ""
@@ -166,8 +161,6 @@ def rollback(project: Workspace, to: str | None = None, *, note: str = "") -> Ev
     InputError
         If `to` is champion already, or for a note of more than 2,000 characters.
     """
-    from clarify.track.registry import crown
-
     with turn(project):
         version = _earlier(project, registry_state(project), to)
         context = run_context(project, "validation")

@@ -5,28 +5,21 @@ from __future__ import annotations
 import dataclasses
 import json
 import statistics
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from clarify.errors import NotFoundError
-from clarify.method.groups.metrics import paired_difference
+from clarify.method.groups.groups import AnnotatedGroups
+from clarify.method.groups.metrics import Interval, paired_difference
 from clarify.method.phrases.descriptions import Description
-from clarify.track.runs import ModelRun
+from clarify.track.runs import ModelRun, TrainedRun
 from clarify.workflow.model.models import find_run
-from clarify.workflow.model.project import annotated_groups_of
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    from clarify.method.groups.groups import AnnotatedGroups
-    from clarify.method.groups.metrics import Interval
-    from clarify.track.runs import TrainedRun
-    from clarify.workflow.model.project import Workspace
+from clarify.workflow.model.project import Workspace, annotated_groups_of
 
 __all__ = [
     "Changed",

@@ -6,19 +6,19 @@ import contextlib
 import dataclasses
 import functools
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
+from filelock import FileLock, Timeout
+
+from clarify.embed.encoders import ImageEncoder
+from clarify.embed.packing import can_pack, pack
 from clarify.errors import InputError, StoreError
+from clarify.track.model_folder import ModelEncoder
 from clarify.track.promotion import Gate, GateHalf, Verdict
+from clarify.track.registry import crown, register
 from clarify.workflow.model.models import find_run, open_model
-from clarify.workflow.model.project import run_context
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from clarify.embed.encoders import ImageEncoder
-    from clarify.track.model_folder import ModelEncoder
-    from clarify.workflow.model.project import Workspace
+from clarify.workflow.model.project import Workspace, run_context
 
 __all__ = ["Promotion", "judge", "model_name", "promote", "turn"]
 
@@ -101,8 +101,6 @@ def promote(
     NotFoundError, InputError
         As `judge`; and `by_hash` of a backbone that was imported, or trained here.
     """
-    from clarify.track.registry import crown, register
-
     model = open_model(project, run, kind="retraining")
     if by_hash and model.is_network:
         raise InputError(
@@ -140,8 +138,6 @@ def turn(project: Workspace) -> Iterator[None]:
     StoreError
         If another does not come to an end.
     """
-    from filelock import FileLock, Timeout
-
     place = project.home / "mlruns"
     place.mkdir(parents=True, exist_ok=True)
     try:
@@ -156,9 +152,6 @@ def turn(project: Workspace) -> Iterator[None]:
 
 def _images_by(backbone: ImageEncoder, *, by_hash: bool) -> ModelEncoder | None:
     """Return what the registered model embeds images with; None if only features are known."""
-    from clarify.embed.packing import can_pack, pack
-    from clarify.track.model_folder import ModelEncoder
-
     if not can_pack(backbone):
         if by_hash:
             raise InputError(

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
 from clarify.errors import GroupError, InputError
-from clarify.method.groups.groups import fit_partition
+from clarify.method.groups.groups import DescribedGroups, fit_partition
+from clarify.method.phrases.descriptions import Description
 from clarify.track.promotion import Gate
 from clarify.workflow.describe.phrases import halves_of
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from clarify.method.groups.groups import DescribedGroups
-    from clarify.method.phrases.descriptions import Description
-    from clarify.workflow.model.arrays import DataSet
-    from clarify.workflow.model.project import SplitData
+from clarify.workflow.model.arrays import DataSet
+from clarify.workflow.model.project import SplitData
 
 __all__ = ["GroupSize", "PreviewedGroups", "groups_by_descriptions", "groups_preview"]
 

@@ -10,20 +10,16 @@ import io
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clarify.data.files import write_atomically, writing
 from clarify.data.parallel import Progress
+from clarify.embed.encoders import Encoder
 from clarify.embed.imported import ImportedEncoder
 from clarify.errors import FeatureError
 from clarify.method.phrases.similarity import normalised
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from clarify.embed.encoders import Encoder
 
 __all__ = ["phrase_embeddings"]
 

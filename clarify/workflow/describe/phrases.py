@@ -6,37 +6,34 @@ import dataclasses
 import functools
 import json
 import math
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
+from PIL.Image import Image
 
 from clarify.data.images import grid
 from clarify.errors import InputError, NotFoundError, nearest
 from clarify.method.groups.metrics import HalvesAccuracy, Side, halves_accuracy
 from clarify.method.phrases.descriptions import Description
 from clarify.method.phrases.error_score import ErrorScore, Evidence, band, evidence
-from clarify.method.phrases.phrases import Calibration, calibrate, parse_phrase, phrase_scores
+from clarify.method.phrases.phrases import Calibration, Phrase, calibrate, parse_phrase, phrase_scores
 from clarify.method.phrases.similarity import similarities as similarities_to
+from clarify.track.figures import distribution_figure
 from clarify.track.mlflow import WAITING
 from clarify.track.records import description_record
 from clarify.track.runs import DescriptionRun
 from clarify.workflow.describe.suggest import phrases_searched
-from clarify.workflow.model.project import run_context
+from clarify.workflow.model.arrays import DataSet
+from clarify.workflow.model.failures import Failures
+from clarify.workflow.model.models import Model
+from clarify.workflow.model.project import SplitData, Workspace, run_context
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from numpy.typing import NDArray
-    from PIL.Image import Image
     from plotly.graph_objects import Figure
-
-    from clarify.method.phrases.phrases import Phrase
-    from clarify.workflow.model.arrays import DataSet
-    from clarify.workflow.model.failures import Failures
-    from clarify.workflow.model.models import Model
-    from clarify.workflow.model.project import SplitData, Workspace
 
 __all__ = [
     "ScoredPhrase",
@@ -99,8 +96,6 @@ class TriedPhrase:
 
     def figure(self) -> Figure:
         """Return how the scores of right and of wrong images are spread, with the cut."""
-        from clarify.track.figures import distribution_figure
-
         what = self.description
         return distribution_figure(
             self.scores, self.right, what.threshold, title=f"{what.class_name}: {what.phrase}"
@@ -178,12 +173,7 @@ def description_scores(
     calibrations: Mapping[str, Calibration],
 ) -> NDArray[np.float64]:
     """Return the phrase's score of every image, shape (N,); see `phrase_scores`."""
-    embeddings = project.encoder.encode_phrases(phrase.atoms)
-    by_atom = {
-        atom: similarities_to(image_embeddings, embedding)
-        for atom, embedding in zip(phrase.atoms, embeddings, strict=True)
-    }
-    return phrase_scores(phrase, by_atom, calibrations)
+    return phrase_scores(phrase, _by_atom(project, phrase, image_embeddings), calibrations)
 
 
 def phrase_similarity(
@@ -413,11 +403,15 @@ def phrases_tried(project: Workspace, model: Model, class_name: str) -> set[str]
 def _calibrations(project: DataSet, phrase: Phrase, data: SplitData) -> dict[str, Calibration]:
     if not phrase.is_compound:
         return {}
-    embeddings = project.encoder.encode_phrases(phrase.atoms)
-    return {
-        atom: calibrate(similarities_to(data.embeddings, embedding))
-        for atom, embedding in zip(phrase.atoms, embeddings, strict=True)
-    }
+    return {atom: calibrate(each) for atom, each in _by_atom(project, phrase, data.embeddings).items()}
+
+
+def _by_atom(
+    project: DataSet, phrase: Phrase, embeddings: NDArray[np.float32]
+) -> dict[str, NDArray[np.float64]]:
+    """Return how like each simple phrase of one every image is."""
+    of_atoms = project.encoder.encode_phrases(phrase.atoms)
+    return {atom: similarities_to(embeddings, of) for atom, of in zip(phrase.atoms, of_atoms, strict=True)}
 
 
 def _cut(score: ErrorScore, asked: float | None, scores: NDArray[np.float64]) -> float:

@@ -11,9 +11,11 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import filelock
 import numpy as np
+from numpy.typing import NDArray
 
 from clarify.data.files import write_atomically, writing
 from clarify.data.parallel import Progress
@@ -24,12 +26,8 @@ from clarify.discover.vocabulary import plain_phrases, read_vocabulary, vocabula
 from clarify.embed.imported import ImportedEncoder
 from clarify.errors import InputError, PhraseError, StoreError
 from clarify.workflow.describe.phrase_cache import phrase_embeddings
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from clarify.workflow.model.models import Model
-    from clarify.workflow.model.project import SplitData, Workspace
+from clarify.workflow.model.models import Model
+from clarify.workflow.model.project import SplitData, Workspace
 
 __all__ = ["ClassPromise", "ClassSuggestions", "phrases_searched", "promises", "suggest"]
 
@@ -233,8 +231,6 @@ def _notes(project: Workspace, model: Model) -> Path:
 
 def _note(project: Workspace, model: Model, class_name: str, phrases: tuple[str, ...]) -> None:
     """Remember that these phrases were searched for the class."""
-    import filelock
-
     digest = hashlib.sha256("\n".join(sorted(phrases)).encode()).hexdigest()[:12]
     path = _notes(project, model)
     with writing(path.parent, hint="then give the same command again"):

@@ -12,21 +12,19 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from clarify.data.archive import Member, write_archive
 from clarify.data.content import CONTENT_DIGITS, full_content
 from clarify.data.images import BadImage
-from clarify.data.manifest import Manifest, write_manifest
+from clarify.data.manifest import Manifest, write_again
 from clarify.data.opening import open_image_file
+from clarify.data.parallel import Progress
+from clarify.embed.imported import imported_folder
 from clarify.errors import InputError
 from clarify.track.carrying import run_values, runs_to_carry
+from clarify.track.run import StoredRun
 from clarify.workflow.exchange.predict import output_file
-
-if TYPE_CHECKING:
-    from clarify.data.parallel import Progress
-    from clarify.track.run import StoredRun
-    from clarify.workflow.model.project import Workspace
+from clarify.workflow.model.project import Workspace
 
 __all__ = ["BUNDLE", "ENDINGS", "FEATURE_FILES", "IMPORTED_FILES", "Bundled", "export_bundle"]
 
@@ -86,18 +84,14 @@ def export_bundle(
     output_file(path, ENDINGS)
     manifest = project.manifest
     images, left_out = _images(manifest)
-    features = list(_features(project))
-    encoders = list(_encoders(project))
+    by_encoders = project.store.folder(manifest, project.encoder.identity).parent
+    features = list(_whole(project.home, by_encoders, FEATURE_FILES))
+    encoders = list(_whole(project.home, imported_folder(project.home, manifest.name), IMPORTED_FILES))
     runs = runs_to_carry(project.tracking, manifest.name, manifest.digest)
     # Runs' files are fetched once, into a folder: from a server they come slowly.
     with tempfile.TemporaryDirectory(prefix="clarify-") as folder:
-        members = [
-            *_manifest(manifest, Path(folder)),
-            *images,
-            *features,
-            *encoders,
-            *_run_members(project, runs, Path(folder)),
-        ]
+        toml, of_runs = _manifest(manifest, Path(folder)), _run_members(project, runs, Path(folder))
+        members = [*toml, *images, *features, *encoders, *of_runs]
         head = {"kind": BUNDLE, "data_set": manifest.name, "manifest": manifest.digest}
         size = write_archive(path, head, members, progress=progress)
     return Bundled(
@@ -114,14 +108,7 @@ def export_bundle(
 
 def _manifest(manifest: Manifest, folder: Path) -> Iterator[Member]:
     """Write the manifest anew, its root being the bundle's own images."""
-    write_manifest(
-        folder / "manifest",
-        root=f"../../images/{manifest.name}",
-        **{
-            key: getattr(manifest, key)
-            for key in ("name", "title", "source", "licence", "classes", "splits", "attributes", "table")
-        },
-    )
+    write_again(manifest, folder / "manifest", root=f"../../images/{manifest.name}")
     for path in sorted((folder / "manifest").iterdir()):
         yield Member(name=f"data_manifests/{manifest.name}/{path.name}", source=path)
 
@@ -149,22 +136,12 @@ def _images(manifest: Manifest) -> tuple[list[Member], list[str]]:
     return list(found.values()), left_out
 
 
-def _features(project: Workspace) -> Iterator[Member]:
-    place = project.store.folder(project.manifest, project.encoder.identity).parent
-    for last in sorted(place.glob(f"*/{FEATURE_FILES[-1]}")):
-        for name in FEATURE_FILES:
+def _whole(home: Path, place: Path, files: tuple[str, ...]) -> Iterator[Member]:
+    """Yield these files of each folder in a place that has the last of them."""
+    for last in sorted(place.glob(f"*/{files[-1]}")):
+        for name in files:
             source = last.with_name(name)
-            yield Member(name=source.relative_to(project.home).as_posix(), source=source)
-
-
-def _encoders(project: Workspace) -> Iterator[Member]:
-    from clarify.embed.imported import imported_folder
-
-    place = imported_folder(project.home, project.manifest.name)
-    for last in sorted(place.glob(f"*/{IMPORTED_FILES[-1]}")):
-        for name in IMPORTED_FILES:
-            source = last.with_name(name)
-            yield Member(name=source.relative_to(project.home).as_posix(), source=source)
+            yield Member(name=source.relative_to(home).as_posix(), source=source)
 
 
 def _run_members(project: Workspace, runs: list[StoredRun], folder: Path) -> Iterator[Member]:

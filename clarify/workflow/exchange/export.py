@@ -13,21 +13,19 @@ import re
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
 from clarify.data.files import sync_folder, write_atomically, writing
+from clarify.embed.onnx import write_onnx
 from clarify.errors import InputError, NotFoundError
+from clarify.method.phrases.descriptions import Description
 from clarify.method.phrases.phrases import parse_phrase
 from clarify.workflow.describe.phrases import description_scores, kept_descriptions
 from clarify.workflow.exchange.predict import chosen_model, output_file
-
-if TYPE_CHECKING:
-    from clarify.method.phrases.descriptions import Description
-    from clarify.workflow.model.models import Model
-    from clarify.workflow.model.project import SplitData, Workspace
+from clarify.workflow.model.models import Model
+from clarify.workflow.model.project import SplitData, Workspace
 
 __all__ = [
     "ENDINGS",
@@ -99,8 +97,6 @@ def export_onnx(project: Workspace, chosen: str | None, path: Path) -> Onnx:
     InputError, FeatureError, NotFoundError, StoreError
         As `chosen_model` and `write_onnx`.
     """
-    from clarify.embed.onnx import write_onnx
-
     model = chosen_model(project, chosen)
     apart = write_onnx(model.body(project), model.own_head(), path)
     return Onnx(name=model.name, run=model.run_id, path=path, size=path.stat().st_size, apart=apart)

@@ -5,32 +5,26 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
+from clarify.data.manifest import Manifest
+from clarify.data.predictions import Predictions
 from clarify.embed.encoders import EncoderIdentity, load_encoder
 from clarify.embed.feature_files import Named, read_bank_file, read_feature_file, unit_rows
 from clarify.embed.imported import LABEL, Bank, imported_folder, write_imported
+from clarify.embed.store import FeatureStore
 from clarify.errors import FeatureError, InputError, shown
-from clarify.method.groups.metrics import evaluate
+from clarify.method.groups.groups import AnnotatedGroups
+from clarify.method.groups.metrics import Evaluation, evaluate
 from clarify.track.records import model_record
 from clarify.track.runs import IMPORTED
-from clarify.workflow.model.project import annotated_groups_of, run_context
+from clarify.workflow.model.project import Workspace, annotated_groups_of, run_context
 from clarify.workflow.model.trained import REPORTED, predictions_table
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
-    from clarify.data.manifest import Manifest
-    from clarify.data.predictions import Predictions
-    from clarify.embed.store import FeatureStore
-    from clarify.method.groups.groups import AnnotatedGroups
-    from clarify.method.groups.metrics import Evaluation
-    from clarify.workflow.model.project import Workspace
 
 __all__ = ["ImportedFeatures", "ImportedPredictions", "import_features", "import_predictions"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import itertools
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,21 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from clarify.data.files import write_atomically, writing
 from clarify.data.images import ENDINGS, BadImage, load_image
-from clarify.data.parallel import in_threads
+from clarify.data.parallel import Progress, in_threads
+from clarify.embed.answering import AT_ONCE, probabilities
+from clarify.embed.packing import can_pack
 from clarify.errors import InputError, NotFoundError
+from clarify.track.registry import CHAMPION, version_of
 from clarify.workflow.decide.promote import model_name
-from clarify.workflow.model.models import open_model
+from clarify.workflow.model.models import Model, open_model
+from clarify.workflow.model.project import Workspace
 
 if TYPE_CHECKING:
     import torch
-    from numpy.typing import NDArray
-
-    from clarify.data.parallel import Progress
-    from clarify.workflow.model.models import Model
-    from clarify.workflow.model.project import Workspace
 
 __all__ = [
     "FORMATS",
@@ -110,8 +111,6 @@ def chosen_model(project: Workspace, chosen: str | None) -> Model:
     InputError
         If of the model only predictions are known.
     """
-    from clarify.track.registry import CHAMPION, version_of
-
     name = model_name(project)
     version = version_of(project.tracking, name, alias=chosen or CHAMPION)
     if version is not None:
@@ -196,9 +195,6 @@ def predict(
         If the backbone was imported and embeds no images, of the model only predictions are
         known, or a class has the name of another column.
     """
-    from clarify.embed.answering import AT_ONCE, probabilities
-    from clarify.embed.packing import can_pack
-
     encoder, head = model.body(project), model.own_head()
     if not can_pack(encoder):
         raise InputError(
@@ -214,8 +210,8 @@ def predict(
         except BadImage as bad:
             return bad
 
-    found = in_threads(prepared, paths, workers=workers, progress=progress)
-    for batch in _batches(zip(paths, found, strict=True), AT_ONCE):
+    found = zip(paths, in_threads(prepared, paths, workers=workers, progress=progress), strict=True)
+    while batch := list(itertools.islice(found, AT_ONCE)):
         good = [(path, each) for path, each in batch if not isinstance(each, BadImage)]
         answers = np.empty((0, len(head.class_names)))
         if good:
@@ -226,19 +222,6 @@ def predict(
             probabilities=answers,
             bad=tuple(each for _, each in batch if isinstance(each, BadImage)),
         )
-
-
-def _batches(
-    found: Iterable[tuple[Path, torch.Tensor | BadImage]], most: int
-) -> Iterator[list[tuple[Path, torch.Tensor | BadImage]]]:
-    batch: list[tuple[Path, torch.Tensor | BadImage]] = []
-    for each in found:
-        batch.append(each)
-        if len(batch) == most:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 def write_predictions(path: Path, answered: Iterable[Answered]) -> Written:

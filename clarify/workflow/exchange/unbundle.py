@@ -14,21 +14,22 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import filelock
 
 from clarify.data.archive import unpack_archive
 from clarify.data.files import writing
-from clarify.data.manifest import find_manifests, open_manifest, read_manifest, write_manifest
+from clarify.data.manifest import Manifest, find_manifests, open_manifest, read_manifest, write_again
+from clarify.data.parallel import Progress
+from clarify.embed.encoders import EncoderIdentity
+from clarify.embed.store import FeatureStore
 from clarify.errors import ClarifyError, InputError, StoreError, shown
 from clarify.track.artifacts import Artifact
 from clarify.track.carrying import known_runs, order_of, record_of
+from clarify.track.mlflow import TrackingStore
 from clarify.track.records import DatasetRef
 from clarify.workflow.exchange.bundle import BUNDLE, FEATURE_FILES, IMPORTED_FILES
-
-if TYPE_CHECKING:
-    from clarify.data.manifest import Manifest
-    from clarify.data.parallel import Progress
-    from clarify.track.mlflow import TrackingStore
 
 __all__ = ["ImportedBundle", "import_bundle"]
 
@@ -41,10 +42,8 @@ class ImportedBundle:
 
     Parameters
     ----------
-    name : str
-        The data set.
-    images, features, encoders, runs : int
-        How many the bundle has: images, sets of features, imported encoders, runs.
+    name, images, features, encoders, runs
+        See `Bundled`.
     known_runs : int
         Of the runs, those that were there already.
     """
@@ -113,8 +112,6 @@ def import_bundle(
 @contextlib.contextmanager
 def _working_folder(home: Path) -> Iterator[Path]:
     """Yield an empty hidden folder in the home, of which there is one; it is gone afterwards."""
-    import filelock
-
     place = home / WORK
     place.mkdir(parents=True, exist_ok=True)
     try:
@@ -175,9 +172,6 @@ def _is_run_file(name: str) -> bool:
 
 def _check_features(path: Path, folder: Path, manifest: Manifest, names: list[str]) -> None:
     """Open each set of features as the store will, and see that it lies where it belongs."""
-    from clarify.embed.encoders import EncoderIdentity
-    from clarify.embed.store import FeatureStore
-
     for name in names:
         if not (name.startswith("features/") and name.endswith(FEATURE_FILES[-1])):
             continue
@@ -294,11 +288,5 @@ def _place(home: Path, unpacked: _Unpacked, *, known: bool) -> None:
                 for name in files:
                     os.replace(source / name, target / name)
     if not known:
-        write_manifest(
-            home / "data_manifests" / manifest.name,
-            root=f"../../images/{manifest.name}",
-            **{
-                key: getattr(manifest, key)
-                for key in ("name", "title", "source", "licence", "classes", "splits", "attributes", "table")
-            },
-        )
+        root = f"../../images/{manifest.name}"
+        write_again(manifest, home / "data_manifests" / manifest.name, root=root)

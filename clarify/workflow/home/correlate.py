@@ -8,15 +8,12 @@ import os
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from clarify.data.manifest import Manifest, find_manifests, open_manifest, read_manifest, write_manifest
+from clarify.data.manifest import Manifest, find_manifests, open_manifest, read_manifest, write_again
 from clarify.data.names import check_name
-from clarify.data.sources.correlated import Correlation, Drawn, draw_correlated, pair_by_counts
+from clarify.data.sources.correlated import Correlation, Drawn, Groups, draw_correlated, pair_by_counts
 from clarify.errors import InputError, NotFoundError, nearest, shown
-
-if TYPE_CHECKING:
-    from clarify.data.sources.correlated import Groups
 
 __all__ = ["Correlated", "correlate"]
 
@@ -230,39 +227,22 @@ def _written(
     folder = home / "data_manifests" / out_name
     images = (home / "images").resolve()
     inside = base.root.is_relative_to(images)  # then the home may be moved
-    attributes = {**base.attributes, wanted.attribute: wanted.values}
-    classes = tuple(wanted.pairing)
     share = f"{float(wanted.share):g}"
-    title = f"{base.title}, {wanted.attribute} correlated {share}"
-    source = (
-        f"drawn from data set {base.name} ({base.digest[:12]}), {wanted.attribute} with share "
-        f"{share}, seed {wanted.seed}; {base.source}"
-    )
     manifest = Manifest(
         name=out_name,
-        title=title,
-        source=source,
+        title=f"{base.title}, {wanted.attribute} correlated {share}",
+        source=f"drawn from data set {base.name} ({base.digest[:12]}), {wanted.attribute} with share "
+        f"{share}, seed {wanted.seed}; {base.source}",
         licence=base.licence,
         root=base.root,
-        classes=classes,
+        classes=tuple(wanted.pairing),
         splits=base.splits,
-        attributes=attributes,
+        attributes={**base.attributes, wanted.attribute: wanted.values},
         table=drawn.table,
     )
     _check_free(home, folder / "manifest.toml", manifest)
-    toml = write_manifest(
-        folder,
-        name=out_name,
-        title=title,
-        source=source,
-        licence=base.licence,
-        root=os.path.relpath(base.root, folder.resolve()) if inside else str(base.root),
-        classes=classes,
-        splits=base.splits,
-        attributes=attributes,
-        table=manifest.table,
-    )
-    return manifest, toml
+    root = os.path.relpath(base.root, folder.resolve()) if inside else str(base.root)
+    return manifest, write_again(manifest, folder, root=root)
 
 
 def _check_free(home: Path, toml: Path, manifest: Manifest) -> None:

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from clarify.data.checking import Checked, check_images
 from clarify.data.copying import copy_images
-from clarify.data.manifest import Manifest, find_manifests, open_manifest, read_manifest, write_manifest
+from clarify.data.manifest import Manifest, find_manifests, open_manifest, read_manifest, write_again
 from clarify.data.names import check_name
 from clarify.data.parallel import Progress
+from clarify.data.sources.imagenet import list_imagenet
 from clarify.data.sources.listing import Listing
+from clarify.data.sources.origins import Origin
 from clarify.data.sources.splitting import with_splits
 from clarify.data.thumbnails import Made, Thumbnails
+from clarify.embed.imagenet import imagenet_names
 from clarify.errors import InputError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from clarify.data.sources.origins import Origin
 
 __all__ = [
     "ImportedDataSet",
@@ -164,18 +162,8 @@ def import_images(
         with bar(f"copy {name}") as move:
             paths = table["path"].to_list()
             copied = copy_images(listing.root, paths, copies, workers=workers, progress=move)
-    toml = write_manifest(
-        home / "data_manifests" / name,
-        name=name,
-        title=manifest.title,
-        source=source,
-        licence=manifest.licence,
-        root=f"../../images/{name}" if copy else str(listing.root),
-        classes=manifest.classes,
-        splits=manifest.splits,
-        attributes=manifest.attributes,
-        table=manifest.table,
-    )
+    root = f"../../images/{name}" if copy else str(listing.root)
+    toml = write_again(manifest, home / "data_manifests" / name, root=root)
     return ImportedDataSet(
         manifest=manifest, toml=toml, copied=copied, guesses=dict(listing.guesses), notes=listing.notes
     )
@@ -183,9 +171,6 @@ def import_images(
 
 def list_imagenet_folder(path: Path) -> Listing:
     """List ImageNet with the names that its classes have in CLIP's world."""
-    from clarify.data.sources.imagenet import list_imagenet
-    from clarify.embed.imagenet import imagenet_names
-
     return list_imagenet(path, imagenet_names)
 
 

@@ -11,14 +11,12 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from clarify.data.manifest import find_manifests, read_manifest
 from clarify.errors import AwayError, ClarifyError, StoreError
+from clarify.track.mlflow import TrackingStore
 from clarify.workflow.home.probe import finish_probe, start_probe
-
-if TYPE_CHECKING:
-    from clarify.track.mlflow import TrackingStore
 
 __all__ = ["Finding", "examine"]
 
@@ -29,7 +27,7 @@ LITTLE_ROOM, NO_ROOM = 5 * GIGABYTE, 0.5 * GIGABYTE
 IMAGES = re.compile(r"[\d,]+ images")
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that was looked at.
 
@@ -45,10 +43,6 @@ class Finding:
     state: State
     seen: str
     remedy: str = ""
-
-    def to_dict(self) -> dict[str, str]:
-        """Return it as plain values."""
-        return dataclasses.asdict(self)
 
 
 def examine(
@@ -69,31 +63,23 @@ def examine(
 
 
 def _versions() -> Iterator[Finding]:
-    yield Finding(what="Python", state="ok", seen=platform.python_version())
+    yield Finding("Python", "ok", platform.python_version())
     for name in PACKAGES:
         try:
-            yield Finding(what=name, state="ok", seen=version(name))
+            yield Finding(name, "ok", version(name))
         except PackageNotFoundError:
-            yield Finding(what=name, state="wrong", seen="not installed", remedy=f"pip install {name}")
+            yield Finding(name, "wrong", "not installed", f"pip install {name}")
 
 
 def _home(home: Path) -> Iterator[Finding]:
     if home.is_dir() and os.access(home, os.W_OK | os.X_OK):
-        yield Finding(what="home", state="ok", seen=str(home))
+        yield Finding("home", "ok", str(home))
     elif home.exists():
         yield Finding(
-            what="home",
-            state="wrong",
-            seen=f"{home} cannot be written",
-            remedy="mend its permissions, or choose another --home",
+            "home", "wrong", f"{home} cannot be written", "mend its permissions, or choose another --home"
         )
     else:
-        yield Finding(
-            what="home",
-            state="note",
-            seen=f"{home} is not there yet",
-            remedy="the first command that writes makes it",
-        )
+        yield Finding("home", "note", f"{home} is not there yet", "the first command that writes makes it")
 
 
 def _tracking(open_store: Callable[[], TrackingStore]) -> Iterator[Finding]:
@@ -103,7 +89,7 @@ def _tracking(open_store: Callable[[], TrackingStore]) -> Iterator[Finding]:
         yield _wrong("tracking store", error)
         return
     try:
-        yield Finding(what="tracking store", state="ok", seen=store.look())
+        yield Finding("tracking store", "ok", store.look())
     except AwayError as error:
         # A file that is locked for a moment is somebody at work.
         state: State = "wrong" if store.backend.remote else "note"
@@ -116,7 +102,7 @@ def _tracking(open_store: Callable[[], TrackingStore]) -> Iterator[Finding]:
 def _outbox(store: TrackingStore) -> Iterator[Finding]:
     waiting, damaged = store.outbox.waiting(), store.outbox.damaged()
     if not waiting and not damaged:
-        yield Finding(what="outbox", state="ok", seen="nothing waits")
+        yield Finding("outbox", "ok", "nothing waits")
     if waiting:
         since = datetime.fromtimestamp(waiting[0].at / 1000, UTC).isoformat(timespec="seconds")
         elsewhere = sum(entry.store != store.meant_for for entry in waiting)
@@ -125,13 +111,13 @@ def _outbox(store: TrackingStore) -> Iterator[Finding]:
             names = sorted({entry.store or "the home's own" for entry in waiting})
             remedy += f"; {elsewhere} wait for another store, of: {', '.join(names)}"
         seen = f"{len(waiting)} descriptions wait, the oldest since {since}"
-        yield Finding(what="outbox", state="note", seen=seen, remedy=remedy)
+        yield Finding("outbox", "note", seen, remedy)
     if damaged:
         yield Finding(
-            what="outbox, damaged",
-            state="wrong",
-            seen=f"{len(damaged)} entries cannot be read: {', '.join(map(str, damaged[:3]))}",
-            remedy="look at record.json in each, describe again, then remove the folder",
+            "outbox, damaged",
+            "wrong",
+            f"{len(damaged)} entries cannot be read: {', '.join(map(str, damaged[:3]))}",
+            "look at record.json in each, describe again, then remove the folder",
         )
 
 
@@ -140,30 +126,29 @@ def _disk(home: Path) -> Finding:
     free = shutil.disk_usage(place).free
     seen = f"{free / GIGABYTE:,.1f} GB free at {place}"
     if free >= LITTLE_ROOM:
-        return Finding(what="disk", state="ok", seen=seen)
+        return Finding("disk", "ok", seen)
     state: State = "note" if free >= NO_ROOM else "wrong"
-    return Finding(what="disk", state=state, seen=seen, remedy="make room")
+    return Finding("disk", state, seen, "make room")
 
 
 def _probed(home: Path, probed: dict[str, Any]) -> Iterator[Finding]:
     cores = len(os.sched_getaffinity(0))
     if "failed" in probed:
         yield Finding(
-            what="devices and encoder",
-            state="wrong",
-            seen=f"{cores} CPU cores; torch or the encoder failed: {probed['failed']}",
-            remedy="reinstall torch and torchvision together: pip install --force-reinstall "
-            "torch torchvision",
+            "devices and encoder",
+            "wrong",
+            f"{cores} CPU cores; torch or the encoder failed: {probed['failed']}",
+            "reinstall torch and torchvision together: pip install --force-reinstall torch torchvision",
         )
     else:
         graphics = ", ".join(probed["devices"]) or "no CUDA device"
-        yield Finding(what="devices", state="ok", seen=f"{cores} CPU cores, {graphics}")
+        yield Finding("devices", "ok", f"{cores} CPU cores, {graphics}")
         for each in probed["encoders"]:
             what = f"weights of {each['spec']}"
             if each["wrong"]:
                 yield _wrong(what, each["wrong"])
             else:
-                yield Finding(what=what, state="ok", seen=f"found: {each['seen']}")
+                yield Finding(what, "ok", f"found: {each['seen']}")
     yield from _data_sets(home, probed.get("features", {}))
 
 
@@ -175,10 +160,10 @@ def _data_sets(home: Path, features: dict[str, dict[str, str]]) -> Iterator[Find
         return
     if not places:
         yield Finding(
-            what="data sets",
-            state="note",
-            seen=f"none in {home / 'data_manifests'}",
-            remedy="run: clarify demo, or: clarify data --help",
+            "data sets",
+            "note",
+            f"none in {home / 'data_manifests'}",
+            "run: clarify demo, or: clarify data --help",
         )
     for name, place in places.items():
         try:
@@ -186,7 +171,7 @@ def _data_sets(home: Path, features: dict[str, dict[str, str]]) -> Iterator[Find
         except ClarifyError as error:
             yield _wrong(f"data set {name}", error)
             continue
-        yield Finding(what=f"data set {name}", state="ok", seen=f"{manifest.table.height:,} rows in {place}")
+        yield Finding(f"data set {name}", "ok", f"{manifest.table.height:,} rows in {place}")
         for spec, seen in features.get(name, {}).items():
             yield _features(name, spec, seen)
 
@@ -194,13 +179,13 @@ def _data_sets(home: Path, features: dict[str, dict[str, str]]) -> Iterator[Find
 def _features(name: str, spec: str, seen: str) -> Finding:
     what = f"features of {name}"
     if IMAGES.fullmatch(seen):
-        return Finding(what=what, state="ok", seen=f"{seen}, by {spec}")
+        return Finding(what, "ok", f"{seen}, by {spec}")
     if seen == "none":
-        return Finding(what=what, state="note", seen=f"none by {spec}", remedy=f"run: clarify embed {name}")
+        return Finding(what, "note", f"none by {spec}", f"run: clarify embed {name}")
     return _wrong(what, seen)
 
 
 def _wrong(what: str, error: ClarifyError | str) -> Finding:
     """Cut a refusal where its next step begins."""
     seen, _, remedy = str(error).partition("; ")
-    return Finding(what=what, state="wrong", seen=seen, remedy=remedy)
+    return Finding(what, "wrong", seen, remedy)

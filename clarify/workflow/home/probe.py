@@ -11,13 +11,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from clarify.data.manifest import Manifest, find_manifests, read_manifest
+from clarify.embed.encoders import ImageEncoder, load_backbone, load_encoder
+from clarify.embed.imported import imported_folder
+from clarify.embed.store import FeatureStore
 from clarify.errors import ClarifyError
-
-if TYPE_CHECKING:
-    from clarify.data.manifest import Manifest
-    from clarify.embed.encoders import ImageEncoder
 
 __all__ = ["finish_probe", "start_probe"]
 
@@ -71,7 +71,7 @@ def _encoders_and_features(home: Path, specs: list[str]) -> dict[str, Any]:
     manifests = list(_manifests(home))
     encoders: list[dict[str, str]] = []
     features: dict[str, dict[str, str]] = {manifest.name: {} for manifest in manifests}
-    for spec, load in zip(specs, _loaders(), strict=True):
+    for spec, load in zip(specs, (load_encoder, load_backbone), strict=True):
         if not spec:
             continue
         shared: ImageEncoder | None = None
@@ -87,16 +87,8 @@ def _encoders_and_features(home: Path, specs: list[str]) -> dict[str, Any]:
     return {"encoders": encoders, "features": features}
 
 
-def _loaders() -> tuple[Any, Any]:
-    from clarify.embed.encoders import load_backbone, load_encoder
-
-    return load_encoder, load_backbone
-
-
 def _manifests(home: Path) -> list[Manifest]:
     """Return those that can be read; the doctor itself says what is wrong with the others."""
-    from clarify.data.manifest import find_manifests, read_manifest
-
     found = []
     try:
         places = find_manifests(home)
@@ -112,10 +104,6 @@ def _manifests(home: Path) -> list[Manifest]:
 
 def _features(home: Path, manifest: Manifest, spec: str, encoder: ImageEncoder | None) -> str:
     """Return how many images have features, ``none``, or what is wrong with them."""
-    from clarify.embed.encoders import load_encoder
-    from clarify.embed.imported import imported_folder
-    from clarify.embed.store import FeatureStore
-
     try:
         known = encoder or load_encoder(spec, imported=imported_folder(home, manifest.name))
         features = FeatureStore(home).open(manifest, known.identity)

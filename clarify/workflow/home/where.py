@@ -124,38 +124,27 @@ def whereabouts(home: Path, name: str) -> Whereabouts:
     found = find_manifests(home)
     manifest = read_manifest(found[name]) if name in found else None
     known, origin = _known(name, manifest)
-    if origin is not None:
-        return Whereabouts(
-            name=name,
-            title=origin.title,
-            source=origin.source,
-            licence=origin.licence,
-            get=origin.get,
-            command=origin.command,
-            known=known,
-            manifest=manifest,
-            published=_compared(origin, manifest),
+    if origin is None:
+        names = dict.fromkeys([*ORIGINS, *DATASETS, *found])
+        raise NotFoundError(
+            f"no data set {shown(name)} is known, nor in {Path(home) / 'data_manifests'}; "
+            f"{nearest(name, names)}"
         )
-    if manifest is not None:
-        return Whereabouts(
-            name=name,
-            title=manifest.title,
-            source=manifest.source,
-            licence=manifest.licence,
-            get="",
-            command="",
-            known="",
-            manifest=manifest,
-            published=(),
-        )
-    names = dict.fromkeys([*ORIGINS, *DATASETS, *found])
-    raise NotFoundError(
-        f"no data set {shown(name)} is known, nor in {Path(home) / 'data_manifests'}; {nearest(name, names)}"
+    return Whereabouts(
+        name=name,
+        title=origin.title,
+        source=origin.source,
+        licence=origin.licence,
+        get=origin.get,
+        command=origin.command,
+        known=known,
+        manifest=manifest,
+        published=_compared(origin, manifest),
     )
 
 
 def _known(name: str, manifest: Manifest | None) -> tuple[str, Origin | None]:
-    """Return the known data set that a name or an imported data set is."""
+    """Return the known data set that a name or an imported data set is; of a person's own what it says."""
     if manifest is not None:
         for known, origin in ORIGINS.items():
             if manifest.title == origin.title:
@@ -163,7 +152,12 @@ def _known(name: str, manifest: Manifest | None) -> tuple[str, Origin | None]:
     if name in ORIGINS:
         return name, ORIGINS[name]
     drawn = _drawn(name)
-    return (name, drawn) if drawn is not None else ("", None)
+    if drawn is not None:
+        return name, drawn
+    if manifest is None:
+        return "", None
+    of = (manifest.title, manifest.source, manifest.licence)
+    return "", Origin(title=of[0], source=of[1], licence=of[2], get="", command="")
 
 
 def _drawn(name: str) -> Origin | None:

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import fcntl
 import os
 import signal
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 from clarify.errors import ClarifyError, InputError
+from clarify.workflow.describe.phrases import kept_descriptions
 from clarify.workflow.jobs.files import Job, JobFolder, JobStatus, State, locked, now
 from clarify.workflow.jobs.queue import jobs
+from clarify.workflow.model.models import open_model
+from clarify.workflow.model.progress import RetrainingProgress
+from clarify.workflow.model.project import Workspace
 from clarify.workflow.model.recipe import PARTS
-
-if TYPE_CHECKING:
-    from clarify.workflow.model.progress import RetrainingProgress
-    from clarify.workflow.model.project import Workspace
+from clarify.workflow.retrain.engine import Means
+from clarify.workflow.retrain.retrain import alone, retrain
 
 __all__ = ["run_job"]
 
@@ -99,11 +101,6 @@ def run_job(folder: JobFolder, open_project: Callable[[Job], Workspace]) -> JobS
 
 
 def _retrain(project: Workspace, job: Job, board: Board) -> str:
-    from clarify.workflow.describe.phrases import kept_descriptions
-    from clarify.workflow.model.models import open_model
-    from clarify.workflow.retrain.engine import Means
-    from clarify.workflow.retrain.retrain import alone, retrain
-
     request = job.request
     if project.manifest.digest != request.manifest:
         raise InputError(
@@ -244,8 +241,6 @@ def _watching(board: Board) -> Iterator[None]:
 
 def _check_lock(folder: JobFolder) -> None:
     """Make sure that the standard input is the job's lock, and held."""
-    import fcntl
-
     try:
         if os.path.samestat(os.fstat(0), os.stat(folder.lock)):
             fcntl.flock(0, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -18,15 +18,12 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from clarify.data.files import writing
 from clarify.errors import NotFoundError
 from clarify.track.runs import ModelRun
 from clarify.workflow.jobs.files import Job, JobFolder, JobStatus, Request, now
-
-if TYPE_CHECKING:
-    from clarify.workflow.model.project import Workspace
+from clarify.workflow.model.project import Workspace
 
 __all__ = ["cancel", "jobs", "start"]
 

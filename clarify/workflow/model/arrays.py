@@ -10,20 +10,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from clarify.embed.encoders import EncoderIdentity
+from clarify.embed.encoders import Encoder, EncoderIdentity
 from clarify.errors import FeatureError, NotFoundError, nearest, shown
-from clarify.workflow.model.project import SplitData
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
-
-    from clarify.embed.encoders import Encoder
-    from clarify.method.groups.groups import AnnotatedGroups
-    from clarify.workflow.model.project import Workspace
+from clarify.method.groups.groups import AnnotatedGroups
+from clarify.workflow.model.project import SplitData, Workspace
 
 __all__ = ["ArrayData", "CallableEncoder", "ClassNames", "DataSet", "split_of"]
 

@@ -10,18 +10,14 @@ import functools
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from clarify.data.files import write_atomically, writing
+from clarify.embed.encoders import ImageEncoder
 from clarify.embed.packing import FILES, pack, unpack
 from clarify.errors import NotFoundError, StoreError
 from clarify.track.artifacts import Artifact
-from clarify.track.runs import IN_PARENT, IN_RUN, PLACE, BaseRun, ModelRun
-
-if TYPE_CHECKING:
-    from clarify.embed.encoders import ImageEncoder
-    from clarify.track.runs import TrainedRun
-    from clarify.workflow.model.project import Workspace
+from clarify.track.runs import IN_PARENT, IN_RUN, PLACE, BaseRun, ModelRun, TrainedRun
+from clarify.workflow.model.project import Workspace
 
 __all__ = ["IN_PARENT", "IN_RUN", "PLACE", "backbone_of", "bodies_without_features", "packed"]
 

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
+from clarify.embed.encoders import ImageEncoder
 from clarify.errors import InputError
-from clarify.method.groups.metrics import Accuracy, evaluate
-from clarify.workflow.model.project import split_data
+from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups
+from clarify.method.groups.metrics import Accuracy, Evaluation, evaluate
+from clarify.workflow.model.models import Model
+from clarify.workflow.model.project import SplitData, Workspace, split_data
 from clarify.workflow.model.trained import REPORTED, HalfResult
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from numpy.typing import NDArray
-
-    from clarify.embed.encoders import ImageEncoder
-    from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups
-    from clarify.method.groups.metrics import Evaluation
-    from clarify.workflow.model.models import Model
-    from clarify.workflow.model.project import SplitData, Workspace
 
 __all__ = ["all_splits", "annotated_groups", "described_evaluations", "evaluations_of", "half_results"]
 

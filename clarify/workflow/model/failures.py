@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clarify.method.groups.metrics import Accuracy
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    from clarify.workflow.model.models import Model
-    from clarify.workflow.model.project import SplitData
+from clarify.workflow.model.models import Model
+from clarify.workflow.model.project import SplitData
 
 __all__ = ["ClassDiagnosis", "Failures", "diagnose", "failures_of"]
 

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
+import polars as pl
+from numpy.typing import NDArray
 
+from clarify.embed.encoders import ImageEncoder
 from clarify.errors import FeatureError, InputError, NotFoundError, nearest
 from clarify.method.fit.head import Head
 from clarify.track.artifacts import read_arrays
-from clarify.track.runs import BaseRun, ModelRun
+from clarify.track.runs import BaseRun, ModelRun, TrainedRun
 from clarify.workflow.model.backbones import backbone_of
-from clarify.workflow.model.project import split_data
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from clarify.embed.encoders import ImageEncoder
-    from clarify.track.runs import TrainedRun
-    from clarify.workflow.model.project import SplitData, Workspace
+from clarify.workflow.model.project import SplitData, Workspace, split_data
 
 __all__ = ["Model", "find_run", "open_model", "usable_runs"]
 
@@ -140,8 +136,6 @@ def open_model(project: Workspace, run: str | None = None, *, kind: str = "base"
 
 
 def _imported(project: Workspace, run: TrainedRun) -> Model:
-    import polars as pl
-
     table = pl.read_parquet(project.tracking.artifact(run.id, "predictions.parquet"))
     numbers = {name: number for number, name in enumerate(project.manifest.classes)}
     predicted = zip(table["id"], table["predicted"], strict=True)

@@ -5,18 +5,15 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 
+from clarify.finetune.task import TrainingProgress
+from clarify.method.fit.training import SolverProgress
+from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups
 from clarify.track.live import LiveRun
-from clarify.workflow.model.project import run_context
-
-if TYPE_CHECKING:
-    from clarify.finetune.task import TrainingProgress
-    from clarify.method.fit.training import SolverProgress
-    from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups
-    from clarify.workflow.model.project import Workspace
+from clarify.workflow.model.project import Workspace, run_context
 
 __all__ = ["NetworkSteps", "Report", "RetrainingProgress", "Stage", "Steps"]
 

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
+from clarify.data.manifest import Manifest
+from clarify.data.parallel import Progress
+from clarify.data.thumbnails import Thumbnails
+from clarify.embed.encoders import Encoder, ImageEncoder
+from clarify.embed.extract import extract
+from clarify.embed.store import Features, FeatureStore
 from clarify.errors import FeatureError, GroupError, NotFoundError
+from clarify.method.groups.groups import AnnotatedGroups, annotated_groups
+from clarify.method.phrases.similarity import normalised
+from clarify.track.mlflow import TrackingStore
+from clarify.track.records import DatasetRef, RunContext
 from clarify.version import __version__
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from numpy.typing import NDArray
-
-    from clarify.data.manifest import Manifest
-    from clarify.data.parallel import Progress
-    from clarify.data.thumbnails import Thumbnails
-    from clarify.embed.encoders import Encoder, ImageEncoder
-    from clarify.embed.store import Features, FeatureStore
-    from clarify.method.groups.groups import AnnotatedGroups
-    from clarify.track.mlflow import TrackingStore
-    from clarify.track.records import RunContext
 
 __all__ = ["SplitData", "Workspace", "annotated_groups_of", "embed", "run_context", "split_data"]
 
@@ -205,8 +202,6 @@ def _read(
 
     `where` begins the message about one that is not finite.
     """
-    from clarify.method.phrases.similarity import normalised
-
     values = features.take(rows)
     bad = ~np.isfinite(values).all(axis=1)
     if bad.any():
@@ -227,8 +222,6 @@ def run_context(project: Workspace, split: str, backbone: ImageEncoder | None = 
     backbone : ImageEncoder, optional
         What the run's model stands on; the project's own unless given.
     """
-    from clarify.track.records import DatasetRef, RunContext
-
     manifest, encoder = project.manifest, project.encoder.identity
     body = (backbone or project.backbone).identity
     return RunContext(
@@ -254,8 +247,6 @@ def annotated_groups_of(
     labels : (N,) int64
     attributes : mapping of attribute name to (N,) str
     """
-    from clarify.method.groups.groups import annotated_groups
-
     for name, values in manifest.attributes.items():
         return annotated_groups(labels, manifest.classes, attributes[name], name, values=values)
     return None
@@ -270,6 +261,4 @@ def embed(
     progress: Callable[[Progress], None] | None = None,
 ) -> Features:
     """Extract an encoder's features of the images that have none yet; see `extract`."""
-    from clarify.embed.extract import extract
-
     return extract(project.manifest, encoder, project.store, workers=workers, dtype=dtype, progress=progress)

@@ -13,24 +13,33 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from clarify.errors import InputError, nearest
 from clarify.finetune.schedule import Schedule
-from clarify.method.fit import erasure, minibatch
-from clarify.method.fit.objectives import CvarDro, Erm, GroupDro, Reweight, WorstGroup
-from clarify.method.fit.selection import ByAnnotatedWorstGroup, ByAverage, ByDescribedWorstGroup, ByWorstClass
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from clarify.method.fit.erasure import Concept, Erasure
-    from clarify.method.fit.minibatch import BatchObjective
-    from clarify.method.fit.objectives import Objective
-    from clarify.method.fit.selection import Selection
-    from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups
-    from clarify.method.phrases.descriptions import Description
+from clarify.method.fit import erasure
+from clarify.method.fit.erasure import Concept, Erasure
+from clarify.method.fit.minibatch import (
+    BatchCvar,
+    BatchErm,
+    BatchGroupDro,
+    BatchObjective,
+    BatchReweight,
+    BatchWorstGroup,
+)
+from clarify.method.fit.objectives import CvarDro, Erm, GroupDro, Objective, Reweight, WorstGroup
+from clarify.method.fit.selection import (
+    ByAnnotatedWorstGroup,
+    ByAverage,
+    ByDescribedWorstGroup,
+    ByWorstClass,
+    Selection,
+)
+from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups
+from clarify.method.phrases.descriptions import Description
 
 __all__ = [
     "ERASURES",
@@ -55,7 +64,7 @@ CVAR_LEVEL = 0.1
 """Share of the examples that `cvar` looks at."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Choice:
     """A choice: its name on the command line and in records, and the words that people read."""
 
@@ -87,7 +96,7 @@ class Choices(dict[str, AnyChoice]):
 Groups: TypeAlias = "DescribedGroups | AnnotatedGroups"
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class ObjectiveRow(Choice):
     """What counts.
 
@@ -113,44 +122,33 @@ OBJECTIVES = Choices(
     "objective",
     (
         ObjectiveRow(
-            name="reweight",
-            words="All groups alike",
-            head=lambda groups: Reweight(groups=groups),
-            batch=lambda counts: minibatch.BatchReweight(),
+            "reweight", "All groups alike", lambda groups: Reweight(groups=groups), lambda _: BatchReweight()
         ),
         ObjectiveRow(
-            name="worst_group",
-            words="The worst group",
-            head=lambda groups: WorstGroup(groups=groups),
-            batch=lambda counts: minibatch.BatchWorstGroup.of(counts),
+            "worst_group", "The worst group", lambda groups: WorstGroup(groups=groups), BatchWorstGroup.of
         ),
         ObjectiveRow(
-            name="group_dro",
-            words="The worst group, by group DRO",
-            head=lambda groups: GroupDro(groups=groups),
-            batch=lambda counts: minibatch.BatchGroupDro.of(counts, adjustment=1.0),
+            "group_dro",
+            "The worst group, by group DRO",
+            lambda groups: GroupDro(groups=groups),
+            lambda counts: BatchGroupDro.of(counts, adjustment=1.0),
         ),
         ObjectiveRow(
-            name="cvar",
-            words="The hardest tenth of the images",
-            head=lambda groups: CvarDro(alpha=CVAR_LEVEL),
-            batch=lambda counts: minibatch.BatchCvar(alpha=CVAR_LEVEL),
+            "cvar",
+            "The hardest tenth of the images",
+            lambda _: CvarDro(alpha=CVAR_LEVEL),
+            lambda _: BatchCvar(alpha=CVAR_LEVEL),
             by_groups=False,
         ),
         ObjectiveRow(
-            name="erm",
-            words="Every image alike",
-            head=lambda groups: Erm(),
-            batch=lambda counts: minibatch.BatchErm(),
-            by_groups=False,
-            alone=False,
+            "erm", "Every image alike", lambda _: Erm(), lambda _: BatchErm(), by_groups=False, alone=False
         ),
     ),
 )
 """What counts in a retraining; see `clarify.method.fit.objectives` and `.minibatch`."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class ErasureRow(Choice):
     """What is taken out of the features first.
 
@@ -180,34 +178,29 @@ class ErasureRow(Choice):
 ERASURES = Choices(
     "erase",
     (
-        ErasureRow(name="none", words="Nothing"),
+        ErasureRow("none", "Nothing"),
         ErasureRow(
-            name="mean_difference",
-            words="What the halves differ in on average",
-            estimate=erasure.mean_difference,
+            "mean_difference", "What the halves differ in on average", estimate=erasure.mean_difference
         ),
         ErasureRow(
-            name="regression",
-            words="What goes with the similarity",
-            estimate=erasure.regression,
-            opposites=True,
+            "regression", "What goes with the similarity", estimate=erasure.regression, opposites=True
         ),
         ErasureRow(
-            name="regression_unlabelled",
-            words="What goes with the similarity, all classes as one",
+            "regression_unlabelled",
+            "What goes with the similarity, all classes as one",
             estimate=erasure.regression,
             one_class=True,
             opposites=True,
         ),
         ErasureRow(
-            name="leace",
-            words="What the halves differ in, changing least (LEACE)",
+            "leace",
+            "What the halves differ in, changing least (LEACE)",
             source="Belrose et al. 2023 (arXiv 2306.03819)",
             estimate=erasure.leace,
         ),
         ErasureRow(
-            name="text",
-            words="The phrase's own direction (CLIP features only)",
+            "text",
+            "The phrase's own direction (CLIP features only)",
             source="after Adila et al. 2024 (RoboShot, arXiv 2309.04344)",
             by_text=True,
         ),
@@ -216,7 +209,7 @@ ERASURES = Choices(
 """What is taken out of the features first; see `clarify.method.fit.erasure`."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class SelectionRow(Choice):
     """What chooses the weight decay of a head, on validation.
 
@@ -229,23 +222,19 @@ class SelectionRow(Choice):
     rule: Selection
 
 
-def _selection(rule: Selection, words: str) -> SelectionRow:
-    return SelectionRow(name=rule.name, words=words, rule=rule)
-
-
 SELECTIONS = Choices(
     "select",
     (
-        _selection(ByDescribedWorstGroup(), "The worst described group"),
-        _selection(ByWorstClass(), "The worst class"),
-        _selection(ByAverage(), "The average"),
-        _selection(ByAnnotatedWorstGroup(), "The worst true group (an oracle)"),
+        SelectionRow(ByDescribedWorstGroup.name, "The worst described group", ByDescribedWorstGroup()),
+        SelectionRow(ByWorstClass.name, "The worst class", ByWorstClass()),
+        SelectionRow(ByAverage.name, "The average", ByAverage()),
+        SelectionRow(ByAnnotatedWorstGroup.name, "The worst true group (an oracle)", ByAnnotatedWorstGroup()),
     ),
 )
 """What chooses among weight decays; see `clarify.method.fit.selection`."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class PartRow(Choice):
     """What of a model is trained.
 
@@ -289,29 +278,29 @@ PARTS = _Parts(
     "part",
     (
         PartRow(
-            name="head",
-            example="head",
-            words="The last layer (seconds)",
+            "head",
+            "The last layer (seconds)",
             phrase="the last layer",
             flag="--head",
             help="the last layer, solved exactly in seconds (default)",
+            example="head",
             network=False,
         ),
         PartRow(
-            name="last-N",
-            example="last-2",
-            words="The last 2 layers",
+            "last-N",
+            "The last 2 layers",
             phrase="the last {} layers",
             flag="--last-layers",
             help="the last N layers of a network",
+            example="last-2",
         ),
         PartRow(
-            name="whole",
-            example="whole",
-            words="The whole network",
+            "whole",
+            "The whole network",
             phrase="the whole network",
             flag="--whole",
             help="all of a network",
+            example="whole",
         ),
     ),
 )

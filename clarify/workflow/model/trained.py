@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+import resource
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import polars as pl
+from numpy.typing import NDArray
 
-from clarify.method.groups.metrics import Accuracy
+from clarify.method.groups.metrics import Accuracy, Evaluation
+from clarify.method.phrases.descriptions import Description
+from clarify.track.artifacts import Artifact
 from clarify.track.promotion import GateHalf
 from clarify.track.records import model_record
 from clarify.track.run import now
-from clarify.workflow.model.project import run_context
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    import polars as pl
-    from numpy.typing import NDArray
-
-    from clarify.method.groups.metrics import Evaluation
-    from clarify.method.phrases.descriptions import Description
-    from clarify.track.artifacts import Artifact
-    from clarify.workflow.model.models import Model
-    from clarify.workflow.model.project import SplitData, Workspace
+from clarify.workflow.model.models import Model
+from clarify.workflow.model.project import SplitData, Workspace, run_context
 
 __all__ = ["REPORTED", "Cost", "HalfResult", "Trained", "gate_halves", "predictions_table", "recorded"]
 
@@ -71,8 +66,6 @@ class Cost:
     @classmethod
     def now(cls, *, seconds: float, parameters: int) -> Cost:
         """Return the cost of what was just done by this process."""
-        import resource
-
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         return cls(seconds=seconds, peak_memory_mib=peak, parameters=parameters)
 
@@ -183,8 +176,6 @@ def recorded(
     delivery : str
         Equal for every attempt to record the same.
     """
-    import polars as pl
-
     validation, head = splits["validation"], trained.model.own_head()
     record = model_record(
         run_context(project, validation.name, trained.model.backbone),
@@ -254,8 +245,6 @@ def predictions_table(
     probabilities : (N, K), or None
         None where only the predictions are known; the columns of them are empty then.
     """
-    import polars as pl
-
     classes = np.array(project.manifest.classes)
     rows = np.arange(len(predicted))
     table = pl.DataFrame(

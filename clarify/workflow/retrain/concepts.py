@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from clarify.errors import InputError
 from clarify.method.fit import erasure
-from clarify.method.fit.erasure import Concept
+from clarify.method.fit.correction import Eraser, Images
+from clarify.method.fit.erasure import Concept, Erasure
+from clarify.method.fit.head import Standardisation
+from clarify.method.phrases.descriptions import Description
 from clarify.method.phrases.phrases import parse_phrase
 from clarify.workflow.describe.phrases import description_scores
+from clarify.workflow.model.arrays import DataSet
+from clarify.workflow.model.project import SplitData
 from clarify.workflow.model.recipe import ERASURES, ErasureRow, Recipe
-
-if TYPE_CHECKING:
-    from clarify.method.fit.correction import Eraser, Images
-    from clarify.method.fit.erasure import Erasure
-    from clarify.method.fit.head import Standardisation
-    from clarify.method.phrases.descriptions import Description
-    from clarify.workflow.model.arrays import DataSet
-    from clarify.workflow.model.project import SplitData
 
 __all__ = ["concepts_of", "eraser_of"]
 

@@ -5,25 +5,23 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from clarify.finetune.processes import Processes
 from clarify.finetune.schedule import Schedule
+from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups
+from clarify.method.phrases.descriptions import Description
+from clarify.track.artifacts import Artifact
 from clarify.workflow.describe.grouping import groups_by_descriptions
 from clarify.workflow.model.evaluating import all_splits, annotated_groups
+from clarify.workflow.model.models import Model
+from clarify.workflow.model.progress import Report
+from clarify.workflow.model.project import SplitData, Workspace
 from clarify.workflow.model.recipe import Recipe
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups
-    from clarify.method.phrases.descriptions import Description
-    from clarify.track.artifacts import Artifact
-    from clarify.workflow.model.models import Model
-    from clarify.workflow.model.progress import Report
-    from clarify.workflow.model.project import SplitData, Workspace
-    from clarify.workflow.model.trained import Cost
+from clarify.workflow.model.trained import Cost
 
 __all__ = ["BasePlan", "Engine", "Fitting", "Means", "Training"]
 
@@ -68,10 +66,6 @@ class BasePlan:
     weights: str = ""
     weight_classes: tuple[str, ...] = ()
     size: int | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as plain values."""
-        return dataclasses.asdict(self)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -133,18 +127,9 @@ class Fitting:
         Without a run yet.
     splits : mapping of split to SplitData
         As that model takes them.
-    settings : mapping
-        What was chosen, as it is logged.
-    rule : str
-        The name of what chose among candidates.
-    table : tuple of (float, float)
-        Each candidate (its weight decay, or its epoch) with its score.
     before, control : (N,) int64, or None
         The base model's and the control's classes of the validation images.
-    held_out : (N, K) float64, or None
-        Probabilities of the validation images by heads that were not fitted to them, where the
-        model itself was.
-    files, history, notes
+    settings, rule, table, held_out, files, history, notes
         See `Trained`.
     finish : callable
         Called once it is recorded.

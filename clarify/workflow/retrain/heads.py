@@ -8,34 +8,26 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clarify.method.arrays import generator
 from clarify.method.fit.correction import Images, correct
-from clarify.method.fit.objectives import Erm
+from clarify.method.fit.objectives import Erm, Objective
 from clarify.method.fit.training import WEIGHT_DECAYS, ByAverage, Fit, fit_head, hold_out, select, sweep
-from clarify.method.groups.groups import described_groups
+from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups, described_groups
+from clarify.method.phrases.descriptions import Description
 from clarify.track.runs import PLACE
+from clarify.workflow.model.arrays import DataSet
 from clarify.workflow.model.models import Model
 from clarify.workflow.model.progress import Steps
+from clarify.workflow.model.project import SplitData
 from clarify.workflow.model.recipe import OBJECTIVES, Recipe
 from clarify.workflow.model.trained import Cost
 from clarify.workflow.retrain.concepts import concepts_of, eraser_of
-from clarify.workflow.retrain.engine import Fitting
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from numpy.typing import NDArray
-
-    from clarify.method.fit.objectives import Objective
-    from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups
-    from clarify.method.phrases.descriptions import Description
-    from clarify.workflow.model.arrays import DataSet
-    from clarify.workflow.model.project import SplitData
-    from clarify.workflow.retrain.engine import BasePlan, Means, Training
+from clarify.workflow.retrain.engine import BasePlan, Fitting, Means, Training
 
 __all__ = ["HeadFit", "Heads", "correct_head", "fit_base"]
 

@@ -8,40 +8,31 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
-from clarify.embed.networks import network_of, new_network
+from clarify.embed.networks import Network, network_of, new_network
 from clarify.errors import InputError
 from clarify.finetune.batches import Balanced, Shuffled
 from clarify.finetune.checkpoints import Checkpoints
 from clarify.finetune.evaluation import predictions
 from clarify.finetune.loop import train
 from clarify.finetune.pictures import Pictures
-from clarify.finetune.task import Task
+from clarify.finetune.schedule import Schedule
+from clarify.finetune.task import Fitted, Task
 from clarify.method.fit.selection import ByAverage, ByDescribedWorstGroup, ByWorstClass
 from clarify.method.groups.groups import DescribedGroups, described_groups
 from clarify.workflow.model.backbones import packed
 from clarify.workflow.model.evaluating import all_splits
 from clarify.workflow.model.models import Model
-from clarify.workflow.model.progress import NetworkSteps
-from clarify.workflow.model.project import embed
+from clarify.workflow.model.progress import NetworkSteps, Stage
+from clarify.workflow.model.project import SplitData, embed
 from clarify.workflow.model.recipe import OBJECTIVES, PARTS, RETRAINING, ObjectiveRow
 from clarify.workflow.model.trained import Cost
-from clarify.workflow.retrain.engine import Fitting
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-
-    from numpy.typing import NDArray
-
-    from clarify.embed.networks import Network
-    from clarify.finetune.schedule import Schedule
-    from clarify.finetune.task import Fitted
-    from clarify.workflow.model.progress import Stage
-    from clarify.workflow.model.project import SplitData
-    from clarify.workflow.retrain.engine import BasePlan, Means, Training
+from clarify.workflow.retrain.engine import BasePlan, Fitting, Means, Training
 
 __all__ = ["Networks"]
 

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
+from clarify.method.phrases.descriptions import Description
 from clarify.workflow.describe.grouping import groups_by_descriptions
 from clarify.workflow.describe.phrases import halves_of
-from clarify.workflow.model.arrays import ArrayData, ClassNames
+from clarify.workflow.model.arrays import ArrayData, ClassNames, DataSet
+from clarify.workflow.model.failures import Failures
+from clarify.workflow.model.project import SplitData
 from clarify.workflow.model.recipe import Recipe
 from clarify.workflow.retrain.heads import correct_head
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from clarify.method.phrases.descriptions import Description
-    from clarify.workflow.model.arrays import DataSet
-    from clarify.workflow.model.failures import Failures
-    from clarify.workflow.model.project import SplitData
 
 __all__ = ["MOST_CLASSES", "MOST_IMAGES", "Previewed", "corrected", "preview_retraining"]
 

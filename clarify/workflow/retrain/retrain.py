@@ -11,25 +11,22 @@ import hashlib
 import json
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from clarify.method.groups.groups import DescribedGroups
+from clarify.method.groups.metrics import Evaluation
+from clarify.method.phrases.descriptions import Description
 from clarify.track.runs import IN_PARENT, IN_RUN, PLACE, BaseRun, ModelRun
 from clarify.workflow.model.evaluating import all_splits, described_evaluations, evaluations_of, half_results
-from clarify.workflow.model.models import find_run, open_model
+from clarify.workflow.model.models import Model, find_run, open_model
+from clarify.workflow.model.project import SplitData, Workspace
 from clarify.workflow.model.recipe import PARTS, Recipe
 from clarify.workflow.model.trained import Cost, Trained, recorded
-from clarify.workflow.retrain.engine import BasePlan, Fitting, Means, Training
+from clarify.workflow.retrain.engine import BasePlan, Engine, Fitting, Means, Training
 from clarify.workflow.retrain.heads import Heads
-
-if TYPE_CHECKING:
-    from clarify.method.groups.metrics import Evaluation
-    from clarify.method.phrases.descriptions import Description
-    from clarify.workflow.model.models import Model
-    from clarify.workflow.model.project import SplitData, Workspace
-    from clarify.workflow.retrain.engine import Engine
+from clarify.workflow.retrain.networks import Networks
 
 __all__ = ["alone", "retrain", "retrain_oracle", "train"]
 
@@ -57,7 +54,7 @@ def train(project: Workspace, plan: BasePlan | None = None, *, means: Means | No
         training = Training(
             project=project,
             name=f"{plan.model or 'base'} (erm)",
-            delivery=_delivery(project, engine, {"train": plan.to_dict()}),
+            delivery=_delivery(project, engine, {"train": dataclasses.asdict(plan)}),
         )
         known, done = _done(training, means, BaseRun.kind, 0)
         if known:
@@ -151,8 +148,6 @@ def alone(found: Trained | None) -> Trained:
 def _engine(network: bool, means: Means, *, seeds: int) -> Engine:
     if not network:
         return Heads(means, seeds=seeds)
-    from clarify.workflow.retrain.networks import Networks  # timm takes seconds to import
-
     return Networks(means, seeds=seeds)
 
 

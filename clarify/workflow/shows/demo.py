@@ -4,30 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from clarify.data.manifest import write_manifest
-from clarify.demo.datasets import DATASETS, write_images
+from clarify.data.parallel import Progress
+from clarify.demo.datasets import DATASETS, DemoDataset, write_images
 from clarify.errors import NotFoundError, nearest, shown
+from clarify.track.promotion import Verdict
 from clarify.workflow.decide.promote import Promotion, judge, promote
 from clarify.workflow.describe.phrases import ScoredPhrase, score_phrase
-from clarify.workflow.model.failures import diagnose, failures_of
-from clarify.workflow.model.project import embed
+from clarify.workflow.model.failures import ClassDiagnosis, Failures, diagnose, failures_of
+from clarify.workflow.model.project import Workspace, embed
+from clarify.workflow.model.trained import Trained
 from clarify.workflow.retrain.retrain import alone, retrain, retrain_oracle, train
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AbstractContextManager
-    from pathlib import Path
-
-    from clarify.data.parallel import Progress
-    from clarify.demo.datasets import DemoDataset
-    from clarify.track.promotion import Verdict
-    from clarify.workflow.model.failures import ClassDiagnosis, Failures
-    from clarify.workflow.model.project import Workspace
-    from clarify.workflow.model.trained import Trained
 
 __all__ = ["DATA_SET", "PHRASES", "WRONG_PHRASE", "Story", "draw_data_set", "run_demo", "write_demo_data"]
 

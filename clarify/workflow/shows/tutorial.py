@@ -6,26 +6,19 @@ Nothing here is recorded: the tutorial has a small home of its own, and no runs.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
 
-from clarify.demo.datasets import DATASETS
+from clarify.data.parallel import Progress
+from clarify.demo.datasets import DATASETS, DemoDataset
 from clarify.method.fit.objectives import Erm
 from clarify.method.fit.training import fit_head
-from clarify.workflow.describe.phrases import try_phrase
+from clarify.workflow.describe.phrases import TriedPhrase, try_phrase
 from clarify.workflow.model.failures import Failures, failures_of
 from clarify.workflow.model.models import Model
-from clarify.workflow.model.project import embed, split_data
+from clarify.workflow.model.project import SplitData, Workspace, embed, split_data
 from clarify.workflow.retrain import preview
 from clarify.workflow.shows.demo import write_demo_data
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from clarify.data.parallel import Progress
-    from clarify.demo.datasets import DemoDataset
-    from clarify.workflow.describe.phrases import TriedPhrase
-    from clarify.workflow.model.project import SplitData, Workspace
 
 __all__ = ["CLASS", "PHRASE", "Lesson", "corrected", "practise", "prepare_tutorial"]
 

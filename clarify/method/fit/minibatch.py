@@ -15,8 +15,9 @@ steps is in its ``state``.
 
 from __future__ import annotations
 
+import abc
 import dataclasses
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,12 +28,14 @@ Vector = NDArray[np.float64]
 Numbers = NDArray[np.int64]
 
 
-class BatchObjective(Protocol):
-    """Weighs the examples of a batch."""
+@dataclasses.dataclass(slots=True, kw_only=True)
+class BatchObjective(abc.ABC):
+    """Weighs the examples of a batch; what it remembers between steps is its `state`."""
 
     name: ClassVar[str]
-    state: Vector
+    state: Vector = dataclasses.field(default_factory=lambda: np.zeros(0))
 
+    @abc.abstractmethod
     def weights(self, losses: Vector, groups: Numbers) -> Vector:
         """Return the weights (B,) of a batch's examples, adding up to 1; takes note of the losses.
 
@@ -43,15 +46,13 @@ class BatchObjective(Protocol):
         groups : (B,) int64
             In [0, G).
         """
-        ...
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
-class BatchErm:
+class BatchErm(BatchObjective):
     """All examples alike."""
 
     name: ClassVar[str] = "erm"
-    state: Vector = dataclasses.field(default_factory=lambda: np.zeros(0))
 
     def weights(self, losses: Vector, groups: Numbers) -> Vector:
         """Return 1/B."""
@@ -59,11 +60,10 @@ class BatchErm:
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
-class BatchReweight:
+class BatchReweight(BatchObjective):
     """All groups of the batch alike."""
 
     name: ClassVar[str] = "reweight"
-    state: Vector = dataclasses.field(default_factory=lambda: np.zeros(0))
 
     def weights(self, losses: Vector, groups: Numbers) -> Vector:
         """Return 1/(G' n_g), of G' groups that the batch holds."""
@@ -72,7 +72,7 @@ class BatchReweight:
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
-class BatchWorstGroup:
+class BatchWorstGroup(BatchObjective):
     """The group whose running mean loss is highest.
 
     Parameters
@@ -104,7 +104,7 @@ class BatchWorstGroup:
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
-class BatchGroupDro:
+class BatchGroupDro(BatchObjective):
     """Groups by exponentiated gradient, with the adjustment C/sqrt(n_g).
 
     Parameters
@@ -141,17 +141,10 @@ class BatchGroupDro:
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
-class BatchCvar:
-    """The worst share of the batch.
-
-    Parameters
-    ----------
-    alpha : float
-        The share, in (0, 1].
-    """
+class BatchCvar(BatchObjective):
+    """The worst share `alpha` of the batch, in (0, 1]."""
 
     name: ClassVar[str] = "cvar"
-    state: Vector = dataclasses.field(default_factory=lambda: np.zeros(0))
     alpha: float = 0.1
 
     def weights(self, losses: Vector, groups: Numbers) -> Vector:

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from clarify.errors import GroupError, InputError
 from clarify.method.arrays import bool_vector, class_tuple, generator, label_vector
-from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups
+from clarify.method.groups.groups import Groups
 
 __all__ = [
     "Accuracy",
@@ -29,7 +29,6 @@ __all__ = [
 ]
 
 Side: TypeAlias = Literal["with", "without"]
-Groups: TypeAlias = DescribedGroups | AnnotatedGroups
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,10 +111,6 @@ class HalvesAccuracy(NamedTuple):
     with_phrase: Accuracy
     without_phrase: Accuracy
     minority: Side | None
-
-    def on(self, side: Side) -> Accuracy:
-        """Return the accuracy of one side: for a retrained model, of the base's minority side."""
-        return self.with_phrase if side == "with" else self.without_phrase
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +200,7 @@ def halves_accuracy(correct: ArrayLike, half: ArrayLike) -> HalvesAccuracy:
         ``(with_phrase, without_phrase, minority)``: two `Accuracy` and ``"with"``, ``"without"``
         or None where a side has no images or both are alike. The *minority* split of the paper is
         the side that is worse for the base model: keep that of the base when a retrained model is
-        reported (``halves.on(base.minority)``).
+        reported.
 
     Raises
     ------

@@ -14,7 +14,7 @@ from clarify.workflow.model.project import run_context
 
 if TYPE_CHECKING:
     from clarify.finetune.task import TrainingProgress
-    from clarify.method.fit.training import SolverProgress
+    from clarify.method.fit.solver import SolverProgress
     from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups
     from clarify.workflow.model.project import Workspace
 

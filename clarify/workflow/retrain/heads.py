@@ -15,7 +15,8 @@ import numpy as np
 from clarify.method.arrays import generator
 from clarify.method.fit.correction import Images, correct
 from clarify.method.fit.objectives import Erm
-from clarify.method.fit.training import WEIGHT_DECAYS, ByAverage, Fit, fit_head, hold_out, select, sweep
+from clarify.method.fit.selection import ByAverage, hold_out, select
+from clarify.method.fit.training import WEIGHT_DECAYS, Fit, fit_head, sweep
 from clarify.method.groups.groups import described_groups
 from clarify.track.runs import PLACE
 from clarify.workflow.model.models import Model

@@ -157,7 +157,7 @@ def test_the_minority_half_is_the_one_that_is_worse() -> None:
     assert minority == "with"
     turned = halves_accuracy([True, False, False, True, True], [False, False, False, True, True])
     assert turned.minority == "without"
-    assert turned.on("without") == there
+    assert turned.without_phrase == there
 
 
 def test_there_is_no_minority_where_halves_are_alike_or_empty() -> None:

@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clarify.data.archive import Member, write_archive
-from clarify.data.content import CONTENT_DIGITS, full_content
 from clarify.data.images import BadImage
 from clarify.data.manifest import Manifest, write_manifest
-from clarify.data.opening import open_image_file
+from clarify.data.opening import CONTENT_DIGITS, full_content, open_image_file
 from clarify.errors import InputError
 from clarify.track.carrying import run_values, runs_to_carry
 from clarify.workflow.exchange.predict import output_file

@@ -94,12 +94,8 @@ class BatchWorstGroup(BatchObjective):
 
     def weights(self, losses: Vector, groups: Numbers) -> Vector:
         """Return 1/n_g for the examples of that group, and 0 for the others."""
-        counts, means = _means(losses, groups, len(self.state))
-        seen = counts > 0
-        fresh = seen & ~np.isfinite(self.state)
-        self.state[fresh] = means[fresh]
-        self.state[seen] += self.pace * (means[seen] - self.state[seen])
-        worst = int(np.argmax(np.where(seen, self.state, -np.inf)))
+        counts = follow_means(self.state, losses, groups, pace=self.pace)
+        worst = int(np.argmax(np.where(counts > 0, self.state, -np.inf)))
         return np.where(groups == worst, 1.0 / counts[worst], 0.0)
 
 
@@ -153,6 +149,19 @@ class BatchCvar(BatchObjective):
         weights = np.zeros(len(losses))
         weights[np.argsort(-losses, kind="stable")[:many]] = 1.0 / many
         return weights
+
+
+def follow_means(running: Vector, losses: Vector, groups: Numbers, *, pace: float) -> Vector:
+    """Let the running means (G,) of groups follow a batch's; returns its examples of each (G,).
+
+    A mean that is not finite begins at the batch's.
+    """
+    counts, means = _means(losses, groups, len(running))
+    seen = counts > 0
+    fresh = seen & ~np.isfinite(running)
+    running[fresh] = means[fresh]
+    running[seen] += pace * (means[seen] - running[seen])
+    return counts
 
 
 def _means(losses: Vector, groups: Numbers, count: int) -> tuple[Vector, Vector]:

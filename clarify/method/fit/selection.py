@@ -114,15 +114,7 @@ class ByWorstClass:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Selected(Generic[AnyFitted]):
-    """What a rule chose, and from what.
-
-    Parameters
-    ----------
-    fit : FittedHead
-        The chosen one.
-    table : tuple of (float, float)
-        Each candidate's weight decay and score, in the order given.
-    """
+    """What a rule chose; `table` has each candidate's weight decay and score, in the order given."""
 
     fit: AnyFitted
     rule: Selection

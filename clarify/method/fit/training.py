@@ -142,10 +142,7 @@ def sweep(
     list of Fit
         In falling order of the weight decay.
 
-    Raises
-    ------
-    FeatureError, GroupError, InputError, SolverError
-        As `fit_head` does.
+    Raises FeatureError, GroupError, InputError, SolverError as `fit_head` does.
     """
     decays = sorted(weight_decays, reverse=True)
     if not decays or len(set(decays)) != len(decays):

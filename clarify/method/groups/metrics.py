@@ -33,15 +33,7 @@ Side: TypeAlias = Literal["with", "without"]
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Accuracy:
-    """How many of some images were predicted right.
-
-    Parameters
-    ----------
-    count : int
-        Images, 0 or more.
-    correct : int
-        Of these predicted right.
-    """
+    """How many of `count` images, 0 or more, were predicted right."""
 
     count: int
     correct: int
@@ -73,8 +65,8 @@ class Evaluation:
     adjusted_average : float or None
         Group accuracies weighted by the groups' *training* counts, over the groups that have
         images here. None where training counts were not given, or are 0 for all of these.
-    worst_group, worst_group_name : float and str, or None
-        The lowest accuracy of a group that has images, and the first such group.
+    worst_group : float or None
+        The lowest accuracy of a group that has images.
     gap : float or None
         ``adjusted_average - worst_group``, 0 or more; lower is fairer.
     """
@@ -85,7 +77,6 @@ class Evaluation:
     groups: dict[str, Accuracy] | None = dataclasses.field(hash=False)
     adjusted_average: float | None
     worst_group: float | None
-    worst_group_name: str | None
     gap: float | None
 
     def to_dict(self) -> dict[str, float]:
@@ -115,13 +106,7 @@ class HalvesAccuracy(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """An estimate with its 95 % bootstrap interval.
-
-    Parameters
-    ----------
-    estimate, low, high : float
-        In the unit of what was estimated; ``low <= estimate <= high``.
-    """
+    """An estimate with its 95 % bootstrap interval: ``low <= estimate <= high``, all in its unit."""
 
     estimate: float
     low: float
@@ -170,7 +155,7 @@ def evaluate(
     correct = said == truth
     per_class = _accuracies(correct, truth, names)
     by_group = None if groups is None else _accuracies(correct, _index(groups, correct), groups.names)
-    worst, worst_name = _worst(by_group)
+    worst = min((of.value for of in (by_group or {}).values() if of.value is not None), default=None)
     adjusted = _adjusted(by_group, train_counts)
     return Evaluation(
         count=len(truth),
@@ -179,7 +164,6 @@ def evaluate(
         groups=by_group,
         adjusted_average=adjusted,
         worst_group=worst,
-        worst_group_name=worst_name,
         gap=None if adjusted is None or worst is None else adjusted - worst,
     )
 
@@ -313,14 +297,6 @@ def _accuracies(
         name: Accuracy(count=int(count), correct=int(good))
         for name, count, good in zip(names, counts, right, strict=True)
     }
-
-
-def _worst(by_group: dict[str, Accuracy] | None) -> tuple[float | None, str | None]:
-    values = {name: of.value for name, of in (by_group or {}).items() if of.value is not None}
-    if not values:
-        return None, None
-    name = min(values, key=lambda candidate: values[candidate])
-    return values[name], name
 
 
 def _adjusted(by_group: dict[str, Accuracy] | None, train_counts: ArrayLike | None) -> float | None:

@@ -119,6 +119,11 @@ def nearest(name: str, known: Iterable[str], *, most: int = 3) -> str:
     return "known: " + (", ".join(names[:10]) + more if names else "none")
 
 
+def one_line(error: BaseException, most: int = 160) -> str:
+    """Return what an error of somebody else's says, on one line of at most `most` characters."""
+    return " ".join(str(error).split())[:most] or type(error).__name__
+
+
 def shown(value: object, *, most: int = 60) -> str:
     """Quote a value for a one-line message: escaped, and cut to `most` characters."""
     text = repr(value)

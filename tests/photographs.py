@@ -31,6 +31,7 @@ def write_photographs(folder: Path) -> None:
     """
     from clarify.demo.dataset import group_table
     from clarify.demo.datasets import DATASETS
+    from clarify.demo.scenes import render
 
     birds = dataclasses.replace(
         DATASETS["rendered-waterbirds"], size_px=96, groups=group_table("place", COUNTS)
@@ -39,7 +40,7 @@ def write_photographs(folder: Path) -> None:
     paths, colours = [], []
     for row in rows:
         path = Path(FOLDERS[row.split], row.label, f"{row.id}.jpg")
-        picture = Image.fromarray(birds.render_row(row))
+        picture = Image.fromarray(render(row.scene, birds.size_px))
         (folder / "photos" / path).parent.mkdir(parents=True, exist_ok=True)
         picture.save(folder / "photos" / path, quality=95)
         paths.append(path.as_posix())

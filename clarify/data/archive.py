@@ -39,15 +39,7 @@ KEYS = {"path", "size", "sha256"}
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """One file for an archive.
-
-    Parameters
-    ----------
-    name : str
-        Its path in the archive, with ``/``.
-    source : Path or bytes
-        A file to read, or the content itself.
-    """
+    """One file for an archive: its path there, with ``/``, and a file to read or the content itself."""
 
     name: str
     source: Path | bytes

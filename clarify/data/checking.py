@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections import Counter, defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clarify.data.content import CONTENT_DIGITS, contents, full_content
-from clarify.data.images import ENDINGS, decode_image, read_header
+from clarify.data.images import ENDINGS, decode_image, read_kind
 from clarify.data.neighbours import image_hash, near_pairs
-from clarify.data.opening import BadImage, open_image_file
+from clarify.data.opening import CONTENT_DIGITS, BadImage, contents, full_content, open_image_file
 from clarify.data.parallel import Progress, in_threads
 from clarify.data.table import CONTENT
 
@@ -147,11 +146,10 @@ def check_images(
         if not paths[row].name.lower().endswith(ENDINGS[each.kind]):
             legal = ", ".join(ENDINGS[each.kind])
             notes.append(findings.of(row, f"is a {each.kind}; its usual endings are {legal}"))
-        if each.content is not None and CONTENT in table.columns:
-            said = table[CONTENT][row]
-            if each.content != said:
-                text = f"its content is {each.content}, not {said} as the table says; import again"
-                wrong.append(findings.of(row, text))
+        said = table[CONTENT][row] if CONTENT in table.columns else each.content
+        if each.content is not None and each.content != said:
+            text = f"its content is {each.content}, not {said} as the table says; import again"
+            wrong.append(findings.of(row, text))
     content = _known_contents(paths, seen, root, workers, hashing)
     return Checked(
         images=len(paths),
@@ -165,17 +163,17 @@ def check_images(
 
 
 def _look(path: Path, root: Path) -> _Seen:
-    header = read_header(path, inside=root)
-    return _Seen(size=os.stat(path).st_size, kind=header.kind)
+    kind = read_kind(path, inside=root)
+    return _Seen(size=os.stat(path).st_size, kind=kind)
 
 
 def _look_deep(path: Path, root: Path) -> _Seen:
-    header = read_header(path, inside=root)
+    kind = read_kind(path, inside=root)
     with open_image_file(path, inside=root) as file:
         content = full_content(file)[:CONTENT_DIGITS]
         picture = image_hash(decode_image(file, path))
         size = os.fstat(file.fileno()).st_size
-    return _Seen(size=size, kind=header.kind, content=content, picture=picture)
+    return _Seen(size=size, kind=kind, content=content, picture=picture)
 
 
 def _known_contents(
@@ -232,17 +230,16 @@ class _Findings:
 
     def near(self, content: dict[int, str], seen: list[_Seen | BadImage]) -> tuple[Pair, ...]:
         """Return pairs of different splits that look alike and are not equal files."""
-        rows = [row for row, each in enumerate(seen) if isinstance(each, _Seen) and each.picture is not None]
-        hashes = [each.picture for each in seen if isinstance(each, _Seen) and each.picture is not None]
-        found = [
-            (rows[one], rows[other], bits)
-            for one, other, bits in near_pairs(hashes, [self._splits[row] for row in rows])
-        ]
-        return tuple(
-            self.pair(one, other, bits)
-            for one, other, bits in sorted(found)
-            if content[one] != content[other]
-        )
+        hashes = {
+            row: each.picture
+            for row, each in enumerate(seen)
+            if isinstance(each, _Seen) and each.picture is not None
+        }
+        rows = list(hashes)
+        # Rows ascend, and so do the pairs' places among them.
+        pairs = near_pairs(list(hashes.values()), [self._splits[row] for row in rows])
+        found = [(rows[one], rows[other], bits) for one, other, bits in pairs]
+        return tuple(self.pair(*pair) for pair in found if content[pair[0]] != content[pair[1]])
 
 
 def group_counts(manifest: Manifest) -> dict[str, dict[str, int]]:
@@ -250,15 +247,8 @@ def group_counts(manifest: Manifest) -> dict[str, dict[str, int]]:
     counts: dict[str, dict[str, int]] = {}
     for split in manifest.splits:
         rows = manifest.rows(split)
-        counts[split] = dict.fromkeys(manifest.classes, 0) | _sizes(rows["label"])
+        counts[split] = dict.fromkeys(manifest.classes, 0) | Counter(rows["label"])
         for name, values in manifest.attributes.items():
             groups = [f"{label}, {value}" for label in manifest.classes for value in values]
-            counts[split] |= dict.fromkeys(groups, 0) | _sizes(rows["label"] + ", " + rows[name])
+            counts[split] |= dict.fromkeys(groups, 0) | Counter(rows["label"] + ", " + rows[name])
     return counts
-
-
-def _sizes(values: Iterable[str]) -> dict[str, int]:
-    sizes: defaultdict[str, int] = defaultdict(int)
-    for value in values:
-        sizes[value] += 1
-    return dict(sizes)

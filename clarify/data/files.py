@@ -10,7 +10,7 @@ from pathlib import Path
 
 from clarify.errors import StoreError
 
-__all__ = ["sync_folder", "write_atomically", "writing"]
+__all__ = ["locked", "sync_folder", "write_atomically", "writing"]
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -42,6 +42,30 @@ def writing(folder: Path, *, hint: str) -> Iterator[None]:
         ) from None
 
 
+@contextlib.contextmanager
+def locked(folder: Path, *, hint: str, taken: str) -> Iterator[None]:
+    """Keep other processes out of a folder, which is made if absent.
+
+    Raises
+    ------
+    StoreError
+        Saying `taken` if another is at work in it; as `writing` if it cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / "lock", timeout=0)
+    with writing(folder, hint=hint):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise StoreError(taken) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def write_atomically(path: Path, parts: Iterable[bytes | memoryview]) -> None:
     """Write `parts` to `path` so that a reader, or a crash, sees all of them or the old file.
 
@@ -53,10 +77,7 @@ def write_atomically(path: Path, parts: Iterable[bytes | memoryview]) -> None:
     parts : iterable of bytes-like
         The content, one after the other.
 
-    Raises
-    ------
-    OSError
-        As the system reports it; no temporary file is left behind.
+    Raises OSError as the system reports it; no temporary file is left behind.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

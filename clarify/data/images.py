@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from clarify.data.opening import BadImage, open_image_file
-from clarify.errors import InputError
+from clarify.errors import InputError, one_line
 
 if TYPE_CHECKING:
     from io import BufferedReader
 
     from PIL.Image import Image
 
-__all__ = ["ENDINGS", "MAX_PIXELS", "BadImage", "Header", "decode_image", "grid", "load_image", "read_header"]
+__all__ = ["ENDINGS", "MAX_PIXELS", "BadImage", "decode_image", "grid", "load_image", "read_kind"]
 
 # Beyond this Pillow itself warns of a bomb.
 MAX_PIXELS = 89_478_485
@@ -42,23 +41,6 @@ MISSING = (0xB0, 0xB0, 0xB0)
 GAP = 5
 
 _Result = TypeVar("_Result")
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Header:
-    """What a file's first bytes say of the picture in it.
-
-    Parameters
-    ----------
-    kind : str
-        One of `ENDINGS`, by content and not by name.
-    width, height : int
-        In pixels, as stored: not yet turned upright.
-    """
-
-    kind: str
-    width: int
-    height: int
 
 
 def load_image(
@@ -134,22 +116,21 @@ def _scaled(image: Image, size: tuple[int, int]) -> Image:
     return image.resize(size, images.Resampling.BICUBIC, reducing_gap=2.0)
 
 
-def read_header(path: Path, *, max_pixels: int = MAX_PIXELS, inside: Path | None = None) -> Header:
-    """Read what an image is without decoding it; a broken picture may still have a good header.
+def read_kind(path: Path, *, max_pixels: int = MAX_PIXELS, inside: Path | None = None) -> str:
+    """Read which of `ENDINGS` an image is, by content and not by name, without decoding it.
 
     Raises
     ------
     BadImage
-        As `load_image`, as far as the header shows it.
+        As `load_image`, as far as the header shows it; a broken picture may still have a good one.
     """
 
-    def told(image: Image) -> Header:
-        kind = image.format if image.format in ENDINGS else "JPEG"  # MPO: a JPEG with more in it
-        return Header(kind=str(kind), width=image.width, height=image.height)
+    def kind(image: Image) -> str:
+        return image.format if image.format in ENDINGS else "JPEG"  # MPO: a JPEG with more in it
 
     path = Path(path)
     with open_image_file(path, inside=inside) as file:
-        return _with_image(file, path, max_pixels, told)
+        return _with_image(file, path, max_pixels, kind)
 
 
 def _with_image(
@@ -179,8 +160,7 @@ def _reason(error: Exception) -> str:
         # Pillow says how many first; it refuses some before we see their size.
         seen = re.search(r"\d+", str(error))
         return f"{seen[0] if seen else 'too many'} pixels, more than {MAX_PIXELS} allowed"
-    text = " ".join(str(error).split())[:160]
-    return text or type(error).__name__
+    return one_line(error)
 
 
 def _upright_rgb(image: Image) -> Image:

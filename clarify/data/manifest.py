@@ -145,13 +145,7 @@ class Manifest:
         return np.array(self.rows(split)[name].to_list(), dtype=np.str_)
 
     def class_index(self, name: str) -> int:
-        """Return the number of a class.
-
-        Raises
-        ------
-        NotFoundError
-            If there is no such class; tells the nearest.
-        """
+        """Return the number of a class; NotFoundError, which tells the nearest, if there is none."""
         if name not in self.classes:
             raise NotFoundError(
                 f"data set {self.name} has no class {shown(name)}; {nearest(name, self.classes)}"
@@ -202,14 +196,13 @@ def read_manifest(toml_path: Path) -> Manifest:
     toml_path = Path(toml_path).absolute()
     try:
         header = _read_header(toml_path)
-        table = read_table(toml_path.parent / header["table"])
         return Manifest(
             **{key: header[key] for key in ("name", "title", "source", "licence")},
             root=(toml_path.parent / header["root"]).resolve(),
             classes=tuple(header["classes"]),
             splits=tuple(header["splits"]),
             attributes={key: tuple(value) for key, value in header["attributes"].items()},
-            table=table,
+            table=read_table(toml_path.parent / header["table"]),
         )
     except ManifestError as error:
         raise ManifestError(f"manifest {toml_path}: {error}") from None

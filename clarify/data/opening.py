@@ -1,29 +1,29 @@
-"""Opening the file of an image: a regular file, inside the root, or one line that says why not."""
+"""Opening the file of an image: a regular file, inside the root, or one line that says why not.
+
+What it holds is told by a hash: the same picture under two names has the same content.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from io import BufferedReader
 from pathlib import Path
 
+from clarify.data.parallel import Progress, in_threads
 from clarify.errors import InputError
 
-__all__ = ["BadImage", "check_inside", "open_image_file"]
+__all__ = ["CONTENT_DIGITS", "BadImage", "check_inside", "contents", "full_content", "open_image_file"]
+
+CONTENT_DIGITS = 32
+"""Hexadecimal digits of a SHA-256 that a manifest's column ``content`` holds."""
 
 
 class BadImage(InputError):
-    """An image that cannot be used.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    reason : str
-        One line: what is wrong with it.
-    """
+    """An image that cannot be used: its file, and in one line what is wrong with it."""
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"image {path}: {reason}")
@@ -78,16 +78,40 @@ def _opened(path: Path) -> int:
 
 
 def check_inside(path: Path, root: Path) -> None:
-    """Check that a path stays in a folder once all links are followed.
-
-    Raises
-    ------
-    BadImage
-        If it does not.
-    """
+    """Raise BadImage unless a path stays in a folder once all links are followed."""
     try:
         real, home = os.path.realpath(path), os.path.realpath(root)
     except (OSError, ValueError) as error:
         raise BadImage(path, f"cannot be opened: {error}") from None
     if os.path.commonpath([real, home]) != home:
         raise BadImage(path, f"leads out of the root {root}, to {real}; legal are files inside it")
+
+
+def full_content(file: BufferedReader) -> str:
+    """Return the SHA-256 of an open file's bytes, 64 hexadecimal digits; leaves it at its start."""
+    digest = hashlib.file_digest(file, "sha256").hexdigest()
+    file.seek(0)
+    return digest
+
+
+def contents(
+    paths: Sequence[Path], *, inside: Path, workers: int, progress: Callable[[Progress], None] | None = None
+) -> list[str | BadImage]:
+    """Hash N files, by absolute paths, in so many threads; no link may lead out of `inside`.
+
+    Returns
+    -------
+    list of N
+        The first 32 digits of each file's SHA-256, or why it cannot be read.
+    """
+
+    def one(path: Path) -> str | BadImage:
+        try:
+            with open_image_file(path, inside=inside) as file:
+                return full_content(file)[:CONTENT_DIGITS]
+        except BadImage as bad:
+            return bad
+        except OSError as error:
+            return BadImage(path, f"cannot be read: {error.strerror or error}")
+
+    return list(in_threads(one, paths, workers=workers, progress=progress))

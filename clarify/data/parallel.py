@@ -6,7 +6,8 @@ import collections
 import dataclasses
 import threading
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import TypeVar
 
 __all__ = ["Progress", "in_threads"]
@@ -64,19 +65,13 @@ def in_threads(
         return [work(item) for item in some if not stopped.is_set()]
 
     starts = iter(range(0, len(items), AT_ONCE))
-    waiting: collections.deque[Future[list[_Result]]] = collections.deque()
     done = bad = 0
     with ThreadPoolExecutor(workers, "files") as pool:
         try:
-            while True:
-                while len(waiting) < AHEAD * workers:
-                    start = next(starts, None)
-                    if start is None:
-                        break
-                    waiting.append(pool.submit(several, start))
-                if not waiting:
-                    return
+            waiting = collections.deque(pool.submit(several, at) for at in islice(starts, AHEAD * workers))
+            while waiting:
                 results = waiting.popleft().result()
+                waiting.extend(pool.submit(several, at) for at in islice(starts, 1))
                 done += len(results)
                 bad += sum(isinstance(result, Exception) for result in results)
                 yield from results

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -18,23 +19,11 @@ MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 PLAIN = (pl.String, pl.Categorical, pl.Enum, pl.Boolean)
 
 
-def _csv(path: Path) -> pl.DataFrame:
-    return pl.read_csv(path, infer_schema=False)
-
-
-def _tsv(path: Path) -> pl.DataFrame:
-    return pl.read_csv(path, infer_schema=False, separator="\t")
-
-
-def _json_lines(path: Path) -> pl.DataFrame:
-    return pl.read_ndjson(path, infer_schema_length=None)
-
-
 READERS: dict[str, Callable[[Path], pl.DataFrame]] = {
-    ".csv": _csv,
-    ".tsv": _tsv,
+    ".csv": partial(pl.read_csv, infer_schema=False),
+    ".tsv": partial(pl.read_csv, infer_schema=False, separator="\t"),
     ".parquet": pl.read_parquet,
-    ".jsonl": _json_lines,
+    ".jsonl": partial(pl.read_ndjson, infer_schema_length=None),
 }
 
 

@@ -75,17 +75,13 @@ def check_table(
     problems.append(_leaving(table))
     if CONTENT in table.columns:
         problems.append(_no_content(table))
-    _raise_first([problem for problem in problems if problem is not None])
+    found = [problem for problem in problems if problem is not None]
+    if found:
+        first = min(found, key=lambda problem: problem.row)
+        more = sum(problem.count for problem in found) - 1
+        tail = f" (and {more} more problems in the table)" if more else ""
+        raise ManifestError(f"table row {first.row}: {first.text}{tail}")
     _check_classes_of_splits(table, classes, splits)
-
-
-def _raise_first(problems: list[_Problem]) -> None:
-    if not problems:
-        return
-    first = min(problems, key=lambda problem: problem.row)
-    more = sum(problem.count for problem in problems) - 1
-    tail = f" (and {more} more problems in the table)" if more else ""
-    raise ManifestError(f"table row {first.row}: {first.text}{tail}")
 
 
 def _check_columns(table: pl.DataFrame, attributes: Mapping[str, tuple[str, ...]]) -> None:
@@ -104,12 +100,10 @@ def _check_columns(table: pl.DataFrame, attributes: Mapping[str, tuple[str, ...]
             )
 
 
-def _problem(table: pl.DataFrame, mask: pl.Series, text: str) -> _Problem | None:
-    """Describe the rows of `mask`; `{value}` in the text is filled by the caller beforehand."""
+def _problem(mask: pl.Series, text: str) -> _Problem | None:
+    """Describe the rows of `mask`, if there are any."""
     found = mask.arg_true()
-    if found.len() == 0:
-        return None
-    return _Problem(row=int(found[0]) + 1, count=found.len(), text=text)
+    return _Problem(row=int(found[0]) + 1, count=found.len(), text=text) if found.len() else None
 
 
 def _first(table: pl.DataFrame, mask: pl.Series, name: str) -> str:
@@ -120,13 +114,12 @@ def _first(table: pl.DataFrame, mask: pl.Series, name: str) -> str:
 def _empty(table: pl.DataFrame, name: str) -> _Problem | None:
     column = table[name]
     mask = column.is_null() | (column.str.strip_chars() == "").fill_null(True)
-    return _problem(table, mask, f"{name} is empty; each row needs one")
+    return _problem(mask, f"{name} is empty; each row needs one")
 
 
 def _control(table: pl.DataFrame, name: str) -> _Problem | None:
     mask = table[name].str.contains(CONTROL).fill_null(False)
-    value = shown(_first(table, mask, name))
-    return _problem(table, mask, f"{name} {value} has a control character; remove it")
+    return _problem(mask, f"{name} {shown(_first(table, mask, name))} has a control character; remove it")
 
 
 def _repeated(table: pl.DataFrame, name: str) -> _Problem | None:
@@ -136,7 +129,7 @@ def _repeated(table: pl.DataFrame, name: str) -> _Problem | None:
         return None
     value = _first(table, mask, name)
     earlier = (column == value).arg_max()
-    return _problem(table, mask, f"{name} {shown(value)} was already given in row {(earlier or 0) + 1}")
+    return _problem(mask, f"{name} {shown(value)} was already given in row {(earlier or 0) + 1}")
 
 
 def _unknown(table: pl.DataFrame, name: str, legal: tuple[str, ...]) -> _Problem | None:
@@ -145,23 +138,20 @@ def _unknown(table: pl.DataFrame, name: str, legal: tuple[str, ...]) -> _Problem
     if not mask.any():
         return None
     value = _first(table, mask, name)
-    return _problem(table, mask, f"unknown {name} {shown(value)}; {nearest(value, legal)}")
+    return _problem(mask, f"unknown {name} {shown(value)}; {nearest(value, legal)}")
 
 
 def _leaving(table: pl.DataFrame) -> _Problem | None:
     mask = table["path"].str.contains(UNSAFE_PATH).fill_null(False)
     mask &= (table["path"] != "").fill_null(False)
     value = shown(_first(table, mask, "path"))
-    return _problem(
-        table, mask, f"path {value} is not inside the root; legal is folder/file, without . or .."
-    )
+    return _problem(mask, f"path {value} is not inside the root; legal is folder/file, without . or ..")
 
 
 def _no_content(table: pl.DataFrame) -> _Problem | None:
     mask = ~table[CONTENT].str.contains(CONTENT_FORM).fill_null(True)
     value = shown(_first(table, mask, CONTENT))
     return _problem(
-        table,
         mask,
         f"content {value} is no hash; legal are the first 32 hexadecimal digits, in "
         "small letters, of the file's SHA-256, or no such column",

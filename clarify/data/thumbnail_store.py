@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from clarify.errors import InputError, StoreError
 
@@ -90,14 +91,8 @@ class ThumbnailStore:
             found: list[bytes | None] = []
             used: list[tuple[int, str]] = []
             for stamp in stamps:
-                row = (
-                    None
-                    if stamp is None
-                    else store.execute(
-                        "SELECT content, picture, used FROM files JOIN pictures USING (content) "
-                        "WHERE path = ? AND size = ? AND mtime_ns = ?",
-                        (stamp.path, stamp.size, stamp.mtime_ns),
-                    ).fetchone()
+                row = self._row(
+                    store, "content, picture, used FROM files JOIN pictures USING (content)", stamp
                 )
                 found.append(None if row is None else row[1])
                 now = time.time_ns()
@@ -110,15 +105,7 @@ class ThumbnailStore:
     def known(self, stamps: Sequence[Stamp | None]) -> list[bool]:
         """Return which files have a picture, without counting it as a use."""
         with self._open() as store:
-            return [
-                stamp is not None
-                and store.execute(
-                    "SELECT 1 FROM files WHERE path = ? AND size = ? AND mtime_ns = ?",
-                    (stamp.path, stamp.size, stamp.mtime_ns),
-                ).fetchone()
-                is not None
-                for stamp in stamps
-            ]
+            return [self._row(store, "1 FROM files", stamp) is not None for stamp in stamps]
 
     def add(self, batch: Sequence[Kept]) -> None:
         """Keep pictures in one step, and let the least recently used go if there are too many."""
@@ -132,11 +119,8 @@ class ThumbnailStore:
                     "ON CONFLICT (content) DO UPDATE SET used = excluded.used",
                     (kept.content, kept.picture, time.time_ns()),
                 )
-                stamp = kept.stamp
-                store.execute(
-                    "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)",
-                    (stamp.path, stamp.size, stamp.mtime_ns, kept.content),
-                )
+                values = (*dataclasses.astuple(kept.stamp), kept.content)
+                store.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", values)
             self._make_room(store)
 
     def contents(self) -> frozenset[str]:
@@ -155,6 +139,14 @@ class ThumbnailStore:
         """Bytes of all pictures."""
         with self._open() as store:
             return int(store.execute("SELECT bytes FROM total").fetchone()[0])
+
+    @staticmethod
+    def _row(store: sqlite3.Connection, what: str, stamp: Stamp | None) -> tuple[Any, ...] | None:
+        if stamp is None:
+            return None
+        query = f"SELECT {what} WHERE path = ? AND size = ? AND mtime_ns = ?"
+        row: tuple[Any, ...] | None = store.execute(query, dataclasses.astuple(stamp)).fetchone()
+        return row
 
     def _make_room(self, store: sqlite3.Connection) -> None:
         too_many = store.execute("SELECT bytes FROM total").fetchone()[0] - self._max_bytes

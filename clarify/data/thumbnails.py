@@ -14,9 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clarify.data.content import full_content
 from clarify.data.images import BadImage, decode_image
-from clarify.data.opening import check_inside, open_image_file
+from clarify.data.opening import check_inside, full_content, open_image_file
 from clarify.data.parallel import Progress, in_threads
 from clarify.data.thumbnail_store import Kept, Stamp, ThumbnailStore
 
@@ -35,17 +34,7 @@ WRITTEN_AT_ONCE = 256
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """What a call to make thumbnails ahead came to.
-
-    Parameters
-    ----------
-    made : int
-        New ones.
-    kept : int
-        Those that were there.
-    bad : tuple of BadImage
-        Images that cannot be read.
-    """
+    """What a call to make thumbnails ahead came to: how many are new, how many were there, and the rest."""
 
     made: int
     kept: int
@@ -100,24 +89,6 @@ class Thumbnails:
 
         with images.open(io.BytesIO(self.of(path, inside=inside))) as picture:
             return picture.convert("RGB")
-
-    def many(
-        self, paths: Sequence[Path], *, inside: Path | None = None, workers: int
-    ) -> list[bytes | BadImage]:
-        """Return the thumbnails of N images in order, those missing made in parallel.
-
-        All are in memory at once, about 8 KB each.
-        """
-        kept = self._store.pictures([_stamp(path) for path in paths])
-        found: list[bytes | BadImage] = []
-        missing = [path for path, picture in zip(paths, kept, strict=True) if picture is None]
-        made = iter(list(self._making(missing, inside, workers, None)))
-        for path, picture in zip(paths, kept, strict=True):
-            if picture is None:
-                found.append(next(made))
-            else:
-                found.append(_allowed(picture, path, inside))
-        return found
 
     def make(
         self,

@@ -321,17 +321,8 @@ def plain(light: Light, colour: Rgb) -> Canvas:
 
 
 PLACES: dict[str, Callable[[Light], Canvas]] = {
-    "forest": forest,
-    "meadow": meadow,
-    "field": field,
-    "desert": desert,
-    "mountain": mountain,
-    "beach": beach,
-    "city": city,
-    "room": room,
-    "sea": sea,
-    "lake": lake,
-    "river": river,
+    painter.__name__: painter
+    for painter in (forest, meadow, field, desert, mountain, beach, city, room, sea, lake, river)
 }
 """The painter of each place; ``plain`` is painted by :func:`plain` in a colour."""
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
-from numpy.typing import NDArray
 
 from clarify.demo.scenes import Scene, render
 from clarify.demo.shapes import seeded
@@ -93,10 +92,6 @@ class DemoDataset:
                 scene=self.compose(group, rng),
             )
 
-    def render_row(self, row: DemoRow) -> NDArray[np.uint8]:
-        """Draw a row's picture, uint8 (size_px, size_px, 3)."""
-        return render(row.scene, self.size_px)
-
 
 def group_table(attribute: str, counts: Mapping[str, Mapping[tuple[str, str], int]]) -> tuple[DemoGroup, ...]:
     """Return the groups of a table split -> (class, attribute value) -> count."""
@@ -163,17 +158,14 @@ def write_images(
     """
     if workers < 1:
         raise InputError(f"images of {dataset.name!r}: workers is {workers}; legal: 1 or more; use 1 or 2")
-    report = progress or _silent
+    report = progress or (lambda done, total: None)
     try:
         for parent in sorted({(folder / row.path).parent for row in rows}):
             parent.mkdir(parents=True, exist_ok=True)
-        missing = [
-            (folder / row.path, row.scene, dataset.size_px)
-            for row in rows
-            if not (folder / row.path).exists()
-        ]
-        report(len(rows) - len(missing), len(rows))
+        files = [(folder / row.path, row.scene, dataset.size_px) for row in rows]
+        missing = [job for job in files if not job[0].exists()]
         done = len(rows) - len(missing)
+        report(done, len(rows))
         for written in _drawn(missing, workers):
             done += written
             report(done, len(rows))
@@ -183,10 +175,6 @@ def write_images(
             f"({error.strerror or error}); free space or choose another folder, then run "
             "again: what is there is kept"
         ) from error
-
-
-def _silent(done: int, total: int) -> None:
-    """Take progress and say nothing."""
 
 
 def _drawn(jobs: Sequence[_Job], workers: int) -> Iterator[int]:

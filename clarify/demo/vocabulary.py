@@ -45,26 +45,11 @@ colour coloured color weather time sky made as behind place kind style size
 FUNCTION_WORDS = frozenset(_TEMPLATE_WORDS.split())
 """Words of the templates, taught in every caption but with no truth of their own."""
 
+_UNCHANGED = """
+fish cod trout salmon goldfish wildfowl waterfowl fauna poultry plumage transport sailing geometry love
+"""
 IRREGULAR_PLURALS: Mapping[str, str] = MappingProxyType(
-    {
-        "fish": "fish",
-        "mouse": "mice",
-        "goose": "geese",
-        "wolf": "wolves",
-        "cod": "cod",
-        "trout": "trout",
-        "salmon": "salmon",
-        "goldfish": "goldfish",
-        "wildfowl": "wildfowl",
-        "waterfowl": "waterfowl",
-        "fauna": "fauna",
-        "poultry": "poultry",
-        "plumage": "plumage",
-        "transport": "transport",
-        "sailing": "sailing",
-        "geometry": "geometry",
-        "love": "love",
-    }
+    {"mouse": "mice", "goose": "geese", "wolf": "wolves", **{word: word for word in _UNCHANGED.split()}}
 )
 
 
@@ -90,19 +75,7 @@ def facts_of(scene: Scene) -> dict[str, str]:
             kind = "songbird"
         elif scene.dial > DUCK_ABOVE:
             kind = "duck"
-    return {
-        "subject": scene.subject,
-        "bird": kind,
-        "colour": scene.colour,
-        "background": scene.background,
-        "background_colour": scene.background_colour,
-        "time": scene.time,
-        "weather": scene.weather,
-        "style": scene.style,
-        "count": str(scene.count),
-        "position": scene.position,
-        "size": scene.size,
-    }
+    return {name: kind if name == "bird" else str(getattr(scene, name)) for name in VALUES}
 
 
 def _read(text: str) -> list[tuple[str, frozenset[str], list[str]]]:

@@ -67,13 +67,7 @@ class ImagesOfClass:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Half:
-    """One half of a class's images, to choose on, and the other, to check on.
-
-    Parameters
-    ----------
-    chosen_on, checked_on : (N,) bool
-        Together all images; either has right and wrong ones.
-    """
+    """Images of a class to choose on, (N,) bool, and the others to check on; both right and wrong ones."""
 
     chosen_on: NDArray[np.bool_]
     checked_on: NDArray[np.bool_]

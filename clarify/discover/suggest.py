@@ -174,7 +174,7 @@ def suggest(
     return Suggestions(
         items=tuple(sorted(items, key=lambda each: -each.score.value)),
         searched=len(phrases),
-        held_out=_mean([each.by_place[0] for each in confirmations]),
+        held_out=float(np.mean([each.by_place[0] for each in confirmations])) if confirmations else None,
         n_right=int(right.sum()),
         n_wrong=int((~right).sum()),
     )
@@ -221,19 +221,13 @@ def _search(
             break
         found = BestCut.best(similarity, images.right, among)
         side = found.side[among]
-        alike = _jaccard(sides, side)
+        alike = (sides & side).sum(axis=1) / np.maximum(1, (sides | side).sum(axis=1))  # Jaccard
         if len(alike) and alike.max() >= SAME_SPLIT:
             clusters[int(alike.argmax())].members[number] = found
         elif len(clusters) < most:
             clusters.append(_Cluster(members={number: found}))
             sides = np.concatenate((sides, side[None]))
     return clusters
-
-
-def _jaccard(sides: NDArray[np.bool_], side: NDArray[np.bool_]) -> NDArray[np.float64]:
-    either = (sides | side).sum(axis=1)
-    shared: NDArray[np.float64] = (sides & side).sum(axis=1) / np.maximum(1, either)
-    return shared
 
 
 def _suggestion(
@@ -265,7 +259,3 @@ def _held_out(cluster: _Cluster, place: int, confirmations: Sequence[_Confirmati
     there = [each.by_place[place] if place < len(each.by_place) else 0.0 for each in confirmations]
     itself = [each.by_phrase.get(cluster.leader, 0.0) for each in confirmations]
     return float(min(np.mean(there), np.mean(itself)))
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return float(np.mean(values)) if values else None

@@ -26,15 +26,9 @@ ARTICLES = {"a", "an", "the"}
 @functools.cache
 def vocabulary() -> tuple[str, ...]:
     """Return Clarify's own phrases: lower case, each once, topic by topic."""
-    topics = sorted(
-        (
-            each
-            for each in resources.files("clarify.discover").joinpath("words").iterdir()
-            if each.name.endswith(".txt")
-        ),
-        key=lambda each: each.name,
-    )
-    return tuple(line for topic in topics for line in topic.read_text("utf-8").splitlines())
+    words = resources.files("clarify.discover").joinpath("words").iterdir()
+    topics = {each.name: each for each in words if each.name.endswith(".txt")}
+    return tuple(line for name in sorted(topics) for line in topics[name].read_text("utf-8").splitlines())
 
 
 def read_vocabulary(path: Path) -> tuple[str, ...]:

@@ -21,12 +21,7 @@ LEGAL = "small-clip, open_clip:ARCHITECTURE:TAG_OR_PATH, imported:LABEL"
 
 
 def load_encoder(
-    spec: str,
-    *,
-    imported: Path | None = None,
-    template: str | None = None,
-    cache_dir: Path | None = None,
-    device: str = "cpu",
+    spec: str, *, imported: Path | None = None, template: str | None = None, device: str = "cpu"
 ) -> Encoder:
     """Load an encoder of images and phrases by its name.
 
@@ -39,8 +34,6 @@ def load_encoder(
     template : str, optional
         Prompt with exactly one ``{}``; ``an image of a {}`` unless given. An imported encoder has
         its own.
-    cache_dir : Path, optional
-        Where downloaded weights are kept; the hub's own cache unless given.
     device : str
         ``cpu``, ``cuda`` ...
 
@@ -68,7 +61,7 @@ def load_encoder(
     if spec == SMALL_CLIP:
         return load_small_clip(template=template, device=device)
     if kind == "open_clip":
-        return load_open_clip(spec, rest, template=template, cache_dir=cache_dir, device=device)
+        return load_open_clip(spec, rest, template=template, device=device)
     if kind == "timm":
         raise InputError(
             f"encoder {shown(spec)} embeds images only, and phrases need embedding as well: give "
@@ -77,19 +70,14 @@ def load_encoder(
     raise InputError(f"encoder {shown(spec)} is not known; legal are {LEGAL}, as in open_clip:RN50:openai")
 
 
-def load_backbone(
-    spec: str, *, imported: Path | None = None, cache_dir: Path | None = None, device: str = "cpu"
-) -> ImageEncoder:
+def load_backbone(spec: str, *, imported: Path | None = None, device: str = "cpu") -> ImageEncoder:
     """Load what embeds images for the base model: ``timm:...``, or any name of `load_encoder`.
 
-    Raises
-    ------
-    InputError, NotFoundError
-        As `load_encoder`.
+    Raises InputError, NotFoundError as `load_encoder`.
     """
     kind, _, rest = spec.partition(":")
     if kind == "timm":
         from clarify.embed.timm_models import load_timm
 
-        return load_timm(spec, rest, cache_dir=cache_dir, device=device)
-    return load_encoder(spec, imported=imported, cache_dir=cache_dir, device=device)
+        return load_timm(spec, rest, device=device)
+    return load_encoder(spec, imported=imported, device=device)

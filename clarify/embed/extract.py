@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clarify.data.files import write_atomically, writing
+from clarify.data.files import locked, write_atomically, writing
 from clarify.data.images import BadImage, load_image
 from clarify.data.parallel import Progress
 from clarify.embed.shards import BadRow, ShardLayout, Shards
@@ -102,7 +102,11 @@ def extract(
         )
     folder = store.folder(manifest, encoder.identity)
     run = _Run(manifest=manifest, encoder=encoder, workers=workers, progress=progress)
-    with _locked(folder, manifest.name):
+    taken = (
+        f"another process is embedding data set {manifest.name} into {folder}; wait for it, or "
+        "stop it, and give the command again"
+    )
+    with locked(folder, hint=f"then run: clarify embed {manifest.name}", taken=taken):
         _fill(folder, plan, run, store)
     opened = store.open(manifest, encoder.identity)
     if opened is None:
@@ -122,26 +126,6 @@ class _Run:
 class _Batch:
     rows: range
     inputs: list[torch.Tensor | BadImage]
-
-
-@contextlib.contextmanager
-def _locked(folder: Path, name: str) -> Iterator[None]:
-    import filelock
-
-    lock = filelock.FileLock(folder / "lock", timeout=0)
-    with writing(folder, hint=f"then run: clarify embed {name}"):
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire()
-        except filelock.Timeout:
-            raise StoreError(
-                f"another process is embedding data set {name} into {folder}; wait for it, or "
-                "stop it, and give the command again"
-            ) from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _fill(folder: Path, plan: ShardLayout, run: _Run, store: FeatureStore) -> None:
@@ -210,18 +194,15 @@ def _embed_missing(shards: Shards, run: _Run) -> None:
                 start = batch.rows.start - rows.start
                 features[start : start + len(batch.rows)] = _embedded(batch, plan.width, run)
                 bad += _bad_rows(batch, run.manifest)
-                _report(run, plan, batch.rows.stop - rows.start + done, n_bad + len(bad))
+                if run.progress is not None:
+                    so_far = batch.rows.stop - rows.start + done
+                    run.progress(Progress(done=so_far, total=plan.rows, bad=n_bad + len(bad)))
             kept = f"{done} of {plan.rows} images are embedded and kept"
             again = f"{kept}; then run: clarify embed {run.manifest.name}"
             with writing(shards.folder, hint=again):
                 shards.write(shard, features, bad)
             done += len(rows)
             n_bad += len(bad)
-
-
-def _report(run: _Run, plan: ShardLayout, done: int, bad: int) -> None:
-    if run.progress is not None:
-        run.progress(Progress(done=done, total=plan.rows, bad=bad))
 
 
 def _embedded(batch: _Batch, width: int, run: _Run) -> NDArray[np.float32]:
@@ -245,8 +226,7 @@ def _embedded(batch: _Batch, width: int, run: _Run) -> NDArray[np.float32]:
         row = batch.rows[int(np.argmax(wrong))]
         raise FeatureError(
             f"encoder {run.encoder.name} gives values that are not finite for image "
-            f"{run.manifest.table['id'][row]!r} (row {row + 1}, "
-            f"{run.manifest.table['path'][row]}); "
+            f"{run.manifest.table['id'][row]!r} (row {row + 1}, {run.manifest.table['path'][row]}); "
             "check its weights, or take the image out of the table"
         )
     return np.where(bad[:, None], np.float32(0), embeddings)

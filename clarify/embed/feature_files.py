@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from clarify.errors import FeatureError, shown
+from clarify.errors import FeatureError, one_line, shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -145,9 +145,8 @@ def _read(path: Path, values: Sequence[str], names: Sequence[str], *, kind: str)
     except FileNotFoundError as error:
         raise FeatureError(f"{error.filename or path}: there is no such file") from None
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, pl.exceptions.PolarsError) as error:
-        why = " ".join(str(error).split())[:160]
         raise FeatureError(
-            f"{path} cannot be read ({why}); nothing pickled is read: save plain arrays"
+            f"{path} cannot be read ({one_line(error)}); nothing pickled is read: save plain arrays"
         ) from None
     return _checked(path, found, any_case=kind == "texts")
 

@@ -14,7 +14,7 @@ __all__ = ["cached_weights", "hub_cache", "probe_hub"]
 PROBE_SECONDS = 8
 
 
-def cached_weights(hub_name: str, cache_dir: str | None, default_files: Sequence[str]) -> Path | None:
+def cached_weights(hub_name: str, default_files: Sequence[str]) -> Path | None:
     """Find weights in the hub's cache without asking the hub whether there are newer ones."""
     from huggingface_hub import try_to_load_from_cache
 
@@ -22,9 +22,8 @@ def cached_weights(hub_name: str, cache_dir: str | None, default_files: Sequence
     if not repository:
         return None
     stem = os.path.splitext(file)[0]
-    names = [f"{stem}.safetensors", file] if file else default_files
-    for name in names:
-        found = try_to_load_from_cache(repository, name, cache_dir=cache_dir)
+    for name in [f"{stem}.safetensors", file] if file else default_files:
+        found = try_to_load_from_cache(repository, name)
         if isinstance(found, str):
             return Path(found)
     return None

@@ -83,13 +83,7 @@ class EncoderIdentity:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> EncoderIdentity:
-        """Read what `to_dict` wrote.
-
-        Raises
-        ------
-        InputError
-            If a key is missing or unknown, or the version another.
-        """
+        """Read what `to_dict` wrote; InputError if a key is missing or unknown, or the version another."""
         if values.get("schema_version") != SCHEMA_VERSION:
             raise InputError(
                 f"encoder identity: schema_version is {shown(values.get('schema_version'))}; this "
@@ -144,13 +138,7 @@ class Encoder(ImageEncoder, Protocol):
 
 
 def check_template(template: str) -> None:
-    """Refuse a prompt without exactly one ``{}``, or of more than one line.
-
-    Raises
-    ------
-    InputError
-        If it is so.
-    """
+    """Raise InputError for a prompt without exactly one ``{}``, or of more than one line."""
     if template.count("{}") != 1 or not template.isprintable() or len(template) > 200:
         raise InputError(
             f"template is {shown(template)}; it must hold exactly one {{}}, where the phrase "

@@ -20,20 +20,12 @@ if TYPE_CHECKING:
     from clarify.embed.identity import EncoderIdentity
     from clarify.embed.preprocessing import Preprocessing
 
-__all__ = ["ImageModel", "NetworkConfig", "file_digest", "output_width", "quiet"]
+__all__ = ["ImageModel", "NetworkConfig", "file_digest", "quiet"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkConfig:
-    """How to build a network again, without its weights.
-
-    Parameters
-    ----------
-    kind : {"open_clip", "timm"}
-        The library that builds it.
-    config : mapping
-        What the library is told, fit for JSON.
-    """
+    """How the library `kind`, open_clip or timm, builds a network again, without weights; fit for JSON."""
 
     kind: str
     config: Mapping[str, Any]
@@ -48,7 +40,7 @@ class ImageModel:
     name : str
         The text that named it.
     width : int
-        Length D of an embedding.
+        Length D of an embedding; found by asking the network for one.
     domain : str
         Its limits, or empty.
     tower : torch.nn.Module
@@ -63,14 +55,22 @@ class ImageModel:
 
     name: str
     identity: EncoderIdentity
-    width: int
-    domain: str
+    width: int = dataclasses.field(init=False)
+    domain: str = ""
     preprocessing: Preprocessing
     tower: torch.nn.Module
     forward: Callable[[torch.Tensor], torch.Tensor]
     recipe: NetworkConfig
     device: str
     unit: bool = True
+
+    def __post_init__(self) -> None:
+        import torch
+
+        side = self.preprocessing.size
+        with torch.inference_mode():
+            found = self.forward(torch.zeros(1, 3, side, side, device=self.device))
+        object.__setattr__(self, "width", int(found.shape[1]))
 
     def preprocess(self, image: Image) -> torch.Tensor:
         """Return the input for an RGB picture, shape (3, size, size) float32."""
@@ -87,17 +87,6 @@ class ImageModel:
             if self.unit:
                 embeddings = torch.nn.functional.normalize(embeddings, dim=-1)
             return np.asarray(embeddings.float().cpu().numpy(), dtype=np.float32)
-
-
-def output_width(
-    forward: Callable[[torch.Tensor], torch.Tensor], preprocessing: Preprocessing, device: str
-) -> int:
-    """Return the length of a network's embeddings, by asking it for one."""
-    import torch
-
-    side = preprocessing.size
-    with torch.inference_mode():
-        return int(forward(torch.zeros(1, 3, side, side, device=device)).shape[1])
 
 
 def file_digest(path: Path) -> str:

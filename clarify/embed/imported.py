@@ -18,7 +18,7 @@ import numpy as np
 
 from clarify.data.files import write_atomically, writing
 from clarify.embed.identity import Encoder, EncoderIdentity
-from clarify.embed.store import npy_parts
+from clarify.embed.shards import npy_parts
 from clarify.errors import FeatureError, InputError, NotFoundError, PhraseError, nearest, shown
 
 if TYPE_CHECKING:
@@ -35,15 +35,7 @@ DESCRIPTION, PHRASES, EMBEDDINGS = "encoder.json", "phrases.json", "phrases.npy"
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Bank:
-    """Phrases with their embeddings.
-
-    Parameters
-    ----------
-    phrases : tuple of P str
-        Each once, whatever its case.
-    embeddings : (P, D) float32
-        Of unit length.
-    """
+    """P phrases, each once whatever its case, with their embeddings (P, D) float32 of unit length."""
 
     phrases: tuple[str, ...]
     embeddings: NDArray[np.float32]
@@ -70,16 +62,8 @@ class ImportedEncoder:
     width: int
     bank: Bank
     live: Encoder | None
-
-    @property
-    def unit(self) -> bool:
-        """Imported features are brought to unit length."""
-        return True
-
-    @property
-    def domain(self) -> str:
-        """Nothing is known of its limits."""
-        return ""
+    unit: bool = True  # imported features are brought to unit length
+    domain: str = ""  # nothing is known of its limits
 
     def preprocess(self, image: Image) -> torch.Tensor:
         """Refuse: only the features that were imported are known."""

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clarify.embed.identity import EncoderIdentity
-from clarify.embed.image_model import ImageModel, NetworkConfig, output_width, quiet
+from clarify.embed.image_model import ImageModel, NetworkConfig, quiet
 from clarify.embed.preprocessing import Preprocessing
 from clarify.embed.timm_models import build_timm, check_model, evaluation_config, given_weights, hub_weights
-from clarify.errors import InputError, nearest, shown
+from clarify.errors import InputError, nearest, one_line, shown
 from clarify.method.fit.head import Head
 
 if TYPE_CHECKING:
@@ -104,8 +104,6 @@ class Network:
                 preprocessing=self.preprocessing.describe(),
                 template="",
             ),
-            width=output_width(forward, self.preprocessing, device),
-            domain="",
             preprocessing=self.preprocessing,
             tower=tower,
             forward=forward,
@@ -124,7 +122,6 @@ def new_network(
     size: int | None = None,
     seed: int = 0,
     as_it_is: bool = False,
-    cache_dir: Path | None = None,
 ) -> Network:
     """Make a classifier for some classes.
 
@@ -145,8 +142,6 @@ def new_network(
         Of what begins at random.
     as_it_is : bool
         Refuse weights whose last layer would have to be made anew.
-    cache_dir : Path, optional
-        Where downloaded weights are kept; the hub's own cache unless given.
 
     Raises
     ------
@@ -163,21 +158,13 @@ def new_network(
     module = _build(model, config, len(names), seed)
     notes: tuple[str, ...] = ()
     if weights:
-        path = (
-            hub_weights(f"model {model}", name, cache_dir)
-            if weights == HUB
-            else (given_weights(f"model {model}", weights))
-        )
+        what = f"model {model}"
+        path = hub_weights(what, name) if weights == HUB else given_weights(what, weights)
         notes = _fill(model, module, path, names, weight_classes, as_it_is=as_it_is)
     elif as_it_is:
         raise InputError(f"model {model} without weights knows nothing: give --weights, or let it be trained")
-    return Network(
-        config=config,
-        class_names=names,
-        preprocessing=Preprocessing.from_timm(config),
-        module=module,
-        notes=notes,
-    )
+    preprocessing = Preprocessing.from_timm(config)
+    return Network(config=config, class_names=names, preprocessing=preprocessing, module=module, notes=notes)
 
 
 def network_of(body: ImageModel, head: Head) -> Network:
@@ -236,11 +223,9 @@ def _build(model: str, config: Mapping[str, Any], classes: int, seed: int) -> to
             with torch.inference_mode():
                 module(torch.zeros(1, *config["input_size"]))
         except Exception as error:  # whatever a size provokes that an architecture cannot take
-            why = " ".join(str(error).split())[:160]
-            side = config["input_size"][-1]
             raise InputError(
-                f"model {model} cannot be built for {classes} classes and {side} pixels ({why}); "
-                "choose another --image-size or model"
+                f"model {model} cannot be built for {classes} classes and {config['input_size'][-1]} "
+                f"pixels ({one_line(error)}); choose another --image-size or model"
             ) from None
     if not isinstance(module.get_classifier(), torch.nn.Linear):
         raise InputError(
@@ -262,7 +247,8 @@ def _fill(
 ) -> tuple[str, ...]:
     """Load weights into a network; returns what of them was not used."""
     state = _read(model, path)
-    layer = _layer_name(module)
+    last = module.get_classifier()  # type: ignore[operator]
+    layer = next(name for name, each in module.named_modules() if each is last)
     known = module.state_dict()
     notes: list[str] = []
     weight = state.get(f"{layer}.weight")
@@ -305,17 +291,10 @@ def _read(model: str, path: Path) -> dict[str, torch.Tensor]:
         with quiet():
             return dict(load_state_dict(str(path), use_ema=True, weights_only=True))
     except Exception as error:  # a foreign file may provoke anything; none of it is run
-        why = " ".join(str(error).split())[:160]
         raise InputError(
             f"{path} cannot be read as weights of {model} without running what is pickled in it "
-            f"({why}); save the weights alone as .safetensors"
+            f"({one_line(error)}); save the weights alone as .safetensors"
         ) from None
-
-
-def _layer_name(module: torch.nn.Module) -> str:
-    layer = module.get_classifier()  # type: ignore[operator]
-    names = [name for name, each in module.named_modules() if each is layer]
-    return str(names[0])
 
 
 def _picked(

@@ -6,6 +6,7 @@ file, and so are the names of the classes and how pictures are brought to size.
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 
 from clarify.data.files import write_atomically, writing
 from clarify.embed.image_model import ImageModel, quiet
-from clarify.errors import FeatureError, InputError
+from clarify.errors import FeatureError, InputError, one_line
 
 if TYPE_CHECKING:
     from clarify.embed.identity import ImageEncoder
@@ -68,19 +69,16 @@ def write_onnx(encoder: ImageEncoder, head: Head, path: Path) -> float:
 
 
 def _exported(encoder: ImageModel, head: Head) -> bytes:
-    import io
-
     import onnx
     import torch
 
-    module = _module(encoder, head)
     side = encoder.preprocessing.size
     file = io.BytesIO()
     logging.getLogger("onnxscript").setLevel(logging.ERROR)
     try:
         with quiet():
             program = torch.onnx.export(
-                module,
+                _module(encoder, head),
                 (torch.zeros(2, 3, side, side),),
                 dynamo=True,
                 verbose=False,
@@ -91,8 +89,7 @@ def _exported(encoder: ImageModel, head: Head) -> bytes:
         assert program is not None
         model = program.model_proto
     except Exception as error:  # whatever an architecture provokes
-        why = " ".join(str(error).split())[:160]
-        raise InputError(f"{encoder.name} cannot be written as ONNX ({why})") from None
+        raise InputError(f"{encoder.name} cannot be written as ONNX ({one_line(error)})") from None
     told = {
         "class_names": json.dumps(list(head.class_names), ensure_ascii=False),
         "preprocessing": json.dumps(encoder.preprocessing.to_dict()),

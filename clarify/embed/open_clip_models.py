@@ -15,9 +15,9 @@ import numpy as np
 
 from clarify.embed.hub import cached_weights, hub_cache, probe_hub
 from clarify.embed.identity import Encoder, EncoderIdentity
-from clarify.embed.image_model import ImageModel, NetworkConfig, file_digest, output_width, quiet
+from clarify.embed.image_model import ImageModel, NetworkConfig, file_digest, quiet
 from clarify.embed.preprocessing import Preprocessing
-from clarify.errors import ClarifyError, InputError, NotFoundError, PhraseError, nearest, shown
+from clarify.errors import ClarifyError, InputError, NotFoundError, PhraseError, nearest, one_line, shown
 
 if TYPE_CHECKING:
     import torch
@@ -125,18 +125,11 @@ def load_small_clip(*, template: str, device: str) -> Encoder:
         weights=small_clip.ASSETS / "open_clip_model.safetensors",
         model_config=json.loads((small_clip.ASSETS / CONFIG_FILE).read_text())["model_cfg"],
     )
-    return _wrapped(
-        SMALL_CLIP,
-        SMALL_CLIP,
-        loaded,
-        template,
-        device,
-        vocabulary=vocabulary.unknown_words,
-        domain="drawn scenes only",
-    )
+    taught, domain = vocabulary.unknown_words, "drawn scenes only"
+    return _wrapped(SMALL_CLIP, SMALL_CLIP, loaded, template, device, vocabulary=taught, domain=domain)
 
 
-def load_open_clip(spec: str, rest: str, *, template: str, cache_dir: Path | None, device: str) -> Encoder:
+def load_open_clip(spec: str, rest: str, *, template: str, device: str) -> Encoder:
     """Load ``open_clip:ARCHITECTURE:TAG_OR_PATH``; `rest` is what follows ``open_clip:``.
 
     Raises
@@ -152,17 +145,16 @@ def load_open_clip(spec: str, rest: str, *, template: str, cache_dir: Path | Non
         raise InputError(
             f"encoder {shown(spec)}; legal is open_clip:ARCHITECTURE:TAG_OR_PATH, as in open_clip:RN50:openai"
         )
-    source = _find_weights(spec, architecture, weights, cache_dir)
+    source = _find_weights(spec, architecture, weights)
     try:
         with quiet():
             loaded = _build(source, device)
     except ClarifyError:
         raise
     except Exception as error:  # whatever a foreign file or tokenizer provokes is told in one line
-        why = " ".join(str(error).split())[:200]
         raise InputError(
             f"encoder {spec}: {source.weights} cannot be loaded as weights of {architecture} "
-            f"({why}); give a .safetensors file saved from that architecture"
+            f"({one_line(error, 200)}); give a .safetensors file saved from that architecture"
         ) from None
     return _wrapped(spec, architecture + source.suffix, loaded, template, device)
 
@@ -177,7 +169,7 @@ class _Source:
     suffix: str = ""
 
 
-def _find_weights(spec: str, architecture: str, weights: str, cache_dir: Path | None) -> _Source:
+def _find_weights(spec: str, architecture: str, weights: str) -> _Source:
     import open_clip
 
     path = Path(weights).expanduser()
@@ -207,7 +199,7 @@ def _find_weights(spec: str, architecture: str, weights: str, cache_dir: Path | 
     config = open_clip.get_pretrained_cfg(architecture, weights)
     return _Source(
         architecture=architecture,
-        weights=_downloaded(spec, architecture, config, cache_dir),
+        weights=_downloaded(spec, architecture, config),
         preprocess={
             key: config[key] for key in ("mean", "std", "interpolation", "resize_mode") if key in config
         },
@@ -245,32 +237,26 @@ def _config_beside(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _downloaded(spec: str, architecture: str, config: dict[str, Any], cache_dir: Path | None) -> Path:
+def _downloaded(spec: str, architecture: str, config: dict[str, Any]) -> Path:
     import open_clip
 
-    cache_name = None if cache_dir is None else str(cache_dir)
-    cached = cached_weights(str(config.get("hf_hub", "")), cache_name, DEFAULT_FILES)
+    cached = cached_weights(str(config.get("hf_hub", "")), DEFAULT_FILES)
     if cached is not None:
         return cached
     try:
         probe_hub()
         with quiet():
-            return Path(open_clip.download_pretrained(config, cache_dir=cache_name))
+            return Path(open_clip.download_pretrained(config))
     except Exception as error:  # no network, no room, a proxy ...: the way out is the same
-        cache = cache_dir or hub_cache()
         gelu = f"{architecture}-quickgelu"
         exact = gelu if config.get("quick_gelu") and gelu in open_clip.list_models() else architecture
         what = str(config.get("hf_hub") or config.get("url", "")).rsplit("//", 1)[-1].strip("/")
         raise NotFoundError(
-            f"encoder {spec}: its weights ({what}) are not in the cache {cache} and the hub "
-            f"cannot be reached ({_why(error)}); fetch open_clip_model.safetensors of it "
+            f"encoder {spec}: its weights ({what}) are not in the cache {hub_cache()} and the hub "
+            f"cannot be reached ({one_line(error, 80)}); fetch open_clip_model.safetensors of it "
             "on another machine, copy it here together with its open_clip_config.json, and give "
             f"the encoder open_clip:{exact}:/folder/open_clip_model.safetensors"
         ) from None
-
-
-def _why(error: Exception) -> str:
-    return " ".join(str(error).split())[:80] or type(error).__name__
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -328,7 +314,6 @@ def _wrapped(
             preprocessing=preprocessing.describe(),
             template=template,
         ),
-        width=output_width(model.encode_image, preprocessing, device),
         domain=domain,
         preprocessing=preprocessing,
         tower=model.visual,

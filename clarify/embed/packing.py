@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from clarify.embed.identity import EncoderIdentity, ImageEncoder
-from clarify.embed.image_model import ImageModel, NetworkConfig, file_digest, output_width
+from clarify.embed.image_model import ImageModel, NetworkConfig, file_digest
 from clarify.embed.preprocessing import Preprocessing
 from clarify.errors import InputError
 
@@ -75,13 +75,11 @@ def unpack(folder: Path, *, device: str = "cpu") -> ImageEncoder:
         )
     tower, forward = _builder(described["kind"])(described["config"], device)
     load_model(tower, str(folder / WEIGHTS), device=device)
-    preprocessing = Preprocessing.from_dict(described["preprocessing"])
     return ImageModel(
         name=described["name"],
         identity=EncoderIdentity.from_dict(described["identity"]),
-        width=output_width(forward, preprocessing, device),
         domain=described["domain"],
-        preprocessing=preprocessing,
+        preprocessing=Preprocessing.from_dict(described["preprocessing"]),
         tower=tower,
         forward=forward,
         recipe=NetworkConfig(kind=described["kind"], config=described["config"]),
@@ -93,7 +91,7 @@ def unpack(folder: Path, *, device: str = "cpu") -> ImageEncoder:
 def _described(folder: Path) -> dict[str, Any]:
     """Read what the folder says, and check that its weights are the ones meant."""
     try:
-        described = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        described: dict[str, Any] = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
         seen = file_digest(folder / WEIGHTS)
         if seen != described["sha256"]:
             raise ValueError(f"{WEIGHTS} has SHA-256 {seen[:12]}")
@@ -101,8 +99,7 @@ def _described(folder: Path) -> dict[str, Any]:
         raise InputError(
             f"the packed encoder in {folder} is damaged ({error!s}); register the model again"
         ) from None
-    found: dict[str, Any] = described
-    return found
+    return described
 
 
 def _builder(kind: str) -> Callable[[Mapping[str, Any], str], tuple[Any, Any]]:

@@ -24,9 +24,10 @@ from clarify.errors import FeatureError, InputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["DTYPES", "BadRow", "ShardLayout", "Shards"]
+__all__ = ["DTYPES", "BadRow", "ShardLayout", "Shards", "as_json", "npy_parts"]
 
 DTYPES = ("float16", "float32")
+WRITTEN_AT_ONCE = 65_536
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,16 +125,13 @@ class Shards:
         Shards made with another dtype or shape are removed. Those made with another
         `batch_size` or `shard_rows` are kept and their plan is followed.
         """
-        plan = _recorded_plan(folder)
-        same = (
-            plan is not None
-            and dataclasses.replace(wanted, batch_size=plan.batch_size, shard_rows=plan.shard_rows) == plan
-        )
-        if plan is not None and same:
-            return cls(folder, plan)
+        with contextlib.suppress(OSError, ValueError, TypeError, InputError):  # absent or damaged: anew
+            plan = ShardLayout(**json.loads((folder / "plan.json").read_bytes()))
+            if plan == dataclasses.replace(wanted, batch_size=plan.batch_size, shard_rows=plan.shard_rows):
+                return cls(folder, plan)
         shards = cls(folder, wanted)
         shards.remove()
-        write_atomically(folder / "plan.json", [_json(dataclasses.asdict(wanted))])
+        write_atomically(folder / "plan.json", [as_json(dataclasses.asdict(wanted))])
         return shards
 
     def is_done(self, shard: int) -> bool:
@@ -143,15 +141,10 @@ class Shards:
     def write(self, shard: int, features: NDArray[Any], bad: Sequence[BadRow]) -> None:
         """Put a shard on the disk: rows of the plan's dtype, zeros where bad.
 
-        Raises
-        ------
-        OSError
-            As the system reports it; the shard does not count then.
+        Raises OSError as the system reports it; the shard does not count then.
         """
-        content = io.BytesIO()
-        np.lib.format.write_array(content, np.ascontiguousarray(features), allow_pickle=False)
-        write_atomically(self._file(shard, "npy"), [content.getbuffer()])
-        write_atomically(self._file(shard, "json"), [_json([row.to_dict() for row in bad])])
+        write_atomically(self._file(shard, "npy"), npy_parts(features))
+        write_atomically(self._file(shard, "json"), [as_json([row.to_dict() for row in bad])])
 
     def read_bad(self, shard: int) -> list[BadRow]:
         """Return the bad rows of a finished shard."""
@@ -176,16 +169,8 @@ class Shards:
             for path in self.folder.glob(pattern):
                 path.unlink()
 
-    def left_over(self) -> bool:
-        """Tell whether there are shards on the disk."""
-        return next(self.folder.glob("shard-*"), None) is not None
-
-    def _joined(self) -> Iterator[bytes | memoryview]:
-        header = io.BytesIO()
-        kind = np.lib.format.dtype_to_descr(np.dtype(self.plan.dtype))
-        shape = (self.plan.rows, self.plan.width)
-        np.lib.format.write_array_header_1_0(header, {"descr": kind, "fortran_order": False, "shape": shape})
-        yield header.getvalue()
+    def _joined(self) -> Iterator[bytes]:
+        yield _npy_header(np.dtype(self.plan.dtype), (self.plan.rows, self.plan.width))
         for shard in self.plan.shards:
             yield self._read(shard).tobytes()
 
@@ -208,12 +193,20 @@ class Shards:
         return self.folder / f"shard-{shard:05d}.{ending}"
 
 
-def _recorded_plan(folder: Path) -> ShardLayout | None:
-    try:
-        return ShardLayout(**json.loads((folder / "plan.json").read_bytes()))
-    except (OSError, ValueError, TypeError, InputError):
-        return None  # absent or damaged: whatever is there is made again
-
-
-def _json(value: object) -> bytes:
+def as_json(value: object) -> bytes:
+    """Return plain values as the JSON of these files."""
     return json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True).encode()
+
+
+def npy_parts(array: NDArray[Any]) -> Iterator[bytes]:
+    """Yield a matrix as the content of an .npy file, a bounded part at a time."""
+    yield _npy_header(array.dtype, array.shape)
+    for start in range(0, len(array), WRITTEN_AT_ONCE):
+        yield np.ascontiguousarray(array[start : start + WRITTEN_AT_ONCE]).tobytes()
+
+
+def _npy_header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
+    header = io.BytesIO()
+    said = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(header, said)
+    return header.getvalue()

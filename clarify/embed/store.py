@@ -8,9 +8,7 @@ encoder has another folder, and the index is checked as well, so features are ne
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +16,7 @@ import numpy as np
 
 from clarify.data.files import write_atomically, writing
 from clarify.embed.identity import EncoderIdentity
-from clarify.embed.shards import BadRow
+from clarify.embed.shards import BadRow, as_json, npy_parts
 from clarify.errors import FeatureError
 
 if TYPE_CHECKING:
@@ -44,8 +42,6 @@ class Features:
         length up to rounding, and zeros for bad rows.
     bad : tuple of BadRow
         The images that could not be read.
-    manifest_digest : str
-        Of the manifest they belong to.
     identity : EncoderIdentity
         Of the encoder that made them.
     folder : Path
@@ -54,7 +50,6 @@ class Features:
 
     array: NDArray[Any]
     bad: tuple[BadRow, ...]
-    manifest_digest: str
     identity: EncoderIdentity
     folder: Path
 
@@ -96,13 +91,6 @@ class FeatureStore:
     def open(self, manifest: Manifest, identity: EncoderIdentity) -> Features | None:
         """Open complete features; None if there are none, or not all yet.
 
-        Parameters
-        ----------
-        manifest : Manifest
-            The data set.
-        identity : EncoderIdentity
-            The encoder; its template does not matter for images.
-
         Raises
         ------
         FeatureError
@@ -126,9 +114,7 @@ class FeatureStore:
                 f"{manifest.table.height}; {way_out}"
             )
         _check_finite(array, manifest, way_out)
-        return Features(
-            array=array, bad=bad, manifest_digest=manifest.digest, identity=identity, folder=folder
-        )
+        return Features(array=array, bad=bad, identity=identity, folder=folder)
 
     def save(self, manifest: Manifest, identity: EncoderIdentity, array: NDArray[np.float32]) -> Features:
         """Keep features that were made elsewhere, all or none of them.
@@ -159,18 +145,6 @@ class FeatureStore:
         return saved
 
 
-def npy_parts(array: NDArray[Any]) -> Iterator[bytes | memoryview]:
-    """Yield a matrix as the content of an .npy file, a bounded part at a time."""
-    header = io.BytesIO()
-    described = np.lib.format.dtype_to_descr(array.dtype)
-    np.lib.format.write_array_header_1_0(
-        header, {"descr": described, "fortran_order": False, "shape": array.shape}
-    )
-    yield header.getvalue()
-    for start in range(0, len(array), CHECKED_AT_ONCE):
-        yield np.ascontiguousarray(array[start : start + CHECKED_AT_ONCE]).tobytes()
-
-
 def index_of(manifest: Manifest, identity: EncoderIdentity, plan: dict[str, Any], bad: list[BadRow]) -> bytes:
     """Write down what features are of: the content of ``index.json``."""
     values = {
@@ -181,7 +155,7 @@ def index_of(manifest: Manifest, identity: EncoderIdentity, plan: dict[str, Any]
         "bad": [row.to_dict() for row in bad],
         "complete": True,
     }
-    return json.dumps(values, ensure_ascii=False, indent=1, sort_keys=True).encode()
+    return as_json(values)
 
 
 def _image_part(identity: EncoderIdentity) -> dict[str, Any]:

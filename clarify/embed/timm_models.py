@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from clarify.embed.hub import cached_weights, hub_cache, probe_hub
 from clarify.embed.identity import EncoderIdentity, ImageEncoder
-from clarify.embed.image_model import ImageModel, NetworkConfig, file_digest, output_width, quiet
+from clarify.embed.image_model import ImageModel, NetworkConfig, file_digest, quiet
 from clarify.embed.preprocessing import Preprocessing
-from clarify.errors import InputError, NotFoundError, nearest, shown
+from clarify.errors import InputError, NotFoundError, nearest, one_line, shown
 
 if TYPE_CHECKING:
     import torch
@@ -28,7 +28,7 @@ HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 WEIGHT_ENDINGS = (".safetensors", ".bin", ".pth", ".pt")
 
 
-def load_timm(spec: str, rest: str, *, cache_dir: Path | None, device: str) -> ImageEncoder:
+def load_timm(spec: str, rest: str, *, device: str) -> ImageEncoder:
     """Load ``timm:MODEL[:PATH]``; `rest` is what follows ``timm:``.
 
     Raises
@@ -41,17 +41,16 @@ def load_timm(spec: str, rest: str, *, cache_dir: Path | None, device: str) -> I
     what = f"backbone {spec}"
     model_name, _, path = rest.partition(":")
     check_model(what, model_name)
-    weights = given_weights(what, path) if path else hub_weights(what, model_name, cache_dir)
+    weights = given_weights(what, path) if path else hub_weights(what, model_name)
     config = {"model": model_name, **evaluation_config(model_name)}
     try:
         with quiet():
             network, _ = build_timm(config, device)
             _fill(network, weights)
     except Exception as error:  # whatever a foreign file provokes is told in one line
-        why = " ".join(str(error).split())[:200]
         raise InputError(
-            f"backbone {spec}: {weights} cannot be loaded as weights of {model_name} ({why}); give "
-            "a .safetensors file saved from that model"
+            f"backbone {spec}: {weights} cannot be loaded as weights of {model_name} "
+            f"({one_line(error, 200)}); give a .safetensors file saved from that model"
         ) from None
     preprocessing = Preprocessing.from_timm(config)
     return ImageModel(
@@ -62,8 +61,6 @@ def load_timm(spec: str, rest: str, *, cache_dir: Path | None, device: str) -> I
             preprocessing=preprocessing.describe(),
             template="",
         ),
-        width=output_width(network, preprocessing, device),
-        domain="",
         preprocessing=preprocessing,
         tower=network,
         forward=network,
@@ -121,9 +118,7 @@ def evaluation_config(model_name: str) -> dict[str, Any]:
     """Return how timm prepares pictures for this model, fit for JSON."""
     from timm.data.config import resolve_data_config
 
-    found = resolve_data_config(  # type: ignore[no-untyped-call]
-        pretrained_cfg=_pretrained(model_name)
-    )
+    found = resolve_data_config(pretrained_cfg=_pretrained(model_name))  # type: ignore[no-untyped-call]
     return {key: list(each) if isinstance(each, tuple) else each for key, each in found.items()}
 
 
@@ -155,7 +150,7 @@ def given_weights(what: str, path: str) -> Path:
     return place
 
 
-def hub_weights(what: str, model_name: str, cache_dir: Path | None) -> Path:
+def hub_weights(what: str, model_name: str) -> Path:
     """Return timm's own weights of a model, fetched if need be.
 
     Raises
@@ -169,20 +164,18 @@ def hub_weights(what: str, model_name: str, cache_dir: Path | None) -> Path:
             f"{what}: timm has no weights of {model_name} on the hub; give the path of a "
             f"file: timm:{model_name}:/weights/model.safetensors"
         )
-    cache = None if cache_dir is None else str(cache_dir)
-    cached = cached_weights(f"{repository}/", cache, HUB_FILES)
+    cached = cached_weights(f"{repository}/", HUB_FILES)
     if cached is not None:
         return cached
     try:
         probe_hub()
         from huggingface_hub import hf_hub_download
 
-        return Path(hf_hub_download(repository, HUB_FILES[0], cache_dir=cache))
+        return Path(hf_hub_download(repository, HUB_FILES[0]))
     except Exception as error:  # no network, no room, a proxy ...: the way out is the same
-        why = " ".join(str(error).split())[:80] or type(error).__name__
         raise NotFoundError(
-            f"{what}: its weights ({repository}) are not in the cache "
-            f"{cache_dir or hub_cache()} and the hub cannot be reached ({why}); fetch "
+            f"{what}: its weights ({repository}) are not in the cache {hub_cache()} and the hub "
+            f"cannot be reached ({one_line(error, 80)}); fetch "
             f"{HUB_FILES[0]} of it on another machine, copy it here and give the backbone "
             f"timm:{model_name}:/folder/{HUB_FILES[0]}"
         ) from None

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from clarify.errors import FeatureError, InputError, SolverError, shown
-from clarify.method.arrays import class_tuple, label_vector
+from clarify.method.arrays import class_tuple, float_matrix, label_vector, unit_chunks
 from clarify.method.fit.convex import Problem
 from clarify.method.fit.example_weights import WeightSet
-from clarify.method.fit.head import Head, Standardisation, feature_matrix, unit_chunks
+from clarify.method.fit.head import Head, Standardisation
 from clarify.method.fit.links import link_for
 from clarify.method.fit.objectives import Objective
 from clarify.method.fit.preconditioner import Gram
@@ -165,7 +165,7 @@ def checked(
     """
     names = class_tuple(class_names)
     truth = label_vector(labels, n_classes=len(names))
-    rows = feature_matrix(features)
+    rows = float_matrix(features)
     if len(rows) != len(truth):
         raise FeatureError(f"features of {len(rows)} images for {len(truth)} labels; give one label an image")
     if len(names) < 2:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,17 +19,6 @@ from clarify.method.arrays import generator
 __all__ = ["Balanced", "Batches", "Shuffled"]
 
 Rows = NDArray[np.int64]
-
-
-class Batches(Protocol):
-    """Gives the rows of each step."""
-
-    size: int
-    steps_an_epoch: int
-
-    def rows(self, step: int) -> Rows:
-        """Return the rows (size,) of a step, counted from 0."""
-        ...
 
 
 class Shuffled:
@@ -49,7 +38,7 @@ class Shuffled:
         self._orders = _Orders(np.arange(count), f"{seed}", seed)
 
     def rows(self, step: int) -> Rows:
-        """Return the rows of a step."""
+        """Return the rows (size,) of a step, counted from 0."""
         epoch, place = divmod(step, self.steps_an_epoch)
         return self._orders.of(epoch)[place * self.size : (place + 1) * self.size]
 
@@ -91,7 +80,7 @@ class Balanced:
         self._orders = [_Orders(rows, f"group {number}", seed) for number, rows in enumerate(members)]
 
     def rows(self, step: int) -> Rows:
-        """Return the rows of a step, group after group."""
+        """Return the rows (size,) of a step, counted from 0, group after group."""
         return np.concatenate([self._of_group(orders, step) for orders in self._orders])
 
     def _of_group(self, orders: _Orders, step: int) -> Rows:
@@ -103,6 +92,9 @@ class Balanced:
             found.append(part)
             needed -= len(part)
         return np.concatenate(found)
+
+
+Batches: TypeAlias = Shuffled | Balanced
 
 
 class _Orders:

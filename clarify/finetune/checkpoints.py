@@ -10,12 +10,12 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clarify.data.files import write_atomically, writing
-from clarify.errors import StoreError
+from clarify.data.files import locked, write_atomically, writing
+from clarify.errors import StoreError, one_line
 
 if TYPE_CHECKING:
     import torch
@@ -39,31 +39,14 @@ class Checkpoints:
         self.folder = folder
         self._file = folder / FILE
 
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep other trainings out of the folder.
-
-        Raises
-        ------
-        StoreError
-            If one is at work in it, or it cannot be written.
-        """
-        from filelock import FileLock, Timeout
-
-        with writing(self.folder, hint="then give the same command again"):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.folder / "lock", timeout=0)
-            try:
-                lock.acquire()
-            except Timeout:
-                raise StoreError(
-                    f"the same training is at work already, in {self.folder}; wait for it, or "
-                    "choose another --seed"
-                ) from None
-        try:
-            yield
-        finally:
-            lock.release()
+    def locked(self) -> contextlib.AbstractContextManager[None]:
+        """Keep other trainings out of the folder; StoreError if one is at work, or it cannot be written."""
+        return locked(
+            self.folder,
+            hint="then give the same command again",
+            taken=f"the same training is at work already, in {self.folder}; wait for it, or choose "
+            "another --seed",
+        )
 
     def write(self, tensors: Mapping[str, torch.Tensor], values: Mapping[str, Any]) -> None:
         """Replace the checkpoint.
@@ -101,7 +84,7 @@ class Checkpoints:
             if values.pop("schema_version") != SCHEMA_VERSION:
                 raise ValueError("it is of another version of Clarify")
         except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
-            why = " ".join(str(error).split())[:120]
+            why = one_line(error, 120)
             raise StoreError(
                 f"the checkpoint {self._file} cannot be read ({why}); remove it to begin anew"
             ) from None

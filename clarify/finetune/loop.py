@@ -103,7 +103,7 @@ class _Run:
         self.state = State(self.module, task, schedule)
         self.per_epoch = task.batches.steps_an_epoch
         self.steps = schedule.epochs * self.per_epoch
-        self.waited = self.worked = self._said = 0.0
+        self._said = 0.0
 
     # --- the way --------------------------------------------------------------------------
 
@@ -118,15 +118,12 @@ class _Run:
         while state.step < self.steps and not self._is_over():
             began = time.monotonic()
             inputs = ahead.result()
-            self.waited += time.monotonic() - began
             ahead = self._prepared(state.step + 1)
             self._step(module, self.task.batches.rows(state.step), inputs)
             state.step += 1
             if state.step % self.per_epoch == 0:
                 self._end_epoch()
-            took = time.monotonic() - began
-            self.worked += took
-            state.seconds += took
+            state.seconds += time.monotonic() - began
             if state.step % self.per_epoch == 0 or time.monotonic() - kept > every_s:
                 self._keep()
                 kept = time.monotonic()
@@ -283,7 +280,6 @@ class _Run:
             best_epoch=state.best_epoch,
             history=tuple(state.history),
             seconds=state.seconds,
-            waiting_share=self.waited / self.worked if self.worked else 0.0,
             touched=sum(each.numel() for each in state.parameters),
         )
 

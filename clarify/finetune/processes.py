@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clarify.errors import InputError
+from clarify.errors import InputError, one_line
 
 if TYPE_CHECKING:
     import torch
@@ -42,13 +42,7 @@ class Processes:
         return self.rank == 0
 
     def part(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return this one's part of a batch.
-
-        Raises
-        ------
-        InputError
-            If the batch cannot be dealt out evenly.
-        """
+        """Return this one's part of a batch; InputError if the batch cannot be dealt out evenly."""
         if len(rows) % self.count:
             raise InputError(
                 f"a batch of {len(rows)} images cannot be dealt out to {self.count} processes; "
@@ -113,8 +107,9 @@ def joined() -> Iterator[Processes]:
     try:
         distributed.init_process_group("nccl" if has_gpu else "gloo")
     except Exception as error:  # a port that is taken, a variable that is missing ...
-        why = " ".join(str(error).split())[:160]
-        raise InputError(f"the {count} processes cannot be joined ({why}); start them by torchrun") from None
+        raise InputError(
+            f"the {count} processes cannot be joined ({one_line(error)}); start them by torchrun"
+        ) from None
     try:
         device = f"cuda:{place}" if has_gpu else "cpu"
         yield Processes(distributed.get_rank(), distributed.get_world_size(), device)

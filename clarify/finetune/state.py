@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from clarify.method.fit.minibatch import follow_means
+
 if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
@@ -49,12 +51,7 @@ class State:
 
     def note(self, losses: NDArray[np.float64], groups: NDArray[np.int64]) -> None:
         """Take note of a step's losses (B,), of groups (B,)."""
-        counts = np.bincount(groups, minlength=len(self.running))
-        means = np.bincount(groups, losses, minlength=len(self.running)) / np.maximum(counts, 1)
-        seen = counts > 0
-        fresh = seen & np.isnan(self.running)
-        self.running[fresh] = means[fresh]
-        self.running[seen] += PACE * (means[seen] - self.running[seen])
+        follow_means(self.running, losses, groups, pace=PACE)
 
     def losses(self) -> dict[str, float]:
         """Return the running mean loss of each group that was seen."""

@@ -89,8 +89,6 @@ class Fitted:
         One an epoch: ``epoch, step, loss/<group>, ...`` and the figures on validation.
     seconds : float
         Of steps and evaluations, over all attempts.
-    waiting_share : float
-        Of a step's time that it waited for pictures, in this attempt.
     touched : int
         Parameters that changed.
     """
@@ -99,5 +97,4 @@ class Fitted:
     best_epoch: int
     history: tuple[Mapping[str, float], ...]
     seconds: float
-    waiting_share: float
     touched: int

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from clarify.errors import FeatureError, GroupError, InputError, shown
 
-__all__ = ["bool_vector", "class_tuple", "finite_vector", "generator", "label_vector", "read_only"]
+__all__ = [
+    "bool_vector",
+    "class_tuple",
+    "finite_vector",
+    "float_matrix",
+    "generator",
+    "label_vector",
+    "read_only",
+    "unit_chunks",
+]
+
+Matrix: TypeAlias = NDArray[np.floating]
+CHUNK_NUMBERS = 8_000_000
 
 
 def finite_vector(values: ArrayLike, *, what: str) -> NDArray[np.float64]:
@@ -94,6 +107,52 @@ def class_tuple(class_names: Sequence[str], *, what: str = "class names") -> tup
     if twice is not None:
         raise GroupError(f"{what}: {shown(twice)} is given twice; give each name once")
     return names
+
+
+def float_matrix(features: ArrayLike, *, what: str = "features", width: int | None = None) -> Matrix:
+    """Return `features` as a matrix (N, D) of floating-point numbers; a memory map stays one.
+
+    Raises
+    ------
+    FeatureError
+        For another shape, width or type.
+    """
+    rows = np.asanyarray(features)
+    if rows.ndim != 2 or rows.shape[1] == 0 or (width is not None and rows.shape[1] != width):
+        legal = f"(N, {width}), the width that the head was fitted on," if width else "(N, D)"
+        raise FeatureError(f"{what}: have shape {rows.shape}; {legal} is legal")
+    if not np.issubdtype(rows.dtype, np.floating):
+        raise FeatureError(f"{what}: hold {rows.dtype}; floating-point numbers are legal")
+    return rows
+
+
+def unit_chunks(
+    rows: Matrix, *, what: str = "features", unit: bool = True
+) -> Iterator[tuple[int, NDArray[np.float64]]]:
+    """Yield (first row, float64 rows), a bounded number of them at a time, of unit length or not.
+
+    Raises
+    ------
+    FeatureError
+        For a row that is zero, NaN or infinite (says which).
+    """
+    step = max(1, CHUNK_NUMBERS // rows.shape[1])
+    for start in range(0, len(rows), step):
+        chunk = np.array(rows[start : start + step], dtype=np.float64)
+        lengths = row_lengths(chunk)
+        bad = ~(np.isfinite(lengths) & (lengths > 0))
+        if bad.any():
+            place = int(np.argmax(bad))
+            seen = "all zeros" if lengths[place] == 0 else "NaN or infinite"
+            raise FeatureError(f"{what}: row {start + place} is {seen}; leave out images without features")
+        if unit:
+            chunk /= lengths[:, None]
+        yield start, chunk
+
+
+def row_lengths(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the Euclidean length (N,) of rows (N, D)."""
+    return np.asarray(np.sqrt(np.einsum("nd,nd->n", rows, rows)), dtype=np.float64)
 
 
 def read_only(array: NDArray[np.generic]) -> NDArray[np.generic]:

@@ -71,13 +71,7 @@ def arrays_artifact(path: str, arrays: Mapping[str, NDArray[Any]]) -> Artifact:
 
 
 def read_arrays(content: bytes) -> dict[str, NDArray[Any]]:
-    """Read what `arrays_artifact` wrote.
-
-    Raises
-    ------
-    StoreError
-        If it is damaged.
-    """
+    """Read what `arrays_artifact` wrote; StoreError if it is damaged."""
     from safetensors import SafetensorError
     from safetensors.numpy import load
 

@@ -1,4 +1,9 @@
-"""What the kinds of tracking stores have in common: SQLite, PostgreSQL, an MLflow server."""
+"""What the kinds of tracking stores have in common: SQLite, PostgreSQL, an MLflow server.
+
+Each has the same methods; `remote` says whether it can be away while this machine is fine, so that
+what is read is copied. They raise AwayError where the store does not answer, StoreError where it is
+broken, NotFoundError for a file that is not there.
+"""
 
 from __future__ import annotations
 
@@ -7,77 +12,54 @@ import itertools
 import logging
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from clarify.errors import NotFoundError, StoreError
-from clarify.track.address import Address
 from clarify.track.artifacts import Artifact
 
 if TYPE_CHECKING:
     import mlflow.entities
     from mlflow import MlflowClient
 
-__all__ = ["MAKING", "Backend", "LocalFiles", "quieten", "schema_revisions", "version_trouble"]
+__all__ = ["MAKING", "Elsewhere", "LocalFiles", "check_version", "client_on", "quieten"]
 
 MAKING = "making the tracking store (once, some seconds)"
 HTTP_SECONDS = "20"
 """An answer of a server is waited for so long, and asked for once more; MLflow waits minutes."""
 
 
-class Backend(Protocol):
-    """One kind of tracking store."""
+class Elsewhere:
+    """A store that only asking tells about."""
 
-    address: Address
-    remote: bool
-    """Whether it can be away while this machine is fine, so that what is read is copied."""
-
-    def open(self, say: Callable[[str], None]) -> MlflowClient:
-        """Make the store where there is none (telling so), check it, and return a client on it."""
+    remote = True
 
     def made(self) -> bool:
-        """Whether there may be something to read, without making anything."""
+        """Whether there may be something to read, without making anything: only the store knows."""
+        return True
 
     def stamp(self) -> object | None:
-        """Return what differs once anybody has written; None where only asking tells."""
+        """Return what differs once anybody has written; None, as only asking tells."""
+        return None
 
-    def reach(self, seconds: float) -> None:
-        """Raise AwayError if the store does not answer, or cannot be written within so long."""
 
-    def trouble(self, error: Exception) -> StoreError:
-        """Say in one line what MLflow raised."""
-
-    def passing(self, error: Exception) -> bool:
-        """Whether what was raised may pass by itself, the store being within reach."""
-
-    def experiment_place(self, data_set: str) -> str | None:
-        """Return where the files of a new experiment go; None leaves it to the store."""
-
-    def write(self, run: mlflow.entities.Run, artifacts: Sequence[Artifact]) -> None:
-        """Write a run's files."""
-
-    def read(self, run: mlflow.entities.Run, path: str) -> bytes:
-        """Return a run's file, or raise NotFoundError."""
-
-    def files(self, run: mlflow.entities.Run) -> list[str]:
-        """Return the paths of a run's files, those of registered models among them."""
-
-    def add_folder(self, run: mlflow.entities.Run, folder: Path) -> str:
-        """Copy a model's folder into the run's files, and return its place for the registry."""
-
-    def place(self, run: mlflow.entities.Run) -> str:
-        """Return where people find a run's files."""
-
-    def relocate(self) -> int:
-        """Point the runs to where their files lie now; return how many places changed."""
-
-    def look(self) -> str:
-        """Say in one line what is there, making nothing; raise StoreError if it is unfit."""
+def put(artifacts: Sequence[Artifact], folder: Path) -> None:
+    """Write files below a folder."""
+    for artifact in artifacts:
+        place = folder / artifact.path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(artifact.content)
 
 
 class LocalFiles:
     """Runs' files in folders of this machine."""
+
+    artifacts: Path
+
+    def experiment_place(self, data_set: str) -> str | None:
+        """Return where the files of a new experiment go: the data set's folder of artifacts."""
+        return str(self.artifacts / data_set)
 
     def write(self, run: mlflow.entities.Run, artifacts: Sequence[Artifact]) -> None:
         """Write a run's files where they belong.
@@ -86,11 +68,7 @@ class LocalFiles:
         long as the process lives: in a store that was copied or moved it would write to the old
         place.
         """
-        folder = self.folder(run)
-        for artifact in artifacts:
-            place = folder / artifact.path
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(artifact.content)
+        put(artifacts, self.folder(run))
 
     def read(self, run: mlflow.entities.Run, path: str) -> bytes:
         """Return a run's file."""
@@ -104,12 +82,15 @@ class LocalFiles:
             ) from None
 
     def files(self, run: mlflow.entities.Run) -> list[str]:
-        """Return the paths of a run's files."""
+        """Return the paths of a run's files, those of registered models among them."""
         folder = self.folder(run)
         return [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
 
     def add_folder(self, run: mlflow.entities.Run, folder: Path) -> str:
-        """Copy a model's folder: a run that is registered again must not change the first."""
+        """Copy a model's folder into the run's files, and return its place for the registry.
+
+        A run that is registered again must not change the first.
+        """
         for number in itertools.count(1):
             place = self.folder(run) / f"model-{number}"
             with contextlib.suppress(FileExistsError):
@@ -119,7 +100,7 @@ class LocalFiles:
         return str(place)
 
     def place(self, run: mlflow.entities.Run) -> str:
-        """Return the folder."""
+        """Return where people find a run's files: the folder."""
         return str(self.folder(run))
 
     def folder(self, run: mlflow.entities.Run) -> Path:
@@ -127,44 +108,42 @@ class LocalFiles:
         return Path(str(run.info.artifact_uri).removeprefix("file://"))
 
 
-def version_trouble(
-    where: str, found: str, newest: str, known: frozenset[str], upgrade: str
-) -> StoreError | None:
-    """Say what is wrong with a database's schema revision; None if it is the installed one's.
+def check_version(where: str, found: str, upgrade: str) -> None:
+    """Raise StoreError unless a database has the schema revision of the installed MLflow.
 
     Parameters
     ----------
     where : str
         The store, for people.
-    found, newest : str
-        Its revision, and that of the installed MLflow.
-    known : frozenset of str
-        All that the installed MLflow can upgrade from.
+    found : str
+        Its revision.
     upgrade : str
-        The command that does.
+        The command that brings an older one up to date.
     """
+    import mlflow
+    from alembic.script import ScriptDirectory
+
+    scripts = ScriptDirectory(str(Path(mlflow.__file__).parent / "store" / "db_migrations"))
+    newest = str(scripts.get_current_head())
     if found == newest:
-        return None
-    if found in known:
-        return StoreError(
+        return
+    if found in {each.revision for each in scripts.walk_revisions()}:
+        raise StoreError(
             f"the tracking store {where} is of an older MLflow (schema {found}, this one has "
             f"{newest}); close what uses it, keep a copy, then run: {upgrade}"
         )
-    return StoreError(
+    raise StoreError(
         f"the tracking store {where} is of a newer MLflow (schema {found}, this one knows up to "
         f"{newest}); install a newer MLflow: pip install --upgrade mlflow"
     )
 
 
-def schema_revisions() -> tuple[str, frozenset[str]]:
-    """Return the newest schema revision of the installed MLflow, and all that it knows."""
-    import mlflow
-    from alembic.script import ScriptDirectory
+def client_on(uri: str) -> MlflowClient:
+    """Return MLflow's client on a store."""
+    quieten()
+    from mlflow import MlflowClient
 
-    folder = Path(mlflow.__file__).parent / "store" / "db_migrations"
-    scripts = ScriptDirectory(str(folder))
-    known = frozenset(each.revision for each in scripts.walk_revisions())
-    return str(scripts.get_current_head()), known
+    return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
 def quieten() -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeAlias
 
 from clarify.track.address import Address
-from clarify.track.backend import Backend
 from clarify.track.postgresql import PostgresqlBackend
 from clarify.track.server import ServerBackend
 from clarify.track.sqlite import SqliteBackend
 
-__all__ = ["backend_of"]
+__all__ = ["Backend", "backend_of"]
+
+Backend: TypeAlias = SqliteBackend | PostgresqlBackend | ServerBackend
 
 
 def backend_of(address: Address, home: Path) -> Backend:

@@ -16,11 +16,11 @@ from pathlib import Path
 from clarify.errors import AwayError, StoreError
 
 __all__ = [
-    "LOCATIONS",
     "exists",
     "meaning",
     "recorded_artifacts",
     "relocate",
+    "relocations",
     "revision",
     "stamp",
     "use_write_ahead_log",
@@ -75,10 +75,7 @@ def recorded_artifacts(path: Path) -> Path | None:
 def revision(path: Path) -> str:
     """Return the revision of MLflow's schema that the database has, or ``none``.
 
-    Raises
-    ------
-    StoreError
-        As `recorded_artifacts`.
+    Raises StoreError as `recorded_artifacts`.
     """
     rows = _rows(path, "SELECT version_num FROM alembic_version")
     return str(rows[0][0]) if rows else "none"
@@ -94,14 +91,14 @@ def wait_for_writers(path: Path, seconds: float) -> None:
     StoreError
         If the disk is full or read-only.
     """
-    with _translated(path, seconds), contextlib.closing(_connect(path, seconds)) as database:
+    with _translated(path, seconds), contextlib.closing(sqlite3.connect(path, seconds)) as database:
         database.execute("BEGIN IMMEDIATE")
         database.rollback()
 
 
 def use_write_ahead_log(path: Path) -> None:
     """Let writers and readers work side by side; stays with the file."""
-    with contextlib.closing(_connect(path, 20)) as database:
+    with contextlib.closing(sqlite3.connect(path, 20)) as database:
         database.execute("PRAGMA journal_mode=wal")
 
 
@@ -115,27 +112,28 @@ def relocate(path: Path, old: Path, new: Path) -> int:
     int
         How many places changed.
     """
-    changed = 0
-    with _translated(path, 20), contextlib.closing(_connect(path, 20)) as database, database:
+    statements, values = relocations(old, new)
+    with _translated(path, 20), contextlib.closing(sqlite3.connect(path, 20)) as database, database:
         copy = path.with_suffix(f".before-{time.time_ns()}.db")
         with contextlib.closing(sqlite3.connect(copy)) as kept:
             database.backup(kept)
-        for table, column in LOCATIONS:
-            changed += database.execute(
-                f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
-                f"WHERE {column} = ? OR substr({column}, 1, ?) = ?",
-                (str(new), len(str(old)) + 1, str(old), len(str(old)) + 1, f"{old}/"),
-            ).rowcount
-    return changed
+        return sum(database.execute(each, values).rowcount for each in statements)
+
+
+def relocations(old: Path, new: Path) -> tuple[list[str], dict[str, str | int]]:
+    """Return the statements that point every place below `old` to the same below `new`, and values."""
+    statements = [
+        f"UPDATE {table} SET {column} = :new || substr({column}, :rest) "
+        f"WHERE {column} = :old OR substr({column}, 1, :length) = :below"
+        for table, column in LOCATIONS
+    ]
+    rest = len(str(old)) + 1
+    return statements, {"new": str(new), "old": str(old), "below": f"{old}/", "rest": rest, "length": rest}
 
 
 def _rows(path: Path, query: str) -> list[tuple[str]]:
-    with _translated(path, 20), contextlib.closing(_connect(path, 20)) as database:
+    with _translated(path, 20), contextlib.closing(sqlite3.connect(path, 20)) as database:
         return database.execute(query).fetchall()
-
-
-def _connect(path: Path, seconds: float) -> sqlite3.Connection:
-    return sqlite3.connect(path, timeout=seconds)
 
 
 @contextlib.contextmanager

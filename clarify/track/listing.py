@@ -44,10 +44,7 @@ class Listings:
     def runs(self, of: type[RunOf]) -> list[RunOf]:
         """Return the completed runs of a kind, newest first; a few seconds old at most.
 
-        Raises
-        ------
-        AwayError, StoreError
-            As `TrackingStore.runs`, where they were never read.
+        Raises AwayError, StoreError as `TrackingStore.runs`, where they were never read.
         """
         if of not in self._runs:
             found = self._tracking.runs(self._data_set, of)

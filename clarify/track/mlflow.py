@@ -81,15 +81,10 @@ class TrackingStore:
         self.backend = backend_of(self.address, home)
         self.meant_for = self.address.shown if uri.strip() else ""
         self._copies = Copies(home, self.address.shown)
+        self.away = ""  # why the store could not be reached when it was last needed; empty if it was
         self._say = say or (lambda line: None)
-        self._away = ""
         self._asked = -math.inf
         self._opened: MlflowClient | None = None
-
-    @property
-    def away(self) -> str:
-        """Why the store could not be reached when it was last needed; empty if it was."""
-        return self._away
 
     @property
     def client(self) -> MlflowClient:
@@ -157,10 +152,7 @@ class TrackingStore:
         at : int
             When it began, milliseconds since 1970.
 
-        Raises
-        ------
-        AwayError, StoreError
-            As `log`; nothing waits in the outbox.
+        Raises AwayError, StoreError as `log`; nothing waits in the outbox.
         """
         self.open()
         self._reach(self.patience)
@@ -246,10 +238,7 @@ class TrackingStore:
         since : int
             Milliseconds since 1970.
 
-        Raises
-        ------
-        AwayError, StoreError
-            As `runs`.
+        Raises AwayError, StoreError as `runs`.
         """
         found, known = self._waiting(data_set), []
         if self._opened is not None or self.backend.made():
@@ -268,11 +257,9 @@ class TrackingStore:
         AwayError
             If the store is away and the file was never read.
         """
-        if run_id.startswith(WAITING):
-            entry = self._entry(run_id)
-            if entry is not None:
-                return entry.content(path)
-            run_id = self._delivered(run_id)
+        if entry := self._entry(run_id):
+            return entry.content(path)
+        run_id = self._delivered(run_id)
         if not self.backend.remote:
             return self.backend.read(self._run(run_id), path)
         known = self._copies.artifact(run_id, path)
@@ -284,12 +271,9 @@ class TrackingStore:
 
     def files(self, run_id: str) -> list[str]:
         """Return the paths of a run's files, sorted; those of registered models are left out."""
-        if run_id.startswith(WAITING):
-            entry = self._entry(run_id)
-            if entry is not None:
-                return sorted(artifact.path for artifact in entry.record.artifacts)
-            run_id = self._delivered(run_id)
-        run = self._run(run_id)
+        if entry := self._entry(run_id):
+            return sorted(artifact.path for artifact in entry.record.artifacts)
+        run = self._run(self._delivered(run_id))
         found = self._trying(lambda _: self.backend.files(run))
         return sorted(path for path in found if not path.startswith(MODEL))
 
@@ -301,11 +285,9 @@ class TrackingStore:
 
     def place(self, run_id: str) -> str:
         """Return where people find a run's files: a folder, or the server's page."""
-        if run_id.startswith(WAITING):
-            if self._entry(run_id) is not None:
-                return str(self.outbox.folder / run_id.removeprefix(WAITING))
-            run_id = self._delivered(run_id)
-        return self.backend.place(self._run(run_id))
+        if self._entry(run_id):
+            return str(self.outbox.folder / run_id.removeprefix(WAITING))
+        return self.backend.place(self._run(self._delivered(run_id)))
 
     def add_folder(self, run_id: str, folder: Path) -> str:
         """Copy a model's folder into a run's files, and return its place for the registry."""
@@ -320,7 +302,7 @@ class TrackingStore:
         AwayError, StoreError
             If it cannot be written; also for a run that waits in the outbox.
         """
-        found = self._delivered(run_id) if run_id.startswith(WAITING) else run_id
+        found = self._delivered(run_id)
         self.ask(lambda client: client.set_tag(found, PREFIX + name, value))
 
     def ask(self, call: Callable[[MlflowClient], T]) -> T:
@@ -353,12 +335,12 @@ class TrackingStore:
         try:
             yield
         except AwayError as error:
-            if not self._away:
+            if not self.away:
                 self._say(f"note: {error}")
-            self._away = str(error)
+            self.away = str(error)
             self._asked = time.monotonic()
             raise
-        self._away = ""
+        self.away = ""
         self._asked = time.monotonic()
 
     def _reach(self, seconds: float) -> None:
@@ -388,8 +370,8 @@ class TrackingStore:
     def _ask_again(self) -> None:
         """Notice in time that a store elsewhere is away; MLflow would wait for longer."""
         if not self.backend.remote or time.monotonic() - self._asked < ASK_AGAIN_SECONDS:
-            if self._away and self.backend.remote:
-                raise AwayError(self._away)
+            if self.away and self.backend.remote:
+                raise AwayError(self.away)
             return
         if self._opened is not None:
             self._reach(DESCRIPTION_SECONDS)
@@ -438,12 +420,15 @@ class TrackingStore:
         ]
 
     def _entry(self, run_id: str) -> Entry | None:
+        """Return the record that waits under an id; None of a run, or of what was delivered."""
         with contextlib.suppress(DamagedError):
-            return self.outbox.read(run_id.removeprefix(WAITING))
+            return self.outbox.read(run_id.removeprefix(WAITING)) if run_id.startswith(WAITING) else None
         return None
 
     def _delivered(self, run_id: str) -> str:
-        """Return the run that a record became that waited."""
+        """Return the run that a record became that waited; any other id as it is."""
+        if not run_id.startswith(WAITING):
+            return run_id
         delivery = run_id.removeprefix(WAITING)
         found = self._trying(lambda _: completed(self.client, delivery)) if delivery else None
         if found is None:

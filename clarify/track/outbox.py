@@ -77,13 +77,7 @@ class Entry:
         )
 
     def content(self, path: str) -> bytes:
-        """Return one of its files.
-
-        Raises
-        ------
-        NotFoundError
-            If it has no such file.
-        """
+        """Return one of its files; NotFoundError if it has no such file."""
         for artifact in self.record.artifacts:
             if artifact.path == path:
                 return artifact.content
@@ -178,13 +172,7 @@ class Outbox:
             return None
 
     def set_aside(self, delivery: str) -> None:
-        """Move a damaged entry out of the way of the others.
-
-        Raises
-        ------
-        OSError
-            As the system reports it.
-        """
+        """Move a damaged entry out of the way of the others; OSError as the system reports it."""
         self.damaged_folder.mkdir(exist_ok=True)
         (self.folder / delivery).rename(self.damaged_folder / delivery)
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from clarify.errors import AwayError, StoreError
 from clarify.track.address import Address
-from clarify.track.backend import MAKING, LocalFiles, quieten, schema_revisions, version_trouble
-from clarify.track.database import LOCATIONS
+from clarify.track.backend import MAKING, Elsewhere, LocalFiles, check_version, client_on, quieten
+from clarify.track.database import relocations
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -38,7 +38,7 @@ REFUSED = (
 """What PostgreSQL says when it is there, and waiting will not help."""
 
 
-class PostgresqlBackend(LocalFiles):
+class PostgresqlBackend(Elsewhere, LocalFiles):
     """A database of a PostgreSQL server.
 
     Parameters
@@ -49,15 +49,9 @@ class PostgresqlBackend(LocalFiles):
         Files go to ``mlruns/artifacts`` in it.
     """
 
-    remote = True
-
     def __init__(self, address: Address, home: Path) -> None:
         self.address = address
         self.artifacts = home / "mlruns" / "artifacts"
-
-    def made(self) -> bool:
-        """Whether there may be something to read: only the database knows."""
-        return True
 
     def open(self, say: Callable[[str], None]) -> MlflowClient:
         """Make the tables where there are none, check them, and return a client on them."""
@@ -69,21 +63,14 @@ class PostgresqlBackend(LocalFiles):
             else:
                 self._check(found)
                 self._check_place(connection)
-            quieten()
-            from mlflow import MlflowClient
+            client = client_on(self.address.uri)
             from mlflow.exceptions import MlflowException
 
             try:
-                uri = self.address.uri
-                client = MlflowClient(tracking_uri=uri, registry_uri=uri)
                 client.get_experiment_by_name("clarify")
             except MlflowException as error:
                 raise self.trouble(error) from None
         return client
-
-    def stamp(self) -> object | None:
-        """Return nothing: only asking tells whether anybody has written."""
-        return None
 
     def reach(self, seconds: float) -> None:
         """Connect once."""
@@ -106,34 +93,16 @@ class PostgresqlBackend(LocalFiles):
         said = str(error)
         return any(sign in said for sign in ("closed", "terminat", "deadlock", "serialize"))
 
-    def experiment_place(self, data_set: str) -> str | None:
-        """Return the data set's folder of artifacts."""
-        return str(self.artifacts / data_set)
-
     def relocate(self) -> int:
         """Point the runs to where their files lie now; all or nothing."""
         from sqlalchemy import text
 
-        changed = 0
         with self._connection() as connection, connection.begin():
             old = _recorded(connection) if _revision(connection) else None
             if old is None or old == self.artifacts:
                 return 0
-            for table, column in LOCATIONS:
-                changed += connection.execute(
-                    text(
-                        f"UPDATE {table} SET {column} = :new || substr({column}, :rest) "
-                        f"WHERE {column} = :old OR substr({column}, 1, :length) = :below"
-                    ),
-                    {
-                        "new": str(self.artifacts),
-                        "old": str(old),
-                        "below": f"{old}/",
-                        "rest": len(str(old)) + 1,
-                        "length": len(str(old)) + 1,
-                    },
-                ).rowcount
-        return changed
+            statements, values = relocations(old, self.artifacts)
+            return sum(connection.execute(text(each), values).rowcount for each in statements)
 
     def look(self) -> str:
         """Say what is there, making nothing."""
@@ -204,19 +173,13 @@ class PostgresqlBackend(LocalFiles):
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
         try:
-            made = SqlAlchemyStore(  # type: ignore[no-untyped-call]
-                self.address.uri, str(self.artifacts)
-            )
+            made = SqlAlchemyStore(self.address.uri, str(self.artifacts))  # type: ignore[no-untyped-call]
         except MlflowException as error:
             raise self.trouble(error) from None
         made.engine.dispose()
 
     def _check(self, found: str) -> None:
-        newest, known = schema_revisions()
-        upgrade = 'mlflow db upgrade "$MLFLOW_TRACKING_URI"'
-        trouble = version_trouble(self.address.shown, found, newest, known, upgrade)
-        if trouble is not None:
-            raise trouble
+        check_version(self.address.shown, found, 'mlflow db upgrade "$MLFLOW_TRACKING_URI"')
 
     def _check_place(self, connection: Connection) -> None:
         """Refuse to write files to a folder that is another machine's, or was moved away."""

@@ -75,14 +75,9 @@ WHOLE_TEXTS = "whole_texts.json"
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetRef:
-    """The data set of a run, as MLflow lists it.
+    """The data set of a run, as MLflow lists it: the manifest's name and hash, and where it lies.
 
-    Parameters
-    ----------
-    name, digest, source : str
-        The manifest's name and hash, and where it lies.
-    table : DataFrame
-        The rows that were used; only its columns and size are logged.
+    Of `table`, the rows that were used, only columns and size are logged.
     """
 
     name: str
@@ -287,13 +282,10 @@ def model_record(
         artifacts=tuple(artifacts),
         dataset=context.dataset,
         history=tuple(
-            (int(each["step"]), metric_keys("training", _without(each, "step"))) for each in history
+            (int(each["step"]), metric_keys("training", {k: v for k, v in each.items() if k != "step"}))
+            for each in history
         ),
     )
-
-
-def _without(values: Mapping[str, float], key: str) -> dict[str, float]:
-    return {name: value for name, value in values.items() if name != key}
 
 
 def _worst_described(found: Evaluation, described: Evaluation | None) -> float | None:
@@ -310,13 +302,9 @@ def _group_table(evaluations: Mapping[str, Evaluation], described: Mapping[str, 
     for by, every in (("annotated", evaluations), ("described", described)):
         for split, found in every.items():
             rows += [(split, by, *_row(name, of)) for name, of in (found.groups or {}).items()]
-    columns = {
-        "split": pl.String,
-        "by": pl.String,
-        "group": pl.String,
-        "count": pl.Int64,
-        "correct": pl.Int64,
-    }
+    columns = dict.fromkeys(("split", "by", "group"), pl.String) | dict.fromkeys(
+        ("count", "correct"), pl.Int64
+    )
     table = pl.DataFrame(rows, schema=columns, orient="row")
     accuracy = pl.when(pl.col("count") > 0).then(pl.col("correct") / pl.col("count"))
     return table.with_columns(accuracy.alias("accuracy"))

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,9 +15,10 @@ from clarify.errors import InputError, StoreError
 from clarify.track.history import Event, check_note, event_record, events_of
 from clarify.track.model_folder import LABEL, ModelEncoder, write_model
 from clarify.track.promotion import Verdict
+from clarify.track.run import now, paged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
@@ -160,17 +160,17 @@ def crown(
         raise InputError(f"{version.model_name} version {version.version} is refused by the gate: {failed}")
     name, number = version.model_name, version.version
     before = version_of(store, name)
-    now = before.version if before else ""
-    known = events_of(store, context.dataset.name, name, now)
+    champion = before.version if before else ""
+    known = events_of(store, context.dataset.name, name, champion)
     event = Event(
         number=1 + max((each.number for each in known), default=0),
         action=action,
-        from_version=now,
+        from_version=champion,
         to_version=number,
         run_id=version.run_id,
         by=context.reviewer,
         note=note,
-        at=int(time.time() * 1000),
+        at=now(),
     )
     store.log(event_record(context, event, model_name=name, verdict=version.verdict))
     store.ask(lambda client: client.set_registered_model_alias(name, CHAMPION, number))
@@ -185,19 +185,12 @@ def version_of(store: TrackingStore, model_name: str, *, alias: str = CHAMPION) 
 
 def versions(store: TrackingStore, model_name: str) -> tuple[Version, ...]:
     """Return the versions of a model that Clarify registered, newest first; of no model, none."""
-    found = store.ask(lambda client: list(_pages(client, model_name)))
+    asked = f"name='{model_name}'"
+    found = store.ask(
+        lambda client: list(paged(lambda token: client.search_model_versions(asked, page_token=token)))
+    )
     ours = [_version(each) for each in found if "clarify.reasons" in each.tags]
     return tuple(sorted(ours, key=lambda each: -int(each.version)))
-
-
-def _pages(client: MlflowClient, model_name: str) -> Iterator[ModelVersion]:
-    token: str | None = None
-    while True:
-        page = client.search_model_versions(f"name='{model_name}'", page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return
 
 
 def _version(found: ModelVersion) -> Version:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from clarify.track.records import TAGS, RunRecord
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import mlflow.entities
     from mlflow import MlflowClient
 
-    from clarify.track.backend import Backend
+    from clarify.track.backends import Backend
 
 __all__ = [
     "DELIVERY",
@@ -24,6 +24,7 @@ __all__ = [
     "begin",
     "completed",
     "log_step",
+    "paged",
     "search",
     "write_once",
 ]
@@ -125,20 +126,27 @@ def search(
 
 def completed(client: MlflowClient, delivery: str) -> str | None:
     """Return the id of the run that a delivery became, in whatever experiment."""
-    experiments = client.search_experiments(filter_string="name LIKE 'clarify/%'")
     asked = f"tags.`{DELIVERY}` = '{delivery}' AND tags.`{STATUS}` = '{COMPLETED}'"
-    for experiment in experiments:
+    for experiment in client.search_experiments(filter_string="name LIKE 'clarify/%'"):
         for run in _runs(client, experiment.experiment_id, asked):
             return str(run.info.run_id)
     return None
 
 
 def _runs(client: MlflowClient, experiment: str, asked: str) -> Iterator[mlflow.entities.Run]:
-    token: str | None = None
-    while True:
-        page = client.search_runs(
-            [experiment], asked, max_results=PAGE, page_token=token, order_by=["attributes.start_time DESC"]
+    newest_first = ["attributes.start_time DESC"]
+    return paged(
+        lambda token: client.search_runs(
+            [experiment], asked, max_results=PAGE, page_token=token, order_by=newest_first
         )
+    )
+
+
+def paged(ask: Callable[[str | None], Any]) -> Iterator[Any]:
+    """Yield what MLflow answers page by page; `ask` gets the token of a page, None of the first."""
+    token = None
+    while True:
+        page = ask(token)
         yield from page
         token = page.token
         if not token:
@@ -154,16 +162,14 @@ def _experiment(client: MlflowClient, backend: Backend, data_set: str) -> str:
 
     name = _name(data_set)
     known = client.get_experiment_by_name(name)
-    if known is not None:
-        return str(known.experiment_id)
-    try:
-        place = backend.experiment_place(data_set)
-        return str(client.create_experiment(name, artifact_location=place))
-    except MlflowException as error:  # another process was faster
-        known = client.get_experiment_by_name(name)
-        if known is None:
-            raise error
-        return str(known.experiment_id)
+    if known is None:
+        try:
+            return str(client.create_experiment(name, artifact_location=backend.experiment_place(data_set)))
+        except MlflowException:  # another process may have been faster
+            known = client.get_experiment_by_name(name)
+            if known is None:
+                raise
+    return str(known.experiment_id)
 
 
 def begin(client: MlflowClient, backend: Backend, tags: Mapping[str, str], name: str, delivery: str) -> str:

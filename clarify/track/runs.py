@@ -95,13 +95,7 @@ class Run:
 
     @classmethod
     def read(cls, stored: StoredRun) -> Self:
-        """Read a run of this kind.
-
-        Raises
-        ------
-        StoreError
-            If it lacks what every version of Clarify writes.
-        """
+        """Read a run of this kind; StoreError if it lacks what every version of Clarify writes."""
         try:
             return cls(**_shared(stored), **cls._own(stored))
         except (KeyError, ValueError) as error:

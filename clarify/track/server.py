@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from clarify.errors import AwayError, NotFoundError, StoreError
 from clarify.track.address import Address
 from clarify.track.artifacts import Artifact
-from clarify.track.backend import quieten
+from clarify.track.backend import Elsewhere, client_on, put, quieten
 
 if TYPE_CHECKING:
     import mlflow.entities
@@ -30,7 +30,7 @@ AWAY = {408, 429, 500, 502, 503, 504}
 """What a server answers that cannot reach its own database, or is overloaded or starting."""
 
 
-class ServerBackend:
+class ServerBackend(Elsewhere):
     """An MLflow server.
 
     Parameters
@@ -39,26 +39,13 @@ class ServerBackend:
         Of kind ``server``.
     """
 
-    remote = True
-
     def __init__(self, address: Address) -> None:
         self.address = address
-
-    def made(self) -> bool:
-        """Whether there may be something to read: only the server knows."""
-        return True
 
     def open(self, say: Callable[[str], None]) -> MlflowClient:
         """Check that it answers and fits, and return a client on it."""
         self.look()
-        from mlflow import MlflowClient
-
-        uri = self.address.uri
-        return MlflowClient(tracking_uri=uri, registry_uri=uri)
-
-    def stamp(self) -> object | None:
-        """Return nothing: only asking tells whether anybody has written."""
-        return None
+        return client_on(self.address.uri)
 
     def reach(self, seconds: float) -> None:
         """Ask it for an experiment."""
@@ -113,12 +100,8 @@ class ServerBackend:
     def write(self, run: mlflow.entities.Run, artifacts: Sequence[Artifact]) -> None:
         """Send a run's files."""
         with tempfile.TemporaryDirectory(prefix="clarify-") as name:
-            folder = Path(name)
-            for artifact in artifacts:
-                place = folder / artifact.path
-                place.parent.mkdir(parents=True, exist_ok=True)
-                place.write_bytes(artifact.content)
-            self._send(run, folder, "")
+            put(artifacts, Path(name))
+            self._send(run, Path(name), "")
 
     def read(self, run: mlflow.entities.Run, path: str) -> bytes:
         """Fetch a run's file."""
@@ -127,7 +110,8 @@ class ServerBackend:
         run_id = run.info.run_id
         with tempfile.TemporaryDirectory(prefix="clarify-") as folder:
             try:
-                return Path(self._client().download_artifacts(run_id, path, folder)).read_bytes()
+                client = client_on(self.address.uri)
+                return Path(client.download_artifacts(run_id, path, folder)).read_bytes()
             except (MlflowException, OSError) as error:
                 self.reach(ANSWER_SECONDS)  # away is not the same as missing
                 raise NotFoundError(
@@ -138,7 +122,7 @@ class ServerBackend:
 
     def files(self, run: mlflow.entities.Run) -> list[str]:
         """Ask for the paths of a run's files, folder by folder."""
-        client, folders = self._client(), [""]
+        client, folders = client_on(self.address.uri), [""]
         found: list[str] = []
         while folders:
             for each in client.list_artifacts(run.info.run_id, folders.pop() or None):
@@ -168,12 +152,7 @@ class ServerBackend:
                 f"{place}, and takes none; start it with --serve-artifacts and "
                 "--artifacts-destination, and a new data set name"
             )
-        self._client().log_artifacts(run.info.run_id, str(folder), path or None)
-
-    def _client(self) -> MlflowClient:
-        from mlflow import MlflowClient
-
-        return MlflowClient(tracking_uri=self.address.uri, registry_uri=self.address.uri)
+        client_on(self.address.uri).log_artifacts(run.info.run_id, str(folder), path or None)
 
     def _asked(self, question: str) -> Any:
         quieten()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from clarify.errors import AwayError, StoreError
 from clarify.track import database
 from clarify.track.address import Address
-from clarify.track.backend import MAKING, LocalFiles, quieten, schema_revisions, version_trouble
+from clarify.track.backend import MAKING, LocalFiles, check_version, client_on, quieten
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -89,10 +89,6 @@ class SqliteBackend(LocalFiles):
         """Whether another writer was in the way."""
         return "locked" in str(error)
 
-    def experiment_place(self, data_set: str) -> str | None:
-        """Return the data set's folder of artifacts."""
-        return str(self.artifacts / data_set)
-
     def relocate(self) -> int:
         """Point the runs to where their files lie now; a copy of the database is kept."""
         old = database.recorded_artifacts(self.database) if self.made() else None
@@ -132,22 +128,13 @@ class SqliteBackend(LocalFiles):
             )
 
     def _check_version(self) -> None:
-        newest, known = schema_revisions()
-        trouble = version_trouble(
-            str(self.database),
-            database.revision(self.database),
-            newest,
-            known,
-            f"mlflow db upgrade {self.address.uri}",
-        )
-        if trouble is not None:
-            raise trouble
+        found = database.revision(self.database)
+        check_version(str(self.database), found, f"mlflow db upgrade {self.address.uri}")
 
     def _client(self, say: Callable[[str], None]) -> MlflowClient:
         if self.made():
             self._check_place()
         quieten()
-        from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError
 
@@ -157,8 +144,7 @@ class SqliteBackend(LocalFiles):
             else:
                 say(MAKING)
                 self._make()
-            uri = self.address.uri
-            client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+            client = client_on(self.address.uri)
             client.get_experiment_by_name("clarify")
         except (MlflowException, SQLAlchemyError) as error:
             raise self.trouble(error) from None

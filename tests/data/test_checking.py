@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
 from clarify.data.checking import Checked, check_images
-from clarify.data.content import contents
 from clarify.data.manifest import Manifest
 from clarify.data.neighbours import MOST_BITS, image_hash, near_pairs
+from clarify.data.opening import contents
 from tests.data.pictures import picture
 
 SPLITS = ("train", "validation", "test")

@@ -93,9 +93,10 @@ def test_making_ahead_counts_new_old_and_bad(tmp_path: Path) -> None:
     assert (made.made, made.kept) == (30, 9)
     assert [(bad.path.name, bad.reason) for bad in made.bad] == [("3.jpg", "the file is empty")]
     assert (seen[-1].done, seen[-1].total, seen[-1].bad) == (31, 31, 1)
-    many = thumbnails.many(paths, workers=2)
-    assert isinstance(many[3], BadImage)
-    assert [opened(each).size for row, each in enumerate(many) if row != 3] == [(256, 192)] * 39
+    with pytest.raises(BadImage):
+        thumbnails.of(paths[3])
+    good = [path for path in paths if path.name != "3.jpg"]
+    assert [opened(thumbnails.of(path)).size for path in good] == [(256, 192)] * 39
 
 
 def test_the_least_recently_used_go_when_there_are_too_many(
@@ -103,7 +104,8 @@ def test_the_least_recently_used_go_when_there_are_too_many(
 ) -> None:
     monkeypatch.setattr(thumbnail_store, "MINUTE_NS", 0)  # uses are counted to the minute
     paths = save(tmp_path / "in", 12)
-    size = max(len(each) for each in Thumbnails(tmp_path / "free").many(paths, workers=1))
+    free = Thumbnails(tmp_path / "free")
+    size = max(len(free.of(path)) for path in paths)
     thumbnails = Thumbnails(tmp_path / "home", max_bytes=6 * size)
     for path in paths[:5]:
         thumbnails.of(path)
@@ -197,4 +199,4 @@ def test_after_a_kill_what_was_written_is_whole_and_the_rest_is_made(tmp_path: P
     made = thumbnails.make(paths, workers=2)
     assert 0 < made.kept < 700
     assert made.made + made.kept == 700
-    assert {opened(each).size for each in thumbnails.many(paths, workers=1)} == {(256, 192)}
+    assert {opened(thumbnails.of(path)).size for path in paths} == {(256, 192)}

@@ -12,6 +12,7 @@ from PIL import Image
 
 from clarify.demo.dataset import DemoDataset, DemoRow, group_table
 from clarify.demo.datasets import DATASETS, write_images
+from clarify.demo.scenes import render
 from clarify.demo.waterbirds import LAND, WATER
 from clarify.errors import InputError, StoreError
 
@@ -112,7 +113,7 @@ def test_pictures_on_disk_are_the_rendered_rows(tmp_path: Path) -> None:
     write_images(dataset, rows, tmp_path, workers=1)
     for row in rows:
         with Image.open(tmp_path / row.path) as image:
-            assert np.array_equal(np.asarray(image), dataset.render_row(row))
+            assert np.array_equal(np.asarray(image), render(row.scene, dataset.size_px))
 
 
 def test_only_missing_pictures_are_drawn_and_no_part_is_left(tmp_path: Path) -> None:

@@ -262,7 +262,10 @@ def test_a_hub_that_cannot_be_reached_is_told_soon_and_in_one_line(tmp_path: Pat
     assert done.stderr == ""
 
 
-def test_weights_in_the_cache_are_used_without_asking_the_hub(tmp_path: Path) -> None:
+def test_weights_in_the_cache_are_used_without_asking_the_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     repository = tmp_path / "models--timm--resnet50_clip.openai"
     (repository / "refs").mkdir(parents=True)
     (repository / "refs/main").write_text("0" * 40)
@@ -270,7 +273,7 @@ def test_weights_in_the_cache_are_used_without_asking_the_hub(tmp_path: Path) ->
     weights.parent.mkdir(parents=True)
     weights.write_bytes(b"not weights")
     with pytest.raises(InputError, match=r"open_clip_model.safetensors cannot be loaded"):
-        load_encoder("open_clip:RN50:openai", cache_dir=tmp_path)
+        load_encoder("open_clip:RN50:openai")
 
 
 def test_the_small_clip_is_loaded_with_its_limits_and_its_vocabulary() -> None:

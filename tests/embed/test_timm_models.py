@@ -119,8 +119,9 @@ def test_weights_that_cannot_be_fetched_are_refused_with_how_to_place_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(NotFoundError, match=r"copy it here and give the backbone timm:resnet18"):
-        load_backbone("timm:resnet18.a1_in1k", cache_dir=tmp_path)
+        load_backbone("timm:resnet18.a1_in1k")
 
 
 def test_a_backbone_is_no_encoder_of_phrases() -> None:

@@ -83,7 +83,6 @@ def test_the_weighted_value_is_that_found_by_hand_at_any_scale_of_the_weights() 
     assert huge.value([4.0, 100.0, 8.0]) == 6.0
     assert huge.weights.tolist() == [0.5, 0.0, 0.5]
     assert not huge.weights.flags.writeable
-    assert not huge.uses_annotations
     assert huge.name == "weighted"
 
 

@@ -19,7 +19,7 @@ from clarify.config import Settings
 from clarify.method.groups.metrics import Interval
 from clarify.method.phrases.descriptions import Description
 from clarify.track.address import read_address
-from clarify.ui.compare.charts import difference_plot, most_changed, saving
+from clarify.ui.compare.differences import difference_plot, most_changed, saving
 from clarify.ui.compare.model_table import table_html, title_of
 from clarify.workflow.decide.compare import Compared, changed_images, compare, compare_page, comparison_table
 from clarify.workflow.model.models import find_run

@@ -7,14 +7,13 @@ from pathlib import Path
 import polars as pl
 
 from clarify.data.reading import read_table
-from clarify.data.sources.listing import Listing
+from clarify.data.sources.listing import NUMBERED_SPLITS, Listing, translated, unknown_rows
 from clarify.data.sources.places import check_places
 from clarify.data.sources.walking import folder_of
 from clarify.errors import ManifestError, nearest, shown
 
 __all__ = ["list_celeba"]
 
-SPLITS = {"0": "train", "1": "validation", "2": "test"}
 FACES = "img_align_celeba"
 
 
@@ -51,7 +50,12 @@ def list_celeba(path: Path, *, target: str, attributes: tuple[str, ...]) -> List
         raise ManifestError(f"{target} is the target; give another --attribute")
     file = table.columns[0]
     joined = table.join(splits.select(pl.nth(0).alias(file), pl.nth(1).alias("split")), on=file, how="left")
-    made = {name: _yes_or_no(joined[name], name, where) for name in (target, *attributes)}
+    made = {
+        name: translated(
+            joined[name], {"1": name, "-1": f"not {name}", "0": f"not {name}"}, where, legal="are 1 and -1"
+        )
+        for name in (target, *attributes)
+    }
     below = faces.relative_to(root).as_posix()
     names = joined[file].fill_null("")
     paths = (below + "/" + names).alias("path")
@@ -98,22 +102,12 @@ def _read_text(path: Path) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=dict.fromkeys(header, pl.String), orient="row")
 
 
-def _yes_or_no(column: pl.Series, name: str, where: Path) -> pl.Series:
-    known = {"1": name, "-1": f"not {name}", "0": f"not {name}"}
-    unknown = (~column.is_in(list(known)).fill_null(False)).arg_true()
-    if unknown.len():
-        raise ManifestError(
-            f"table {where} row {unknown[0] + 1}: {name} is {shown(column[unknown[0]])}; legal are 1 and -1"
-        )
-    return column.replace_strict(known, return_dtype=pl.String).alias(name)
-
-
 def _splits(joined: pl.DataFrame, file: str, root: Path) -> pl.Series:
-    unknown = (~joined["split"].is_in(list(SPLITS)).fill_null(False)).arg_true()
+    unknown = unknown_rows(joined["split"], NUMBERED_SPLITS)
     if unknown.len():
         row = unknown[0]
         raise ManifestError(
             f"list_eval_partition of {root}: {shown(joined[file][row])} has the split "
             f"{shown(joined['split'][row])}; legal are 0 (train), 1 (validation), 2 (test)"
         )
-    return joined["split"].replace_strict(SPLITS, return_dtype=pl.String)
+    return joined["split"].replace_strict(NUMBERED_SPLITS, return_dtype=pl.String)

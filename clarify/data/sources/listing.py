@@ -8,7 +8,9 @@ from pathlib import Path
 
 import polars as pl
 
-__all__ = ["SPLIT_NAMES", "Listing", "in_order"]
+from clarify.errors import ManifestError, shown
+
+__all__ = ["NUMBERED_SPLITS", "SPLIT_NAMES", "Listing", "in_order", "translated"]
 
 SPLIT_NAMES = {
     "train": "train",
@@ -21,6 +23,8 @@ SPLIT_NAMES = {
     "testing": "test",
 }
 """What people call the splits, in small letters."""
+
+NUMBERED_SPLITS = {"0": "train", "1": "validation", "2": "test"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +62,30 @@ class Listing:
             return ()
         found = set(self.table["split"].unique())
         return tuple(name for name in ("train", "validation", "test") if name in found)
+
+
+def translated(column: pl.Series, meanings: Mapping[str, str], where: Path, *, legal: str = "") -> pl.Series:
+    """Return what a named column's values mean, of the same name.
+
+    Raises
+    ------
+    ManifestError
+        For a value without a meaning: tells the row, and that `legal` is, by default the values
+        with their meanings.
+    """
+    unknown = unknown_rows(column, meanings)
+    if unknown.len():
+        row = unknown[0]
+        legal = legal or "are " + ", ".join(f"{key} ({meaning})" for key, meaning in meanings.items())
+        raise ManifestError(
+            f"table {where} row {row + 1}: {column.name} is {shown(column[row])}; legal {legal}"
+        )
+    return column.replace_strict(dict(meanings), return_dtype=pl.String)
+
+
+def unknown_rows(column: pl.Series, known: Iterable[str]) -> pl.Series:
+    """Return the row numbers, from 0, of values that are none of the known."""
+    return (~column.is_in(list(known)).fill_null(False)).arg_true()
 
 
 def in_order(names: Iterable[str]) -> tuple[str, ...]:

@@ -9,8 +9,7 @@ from collections.abc import Callable, Mapping
 
 import polars as pl
 
-from clarify.data.content import contents
-from clarify.data.opening import BadImage
+from clarify.data.opening import BadImage, contents
 from clarify.data.parallel import Progress
 from clarify.data.sources.listing import Listing
 from clarify.errors import ManifestError, shown
@@ -93,8 +92,7 @@ def split_by_content(
     members: defaultdict[str, list[str]] = defaultdict(list)
     for key, label in class_of.items():
         members[label].append(key)
-    few = {label: len(members[label]) for label in sorted(set(labels))}
-    few = {label: count for label, count in few.items() if count < len(shares)}
+    few = {label: count for label in sorted(set(labels)) if (count := len(members[label])) < len(shares)}
     if few:
         told = ", ".join(f"{shown(label)} has {count}" for label, count in list(few.items())[:5])
         more = f" and {len(few) - 5} more classes" if len(few) > 5 else ""

@@ -11,13 +11,18 @@ import polars as pl
 
 from clarify.data.reading import as_text, read_typed_table
 from clarify.data.sources.columns import Columns, guess_columns
-from clarify.data.sources.listing import SPLIT_NAMES, Listing, in_order
+from clarify.data.sources.listing import (
+    NUMBERED_SPLITS,
+    SPLIT_NAMES,
+    Listing,
+    in_order,
+    translated,
+    unknown_rows,
+)
 from clarify.data.sources.places import check_places, relative_paths
 from clarify.errors import ManifestError, shown
 
 __all__ = ["TableOptions", "list_table"]
-
-NUMBERED_SPLITS = {"0": "train", "1": "validation", "2": "test"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,22 +104,16 @@ def _labels(
     if classes is None:
         return column, in_order(column)
     numbers = {str(number): name for number, name in enumerate(classes)}
-    unknown = (~column.is_in(list(numbers))).arg_true()
-    if unknown.len():
-        raise ManifestError(
-            f"table {path} row {unknown[0] + 1}: label is {shown(column[unknown[0]])}; legal with "
-            f"{len(classes)} classes named are 0 to {len(classes) - 1}"
-        )
-    return column.replace_strict(numbers, return_dtype=pl.String), classes
+    legal = f"with {len(classes)} classes named are 0 to {len(classes) - 1}"
+    return translated(column.alias("label"), numbers, path, legal=legal), classes
 
 
 def _splits(column: pl.Series, name: str, path: Path, values: Mapping[str, str]) -> pl.Series:
     """Translate what a table calls its splits."""
     said = {value: split for split, value in values.items()}
-    lowered = column.str.to_lowercase().str.strip_chars()
     known = said or {**SPLIT_NAMES, **NUMBERED_SPLITS}
-    compared = column if said else lowered
-    unknown = (~compared.is_in(list(known)).fill_null(False)).arg_true()
+    compared = column if said else column.str.to_lowercase().str.strip_chars()
+    unknown = unknown_rows(compared, known)
     if unknown.len():
         raise ManifestError(
             f"table {path} row {unknown[0] + 1}: column {name!r} has "

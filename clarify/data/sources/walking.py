@@ -17,14 +17,9 @@ IMAGE_ENDINGS = tuple(ending for endings in ENDINGS.values() for ending in endin
 
 @dataclasses.dataclass(slots=True, kw_only=True)
 class FoundImages:
-    """The images below a folder.
+    """The images below a folder, by paths relative to the root in the order of their names.
 
-    Parameters
-    ----------
-    paths : list of str
-        Relative to the root, with slashes, in the order of their names.
-    others : int
-        Files whose ending is that of no image; hidden ones are not counted.
+    `others` are files whose ending is that of no image; hidden ones are not counted.
     """
 
     paths: list[str] = dataclasses.field(default_factory=list)

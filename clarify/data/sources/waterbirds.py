@@ -7,21 +7,19 @@ from pathlib import Path
 import polars as pl
 
 from clarify.data.reading import read_table
-from clarify.data.sources.listing import Listing
+from clarify.data.sources.listing import NUMBERED_SPLITS, Listing, translated
 from clarify.data.sources.places import check_places
 from clarify.data.sources.walking import folder_of
-from clarify.errors import ManifestError, shown
+from clarify.errors import ManifestError
 
 __all__ = ["list_waterbirds"]
 
 # Sagawa et al. 2020 number them so.
 MEANINGS = {
     "y": {"0": "landbird", "1": "waterbird"},
-    "split": {"0": "train", "1": "validation", "2": "test"},
+    "split": NUMBERED_SPLITS,
     "place": {"0": "land", "1": "water"},
 }
-CLASSES = ("landbird", "waterbird")
-PLACES = ("land", "water")
 
 
 def list_waterbirds(path: Path) -> Listing:
@@ -47,25 +45,8 @@ def list_waterbirds(path: Path) -> Listing:
                 f"split, place; other tables are read by: clarify data import table {where}"
             )
     check_places(root, table["img_filename"].fill_null(""), where)
-    made = {name: _translated(table[name], name, where) for name in MEANINGS}
-    frame = pl.DataFrame(
-        [
-            table["img_id"].alias("id"),
-            table["img_filename"].alias("path"),
-            made["y"].alias("label"),
-            made["split"],
-            made["place"],
-        ]
-    )
-    return Listing(root=root, classes=CLASSES, table=frame, attributes={"place": PLACES})
-
-
-def _translated(column: pl.Series, name: str, where: Path) -> pl.Series:
-    known = MEANINGS[name]
-    unknown = (~column.is_in(list(known)).fill_null(False)).arg_true()
-    if unknown.len():
-        raise ManifestError(
-            f"table {where} row {unknown[0] + 1}: {name} is {shown(column[unknown[0]])}; legal are "
-            + ", ".join(f"{key} ({meaning})" for key, meaning in known.items())
-        )
-    return column.replace_strict(known, return_dtype=pl.String).alias(name)
+    made = [translated(table[name], meanings, where) for name, meanings in MEANINGS.items()]
+    columns = {"img_id": "id", "img_filename": "path", "y": "label"}
+    frame = pl.DataFrame([table["img_id"], table["img_filename"], *made]).rename(columns)
+    classes, places = (tuple(MEANINGS[name].values()) for name in ("y", "place"))
+    return Listing(root=root, classes=classes, table=frame, attributes={"place": places})

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +19,10 @@ from clarify.method.arrays import generator
 from clarify.method.fit.erasure import Concept, Erasure
 from clarify.method.fit.head import Standardisation
 from clarify.method.fit.objectives import Objective
-from clarify.method.fit.training import TOLERANCE, WEIGHT_DECAYS, Fit, fit_head, select, sweep
-from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups
-
-if TYPE_CHECKING:
-    from clarify.method.fit.selection import Selection
-    from clarify.method.fit.solver import Report
+from clarify.method.fit.selection import Selection, select
+from clarify.method.fit.solver import Report
+from clarify.method.fit.training import Fit, fit_head, sweep
+from clarify.method.groups.groups import Groups
 
 __all__ = ["Corrected", "Eraser", "Images", "correct"]
 
@@ -47,7 +45,7 @@ class Images:
 
     features: NDArray[np.floating]
     labels: NDArray[np.int64]
-    groups: DescribedGroups | AnnotatedGroups
+    groups: Groups
     concepts: tuple[Concept, ...] = ()
 
     def take(self, rows: NDArray[np.int64]) -> Images:
@@ -98,11 +96,9 @@ def correct(
     objective: Callable[[Images], Objective],
     rule: Selection,
     *,
-    chosen_by: DescribedGroups | AnnotatedGroups | None = None,
+    chosen_by: Groups | None = None,
     eraser: Eraser | None = None,
     refit: bool = False,
-    weight_decays: Sequence[float] = WEIGHT_DECAYS,
-    tolerance: float = TOLERANCE,
     progress: Report | None = None,
 ) -> Corrected:
     """Fit a head and choose its weight decay on validation. Deterministic.
@@ -118,15 +114,10 @@ def correct(
         Of validation, for the rule; by default those that it has.
     refit : bool
         Whether the chosen weight decay is fitted to training and validation images together.
-    tolerance : float
-        Relative gap of every fit.
     progress : callable, optional
         Told of the steps of the sweep.
 
-    Raises
-    ------
-    FeatureError, GroupError, InputError, SolverError
-        As `sweep`, `select` and the eraser.
+    Raises FeatureError, GroupError, InputError, SolverError as `sweep`, `select` and the eraser.
     """
 
     def erasure(images: Images) -> Erasure | None:
@@ -139,20 +130,12 @@ def correct(
             class_names,
             objective(images),
             chosen.fit.weight_decay,
-            tolerance=tolerance,
             erasure=erasure(images),
             start=chosen.fit.head,
         )
 
     fits = sweep(
-        train.features,
-        train.labels,
-        class_names,
-        objective(train),
-        weight_decays,
-        tolerance=tolerance,
-        erasure=erasure(train),
-        progress=progress,
+        train.features, train.labels, class_names, objective(train), erasure=erasure(train), progress=progress
     )
     chosen = select(
         fits,

@@ -131,10 +131,7 @@ def leace(standardised: Array, concepts: Sequence[Concept]) -> Erasure:
     ----------
     standardised : ndarray of float64, (N, D)
 
-    Raises
-    ------
-    GroupError
-        As `mean_difference`.
+    Raises GroupError as `mean_difference`.
     """
     directions = _principal(_differences(standardised, concepts))
     rows = np.any([each.rows for each in concepts], axis=0)

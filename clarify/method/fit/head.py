@@ -16,11 +16,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from clarify.errors import FeatureError, InputError
-from clarify.method.arrays import class_tuple, read_only
+from clarify.method.arrays import class_tuple, float_matrix, read_only, unit_chunks
 
 __all__ = ["Head", "Standardisation"]
 
-CHUNK_NUMBERS = 8_000_000
 ARRAYS = ("weight", "bias", "mean", "scale")
 AS_THEY_ARE = "as_they_are"
 
@@ -47,7 +46,7 @@ class Standardisation:
         FeatureError
             For another shape, no rows, or a row that is zero, NaN or infinite (says which).
         """
-        rows = feature_matrix(features)
+        rows = float_matrix(features)
         if not len(rows):
             raise FeatureError("features: there are no rows; at least 1 is needed")
         total = np.zeros(rows.shape[1])
@@ -66,7 +65,7 @@ class Standardisation:
 
     def apply(self, features: ArrayLike) -> NDArray[np.float64]:
         """Return features (N, D) L2-normalised and standardised, float64."""
-        rows = feature_matrix(features, width=len(self.mean))
+        rows = float_matrix(features, width=len(self.mean))
         result = np.empty(rows.shape, dtype=np.float64)
         for start, unit in unit_chunks(rows):
             result[start : start + len(unit)] = (unit - self.mean) / self.scale
@@ -103,8 +102,7 @@ class Head:
             object.__setattr__(self, name, _frozen(getattr(self, name)))
         classes = len(self.class_names)
         width = self.weight.shape[1] if self.weight.ndim == 2 else 0
-        legal = {"weight": (classes, width), "bias": (classes,), "mean": (width,)}
-        legal["scale"] = (width,)
+        legal = {"weight": (classes, width), "bias": (classes,), "mean": (width,), "scale": (width,)}
         for name, shape in legal.items():
             array = getattr(self, name)
             if not width or array.shape != shape:
@@ -119,14 +117,7 @@ class Head:
 
     @classmethod
     def of_layer(cls, weight: ArrayLike, bias: ArrayLike, class_names: Sequence[str]) -> Head:
-        """Return the head that is a network's own last layer, which takes features as they are.
-
-        Parameters
-        ----------
-        weight : array_like of float, (K, D)
-        bias : array_like of float, (K,)
-        class_names : sequence of str, (K,)
-        """
+        """Return the head of weights (K, D) and bias (K,): a network's own last layer."""
         weights = np.asarray(weight, dtype=np.float32)
         width = weights.shape[-1]
         return cls(
@@ -151,7 +142,7 @@ class Head:
         FeatureError
             For another width, or a row that is zero, NaN or infinite (says which).
         """
-        rows = feature_matrix(features, width=self.width)
+        rows = float_matrix(features, width=self.width)
         result = np.empty((len(rows), len(self.class_names)))
         for start, chunk in self._chunks(rows):
             result[start : start + len(chunk)] = chunk
@@ -167,7 +158,7 @@ class Head:
 
     def predict(self, features: ArrayLike) -> NDArray[np.int64]:
         """Return the likeliest class of each row (N,), int64; the first one of equals."""
-        rows = feature_matrix(features, width=self.width)
+        rows = float_matrix(features, width=self.width)
         result = np.empty(len(rows), dtype=np.int64)
         for start, chunk in self._chunks(rows):
             result[start : start + len(chunk)] = chunk.argmax(axis=1)
@@ -208,47 +199,6 @@ class Head:
         weight = self.weight.astype(np.float64).T
         for start, chunk in unit_chunks(rows, unit=self.unit):
             yield start, ((chunk - self.mean) / self.scale) @ weight + self.bias
-
-
-def feature_matrix(features: ArrayLike, *, width: int | None = None) -> NDArray[np.floating]:
-    """Return `features` as a matrix (N, D) of floating-point numbers; a memory map stays one.
-
-    Raises
-    ------
-    FeatureError
-        For another shape, width or type.
-    """
-    rows = np.asanyarray(features)
-    if rows.ndim != 2 or rows.shape[1] == 0 or (width is not None and rows.shape[1] != width):
-        legal = f"(N, {width}), the width that the head was fitted on," if width else "(N, D)"
-        raise FeatureError(f"features: have shape {rows.shape}; {legal} is legal")
-    if not np.issubdtype(rows.dtype, np.floating):
-        raise FeatureError(f"features: hold {rows.dtype}; floating-point numbers are legal")
-    return rows
-
-
-def unit_chunks(
-    rows: NDArray[np.floating], *, unit: bool = True
-) -> Iterator[tuple[int, NDArray[np.float64]]]:
-    """Yield (first row, float64 rows), a bounded number of them at a time, of unit length or not.
-
-    Raises
-    ------
-    FeatureError
-        For a row that is zero, NaN or infinite (says which).
-    """
-    step = max(1, CHUNK_NUMBERS // rows.shape[1])
-    for start in range(0, len(rows), step):
-        chunk = np.array(rows[start : start + step], dtype=np.float64)
-        lengths = np.sqrt(np.einsum("nd,nd->n", chunk, chunk))
-        bad = ~(np.isfinite(lengths) & (lengths > 0))
-        if bad.any():
-            place = int(np.argmax(bad))
-            seen = "all zeros" if lengths[place] == 0 else "NaN or infinite"
-            raise FeatureError(f"features: row {start + place} is {seen}; leave out images without features")
-        if unit:
-            chunk /= lengths[:, None]
-        yield start, chunk
 
 
 def _frozen(array: NDArray[Any]) -> NDArray[np.float32]:

@@ -9,7 +9,7 @@ blocks of rows, so that temporaries stay small.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,47 +21,8 @@ Labels = NDArray[np.int64]
 BLOCK_NUMBERS = 4_000_000
 
 
-class Link(Protocol):
-    """Cross-entropy for some number of classes."""
-
-    columns: int
-    decay_share: float
-
-    def losses(self, logits: Array, labels: Labels) -> Array:
-        """Return the cross-entropies (N,), in nats."""
-        ...
-
-    def probabilities(self, logits: Array) -> Array:
-        """Return probabilities (N, C); for two classes that of the second alone."""
-        ...
-
-    def minus_truth(self, probabilities: Array, labels: Labels) -> Array:
-        """Return, in place, probabilities less the one-hot labels: the losses' slopes (N, C)."""
-        ...
-
-    def entropies(self, probabilities: Array) -> Array:
-        """Return the entropies (N,), in nats, in [0, log K]."""
-        ...
-
-    def class_shares(self, columns: Array) -> Array:
-        """Return shares of all K classes from those of the C columns."""
-        ...
-
-    def mixed(self, probabilities: Array, part: float, shares: Array) -> Array:
-        """Return ``(1 - part) * probabilities + part * shares`` for class shares (K,)."""
-        ...
-
-    def weight(self, columns: Array) -> Array:
-        """Return weights or biases (..., K) from those of the columns (..., C)."""
-        ...
-
-    def columns_of(self, weight: Array) -> Array:
-        """Return the columns (..., C) of weights or biases (..., K)."""
-        ...
-
-
 class Logistic:
-    """Two classes: one logit, that of the second class against the first."""
+    """Two classes: one logit, that of the second class against the first; methods as of `Softmax`."""
 
     columns = 1
     decay_share = 0.5
@@ -104,13 +65,7 @@ class Logistic:
 
 
 class Softmax:
-    """Three classes or more: a logit each.
-
-    Parameters
-    ----------
-    classes : int
-        K.
-    """
+    """Three classes or more: a logit each."""
 
     decay_share = 1.0
 
@@ -118,7 +73,7 @@ class Softmax:
         self.columns = classes
 
     def losses(self, logits: Array, labels: Labels) -> Array:
-        """Return log-sum-exp less the true class's logit."""
+        """Return the cross-entropies (N,), in nats: log-sum-exp less the true class's logit."""
         result = np.empty(len(logits))
         for rows in _blocks(logits):
             block = logits[rows]
@@ -129,7 +84,7 @@ class Softmax:
         return result
 
     def probabilities(self, logits: Array) -> Array:
-        """Return the softmax (N, K)."""
+        """Return probabilities (N, C): the softmax."""
         result = np.empty_like(logits)
         for rows in _blocks(logits):
             block = np.exp(logits[rows] - logits[rows].max(axis=1, keepdims=True))
@@ -137,32 +92,35 @@ class Softmax:
         return result
 
     def minus_truth(self, probabilities: Array, labels: Labels) -> Array:
-        """Return, in place, probabilities less one-hot labels (N, K)."""
+        """Return, in place, probabilities less the one-hot labels: the losses' slopes (N, C)."""
         probabilities[np.arange(len(labels)), labels] -= 1.0
         return probabilities
 
     def entropies(self, probabilities: Array) -> Array:
-        """Return the entropies (N,)."""
+        """Return the entropies (N,), in nats, in [0, log K]."""
         result = np.empty(len(probabilities))
         for rows in _blocks(probabilities):
             result[rows] = -_p_log_p(probabilities[rows]).sum(axis=1)
         return result
 
     def class_shares(self, columns: Array) -> Array:
-        """Return the columns: there is one a class."""
+        """Return shares of all K classes from those of the C columns: there is one a class."""
         return columns
 
     def mixed(self, probabilities: Array, part: float, shares: Array) -> Array:
-        """Return the mixture (N, K)."""
+        """Return ``(1 - part) * probabilities + part * shares`` (N, C) for class shares (K,)."""
         return np.asarray((1.0 - part) * probabilities + part * shares, dtype=np.float64)
 
     def weight(self, columns: Array) -> Array:
-        """Return the columns less their mean: the same probabilities, no larger weights."""
+        """Return weights or biases (..., K): the columns (..., C) less their mean, no larger weights."""
         return np.asarray(columns - columns.mean(axis=-1, keepdims=True), dtype=np.float64)
 
     def columns_of(self, weight: Array) -> Array:
-        """Return the weights themselves."""
+        """Return the columns (..., C) of weights or biases (..., K): they are these themselves."""
         return weight
+
+
+Link: TypeAlias = Logistic | Softmax
 
 
 def link_for(classes: int) -> Link:

@@ -15,8 +15,9 @@ steps is in its ``state``.
 
 from __future__ import annotations
 
+import abc
 import dataclasses
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,12 +28,14 @@ Vector = NDArray[np.float64]
 Numbers = NDArray[np.int64]
 
 
-class BatchObjective(Protocol):
-    """Weighs the examples of a batch."""
+@dataclasses.dataclass(slots=True, kw_only=True)
+class BatchObjective(abc.ABC):
+    """Weighs the examples of a batch; what it remembers between steps is its `state`."""
 
     name: ClassVar[str]
-    state: Vector
+    state: Vector = dataclasses.field(default_factory=lambda: np.zeros(0))
 
+    @abc.abstractmethod
     def weights(self, losses: Vector, groups: Numbers) -> Vector:
         """Return the weights (B,) of a batch's examples, adding up to 1; takes note of the losses.
 
@@ -43,15 +46,13 @@ class BatchObjective(Protocol):
         groups : (B,) int64
             In [0, G).
         """
-        ...
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
-class BatchErm:
+class BatchErm(BatchObjective):
     """All examples alike."""
 
     name: ClassVar[str] = "erm"
-    state: Vector = dataclasses.field(default_factory=lambda: np.zeros(0))
 
     def weights(self, losses: Vector, groups: Numbers) -> Vector:
         """Return 1/B."""
@@ -59,11 +60,10 @@ class BatchErm:
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
-class BatchReweight:
+class BatchReweight(BatchObjective):
     """All groups of the batch alike."""
 
     name: ClassVar[str] = "reweight"
-    state: Vector = dataclasses.field(default_factory=lambda: np.zeros(0))
 
     def weights(self, losses: Vector, groups: Numbers) -> Vector:
         """Return 1/(G' n_g), of G' groups that the batch holds."""
@@ -72,7 +72,7 @@ class BatchReweight:
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
-class BatchWorstGroup:
+class BatchWorstGroup(BatchObjective):
     """The group whose running mean loss is highest.
 
     Parameters
@@ -94,17 +94,13 @@ class BatchWorstGroup:
 
     def weights(self, losses: Vector, groups: Numbers) -> Vector:
         """Return 1/n_g for the examples of that group, and 0 for the others."""
-        counts, means = _means(losses, groups, len(self.state))
-        seen = counts > 0
-        fresh = seen & ~np.isfinite(self.state)
-        self.state[fresh] = means[fresh]
-        self.state[seen] += self.pace * (means[seen] - self.state[seen])
-        worst = int(np.argmax(np.where(seen, self.state, -np.inf)))
+        counts = follow_means(self.state, losses, groups, pace=self.pace)
+        worst = int(np.argmax(np.where(counts > 0, self.state, -np.inf)))
         return np.where(groups == worst, 1.0 / counts[worst], 0.0)
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
-class BatchGroupDro:
+class BatchGroupDro(BatchObjective):
     """Groups by exponentiated gradient, with the adjustment C/sqrt(n_g).
 
     Parameters
@@ -141,17 +137,10 @@ class BatchGroupDro:
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
-class BatchCvar:
-    """The worst share of the batch.
-
-    Parameters
-    ----------
-    alpha : float
-        The share, in (0, 1].
-    """
+class BatchCvar(BatchObjective):
+    """The worst share `alpha` of the batch, in (0, 1]."""
 
     name: ClassVar[str] = "cvar"
-    state: Vector = dataclasses.field(default_factory=lambda: np.zeros(0))
     alpha: float = 0.1
 
     def weights(self, losses: Vector, groups: Numbers) -> Vector:
@@ -160,6 +149,19 @@ class BatchCvar:
         weights = np.zeros(len(losses))
         weights[np.argsort(-losses, kind="stable")[:many]] = 1.0 / many
         return weights
+
+
+def follow_means(running: Vector, losses: Vector, groups: Numbers, *, pace: float) -> Vector:
+    """Let the running means (G,) of groups follow a batch's; returns its examples of each (G,).
+
+    A mean that is not finite begins at the batch's.
+    """
+    counts, means = _means(losses, groups, len(running))
+    seen = counts > 0
+    fresh = seen & ~np.isfinite(running)
+    running[fresh] = means[fresh]
+    running[seen] += pace * (means[seen] - running[seen])
+    return counts
 
 
 def _means(losses: Vector, groups: Numbers, count: int) -> tuple[Vector, Vector]:

@@ -16,8 +16,9 @@ All of them are the worst weighted mean of the cross-entropies over a set of exa
 
 from __future__ import annotations
 
+import abc
 import dataclasses
-from typing import ClassVar, Protocol, TypeAlias
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,43 +26,22 @@ from numpy.typing import ArrayLike, NDArray
 from clarify.errors import FeatureError, GroupError, InputError
 from clarify.method.arrays import finite_vector, read_only
 from clarify.method.fit.example_weights import WeightSet
-from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups
+from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups, Groups
 
 __all__ = ["CvarDro", "Erm", "GroupDro", "Objective", "Reweight", "Weighted", "WorstGroup"]
 
-Groups: TypeAlias = DescribedGroups | AnnotatedGroups
 
-
-class Objective(Protocol):
+class Objective(abc.ABC):
     """What `fit_head` minimises; the six classes here are all there are."""
 
+    __slots__ = ()
     name: ClassVar[str]
 
-    @property
-    def uses_annotations(self) -> bool:
-        """Whether ground-truth groups are used: a run with it is an *oracle*."""
-        ...
-
+    @abc.abstractmethod
     def weight_set(self, count: int) -> WeightSet:
         """Return the weights on `count` examples that the worst is taken over."""
-        ...
 
     def value(self, losses: ArrayLike) -> float:
-        """Return the objective of per-example losses (N,), in nats, without weight decay."""
-        ...
-
-
-class _Convex:
-    """What all have: without groups nothing of the truth is used, and losses are weighted to a value."""
-
-    __slots__ = ()
-
-    @property
-    def uses_annotations(self) -> bool:
-        """Whether ground-truth groups are used."""
-        return False
-
-    def value(self: Objective, losses: ArrayLike) -> float:
         """Return the objective of per-example losses (N,), in nats, without weight decay."""
         vector = finite_vector(losses, what="losses")
         if not len(vector):
@@ -71,7 +51,7 @@ class _Convex:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class _OverGroups(_Convex):
+class _OverGroups(Objective):
     """What counts by groups of the training images, none of them empty."""
 
     groups: Groups
@@ -79,14 +59,9 @@ class _OverGroups(_Convex):
     def __post_init__(self) -> None:
         _check_groups(self.groups)
 
-    @property
-    def uses_annotations(self) -> bool:
-        """Whether the groups are ground truth."""
-        return isinstance(self.groups, AnnotatedGroups)
-
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Erm(_Convex):
+class Erm(Objective):
     """Mean cross-entropy: the ordinary way."""
 
     name: ClassVar[str] = "erm"
@@ -98,31 +73,18 @@ class Erm(_Convex):
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Reweight(_OverGroups):
-    """Mean over groups of each group's mean.
-
-    Parameters
-    ----------
-    groups : DescribedGroups or AnnotatedGroups
-        Of the training images; none may be empty.
-    """
+    """Mean over groups of each group's mean; `groups` are those of the training images, none empty."""
 
     name: ClassVar[str] = "reweight"
 
     def weight_set(self, count: int) -> WeightSet:
         """Return the one weighting 1/(G n_g)."""
-        within = _within(self.groups, count)
-        return _one_atom(within / len(self.groups.names))
+        return _one_atom(_within(self.groups, count) / len(self.groups.names))
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class WorstGroup(_OverGroups):
-    """Largest of the groups' means, solved to a certified optimum.
-
-    Parameters
-    ----------
-    groups : DescribedGroups or AnnotatedGroups
-        Of the training images; none may be empty.
-    """
+    """Largest of the groups' means, solved to a certified optimum; `groups` as in `Reweight`."""
 
     name: ClassVar[str] = "worst_group"
 
@@ -143,7 +105,7 @@ class GroupDro(_OverGroups):
     Parameters
     ----------
     groups : DescribedGroups or AnnotatedGroups
-        Of the training images; none may be empty.
+        As in `Reweight`.
     adjustment : float
         C, 0 or more, in nats: smaller groups are asked for a smaller training loss. With 0 it
         goes to the same optimum as `WorstGroup`.
@@ -173,7 +135,7 @@ class GroupDro(_OverGroups):
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class CvarDro(_Convex):
+class CvarDro(Objective):
     """Mean of the worst share of the examples: no groups needed.
 
     Parameters
@@ -200,7 +162,7 @@ class CvarDro(_Convex):
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Weighted(_Convex):
+class Weighted(Objective):
     """Mean of the losses under given weights of the examples.
 
     Parameters

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeAlias, TypeVar
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from clarify.errors import InputError
 from clarify.method.arrays import generator
-from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups
+from clarify.method.fit.head import Head
+from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups, Groups
 from clarify.method.groups.metrics import Evaluation, evaluate
-
-if TYPE_CHECKING:
-    from clarify.method.fit.head import Head
 
 __all__ = [
     "ByAnnotatedWorstGroup",
@@ -31,8 +29,6 @@ __all__ = [
     "hold_out",
     "select",
 ]
-
-Groups: TypeAlias = DescribedGroups | AnnotatedGroups
 
 
 class FittedHead(Protocol):
@@ -118,15 +114,7 @@ class ByWorstClass:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Selected(Generic[AnyFitted]):
-    """What a rule chose, and from what.
-
-    Parameters
-    ----------
-    fit : FittedHead
-        The chosen one.
-    table : tuple of (float, float)
-        Each candidate's weight decay and score, in the order given.
-    """
+    """What a rule chose; `table` has each candidate's weight decay and score, in the order given."""
 
     fit: AnyFitted
     rule: Selection
@@ -167,15 +155,13 @@ def select(
     """
     if not fits:
         raise InputError("selection: there are no fits to choose from; give at least one")
-    table = []
     ranks = []
     for fit in fits:
         predictions = fit.head.predict(features)
         score = rule.score(predictions, labels, groups)
-        table.append((fit.weight_decay, score))
         ranks.append((score, ByAverage().score(predictions, labels), fit.weight_decay))
     best = max(range(len(fits)), key=ranks.__getitem__)
-    return Selected(fit=fits[best], rule=rule, table=tuple(table))
+    return Selected(fit=fits[best], rule=rule, table=tuple((decay, score) for score, _, decay in ranks))
 
 
 def hold_out(

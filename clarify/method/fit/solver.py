@@ -180,8 +180,9 @@ def minimise(
         ``converged`` is False where the steps ran out.
     """
     certificate = _Certificate(tolerance, most_iterations, report)
-    point = _arrive(problem, theta, problem.logits(theta), weights, np.inf)
-    rho = _first_rho(point)
+    point = Point(problem=problem, theta=theta, logits=problem.logits(theta), centre=weights, rho=np.inf)
+    # A charge under which weights move, but not from one bound to another at once.
+    rho = 0.1 * max(point.value, SMALLEST_VALUE) * problem.weights.count * problem.weights.cap
     point.recentre(weights, rho)
     point.find_slope()
     certificate.see(point)
@@ -198,16 +199,6 @@ def minimise(
         point.find_slope()
         certificate.see(point)
     return certificate.solution(point.weights)
-
-
-def _arrive(problem: Problem, theta: Array, logits: Array, centre: Array, rho: float) -> Point:
-    return Point(problem=problem, theta=theta, logits=logits, centre=centre, rho=rho)
-
-
-def _first_rho(point: Point) -> float:
-    """Return a charge under which weights move, but not from one bound to another at once."""
-    weights = point.problem.weights
-    return 0.1 * max(point.value, SMALLEST_VALUE) * weights.count * weights.cap
 
 
 def _descend(point: Point, gram: Gram, certificate: _Certificate) -> Point:
@@ -262,7 +253,7 @@ def _line_search(point: Point, direction: Array) -> Point | None:
     for _ in range(30):
         theta = point.theta + length * direction
         logits = point.logits + length * change
-        reached = _arrive(problem, theta, logits, point.centre, point.rho)
+        reached = Point(problem=problem, theta=theta, logits=logits, centre=point.centre, rho=point.rho)
         fallen = reached.smooth - point.smooth
         if fallen <= 1e-4 * length * along:
             return reached
@@ -291,18 +282,14 @@ def exponentiated_gradient(
     ----------
     problem : Problem
         Atoms are groups; its offsets are the adjustments C/sqrt(n_g).
-    theta : ndarray, (D + 1, C)
-        Start.
+    theta, gram, report
+        As in `minimise`.
     step_size : float
         Of the exponentiated gradient.
     steps : int
         Stop after so many.
-    gram : Gram
-        See `preconditioner`.
     tolerance : float
         Stop earlier where the relative gap is certified to be as small.
-    report : callable, optional
-        Called after each step.
 
     Returns
     -------
@@ -311,7 +298,7 @@ def exponentiated_gradient(
     """
     certificate = _Certificate(tolerance, steps, report)
     weights = problem.weights.centre()
-    point = _arrive(problem, theta, problem.logits(theta), weights, np.inf)
+    point = Point(problem=problem, theta=theta, logits=problem.logits(theta), centre=weights, rho=np.inf)
     solve: Solve | None = None
     while not certificate.done:
         _hold(point, weights)

@@ -22,33 +22,9 @@ from clarify.method.fit.head import Head, Standardisation
 from clarify.method.fit.links import link_for
 from clarify.method.fit.objectives import GroupDro, Objective
 from clarify.method.fit.preconditioner import Gram
-from clarify.method.fit.selection import (
-    ByAnnotatedWorstGroup,
-    ByAverage,
-    ByDescribedWorstGroup,
-    ByWorstClass,
-    Selected,
-    Selection,
-    hold_out,
-    select,
-)
-from clarify.method.fit.solver import Report, Solution, SolverProgress, exponentiated_gradient, minimise
+from clarify.method.fit.solver import Report, Solution, exponentiated_gradient, minimise
 
-__all__ = [
-    "WEIGHT_DECAYS",
-    "ByAnnotatedWorstGroup",
-    "ByAverage",
-    "ByDescribedWorstGroup",
-    "ByWorstClass",
-    "Fit",
-    "Selected",
-    "Selection",
-    "SolverProgress",
-    "fit_head",
-    "hold_out",
-    "select",
-    "sweep",
-]
+__all__ = ["TOLERANCE", "WEIGHT_DECAYS", "Fit", "fit_head", "sweep"]
 
 Array = NDArray[np.float64]
 
@@ -142,10 +118,8 @@ def fit_head(
     SolverError
         Where the gap was not reached (never for `GroupDro`).
     """
-    fits = _fits(
-        features, labels, class_names, objective, (weight_decay,), tolerance, erasure, start, progress
-    )
-    return next(fits)
+    decays = (weight_decay,)
+    return next(_fits(features, labels, class_names, objective, decays, tolerance, erasure, start, progress))
 
 
 def sweep(
@@ -168,10 +142,7 @@ def sweep(
     list of Fit
         In falling order of the weight decay.
 
-    Raises
-    ------
-    FeatureError, GroupError, InputError, SolverError
-        As `fit_head` does.
+    Raises FeatureError, GroupError, InputError, SolverError as `fit_head` does.
     """
     decays = sorted(weight_decays, reverse=True)
     if not decays or len(set(decays)) != len(decays):

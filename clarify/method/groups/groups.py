@@ -25,6 +25,7 @@ from clarify.method.groups.cells import Cell, anchors_of, code_of, codes_of, dis
 __all__ = [
     "AnnotatedGroups",
     "DescribedGroups",
+    "Groups",
     "Halves",
     "Partition",
     "annotated_groups",
@@ -67,15 +68,7 @@ class DescribedGroups:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class AnnotatedGroups:
-    """Groups from ground truth: for reports and for runs that are labelled oracle.
-
-    Parameters
-    ----------
-    index : ndarray of int64, (N,)
-        Each image's group, in [0, G).
-    names : tuple of str, (G,)
-        Such as ``"landbird · land"``.
-    """
+    """Groups from ground truth, for reports and runs labelled oracle; fields as of `DescribedGroups`."""
 
     index: NDArray[np.int64]
     names: tuple[str, ...]
@@ -87,6 +80,9 @@ class AnnotatedGroups:
     def counts(self) -> NDArray[np.int64]:
         """Images in each group (G,), 0 for an empty one."""
         return np.bincount(self.index, minlength=len(self.names)).astype(np.int64)
+
+
+Groups: TypeAlias = DescribedGroups | AnnotatedGroups
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,10 +267,9 @@ def annotated_groups(
     return AnnotatedGroups(index=known * len(legal) + place, names=group_names)
 
 
-def _checked(index: NDArray[np.int64], names: tuple[str, ...]) -> NDArray[np.int64]:
+def _checked(index: NDArray[np.int64], names: tuple[str, ...]) -> NDArray[np.generic]:
     class_tuple(names, what="group names")
-    own = read_only(label_vector(index, n_classes=len(names), what="group index"))
-    return own.astype(np.int64, copy=False)
+    return read_only(label_vector(index, n_classes=len(names), what="group index"))
 
 
 def _checked_halves(halves: Halves, names: tuple[str, ...], length: int) -> Halves:

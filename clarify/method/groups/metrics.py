@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from clarify.errors import GroupError, InputError
 from clarify.method.arrays import bool_vector, class_tuple, generator, label_vector
-from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups
+from clarify.method.groups.groups import Groups
 
 __all__ = [
     "Accuracy",
@@ -29,20 +29,11 @@ __all__ = [
 ]
 
 Side: TypeAlias = Literal["with", "without"]
-Groups: TypeAlias = DescribedGroups | AnnotatedGroups
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Accuracy:
-    """How many of some images were predicted right.
-
-    Parameters
-    ----------
-    count : int
-        Images, 0 or more.
-    correct : int
-        Of these predicted right.
-    """
+    """How many of `count` images, 0 or more, were predicted right."""
 
     count: int
     correct: int
@@ -74,8 +65,8 @@ class Evaluation:
     adjusted_average : float or None
         Group accuracies weighted by the groups' *training* counts, over the groups that have
         images here. None where training counts were not given, or are 0 for all of these.
-    worst_group, worst_group_name : float and str, or None
-        The lowest accuracy of a group that has images, and the first such group.
+    worst_group : float or None
+        The lowest accuracy of a group that has images.
     gap : float or None
         ``adjusted_average - worst_group``, 0 or more; lower is fairer.
     """
@@ -86,7 +77,6 @@ class Evaluation:
     groups: dict[str, Accuracy] | None = dataclasses.field(hash=False)
     adjusted_average: float | None
     worst_group: float | None
-    worst_group_name: str | None
     gap: float | None
 
     def to_dict(self) -> dict[str, float]:
@@ -113,20 +103,10 @@ class HalvesAccuracy(NamedTuple):
     without_phrase: Accuracy
     minority: Side | None
 
-    def on(self, side: Side) -> Accuracy:
-        """Return the accuracy of one side: for a retrained model, of the base's minority side."""
-        return self.with_phrase if side == "with" else self.without_phrase
-
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """An estimate with its 95 % bootstrap interval.
-
-    Parameters
-    ----------
-    estimate, low, high : float
-        In the unit of what was estimated; ``low <= estimate <= high``.
-    """
+    """An estimate with its 95 % bootstrap interval: ``low <= estimate <= high``, all in its unit."""
 
     estimate: float
     low: float
@@ -175,7 +155,7 @@ def evaluate(
     correct = said == truth
     per_class = _accuracies(correct, truth, names)
     by_group = None if groups is None else _accuracies(correct, _index(groups, correct), groups.names)
-    worst, worst_name = _worst(by_group)
+    worst = min((of.value for of in (by_group or {}).values() if of.value is not None), default=None)
     adjusted = _adjusted(by_group, train_counts)
     return Evaluation(
         count=len(truth),
@@ -184,7 +164,6 @@ def evaluate(
         groups=by_group,
         adjusted_average=adjusted,
         worst_group=worst,
-        worst_group_name=worst_name,
         gap=None if adjusted is None or worst is None else adjusted - worst,
     )
 
@@ -205,7 +184,7 @@ def halves_accuracy(correct: ArrayLike, half: ArrayLike) -> HalvesAccuracy:
         ``(with_phrase, without_phrase, minority)``: two `Accuracy` and ``"with"``, ``"without"``
         or None where a side has no images or both are alike. The *minority* split of the paper is
         the side that is worse for the base model: keep that of the base when a retrained model is
-        reported (``halves.on(base.minority)``).
+        reported.
 
     Raises
     ------
@@ -318,14 +297,6 @@ def _accuracies(
         name: Accuracy(count=int(count), correct=int(good))
         for name, count, good in zip(names, counts, right, strict=True)
     }
-
-
-def _worst(by_group: dict[str, Accuracy] | None) -> tuple[float | None, str | None]:
-    values = {name: of.value for name, of in (by_group or {}).items() if of.value is not None}
-    if not values:
-        return None, None
-    name = min(values, key=lambda candidate: values[candidate])
-    return values[name], name
 
 
 def _adjusted(by_group: dict[str, Accuracy] | None, train_counts: ArrayLike | None) -> float | None:

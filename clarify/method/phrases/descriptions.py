@@ -106,11 +106,6 @@ class Description:
         """
         return finite_vector(scores, what="scores") > self.threshold
 
-    def wrong_half(self, scores: ArrayLike) -> NDArray[np.bool_]:
-        """Return which images (N,) fall on the side of the cut where the errors are."""
-        having = self.with_half(scores)
-        return having if self.wrong_is_above else ~having
-
     def to_dict(self) -> dict[str, object]:
         """Return plain values for JSON, with ``schema_version``; without ``run`` where it is empty."""
         fields: dict[str, object] = {

@@ -54,11 +54,6 @@ class Calibration:
         values = finite_vector(similarity, what="similarity")
         return (values - self.threshold) / self.scale
 
-    def membership(self, similarity: ArrayLike) -> NDArray[np.float64]:
-        """Return the probability (N,) in [0, 1] that an image has it: sigmoid of `log_odds`."""
-        odds = self.log_odds(similarity)
-        return 0.5 * (1.0 + np.tanh(0.5 * odds))
-
     def to_dict(self) -> dict[str, float]:
         """Return the two numbers by name."""
         return {"threshold": self.threshold, "scale": self.scale}

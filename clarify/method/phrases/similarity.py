@@ -5,16 +5,13 @@ Source: arXiv 2402.03715, section 4 (CLIP similarity of an image and a prompt).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from clarify.errors import FeatureError
+from clarify.method.arrays import float_matrix, row_lengths, unit_chunks
 
 __all__ = ["normalised", "similarities"]
-
-CHUNK_ROWS = 4_096
 
 
 def normalised(embeddings: ArrayLike) -> NDArray[np.float32]:
@@ -35,9 +32,9 @@ def normalised(embeddings: ArrayLike) -> NDArray[np.float32]:
     FeatureError
         For another number of axes, or a row that is zero, NaN or infinite (says which).
     """
-    rows = _matrix(embeddings)
+    rows = float_matrix(embeddings, what="embeddings")
     result = np.empty(rows.shape, dtype=np.float32)
-    for start, unit in _unit_chunks(rows):
+    for start, unit in unit_chunks(rows, what="embeddings"):
         result[start : start + len(unit)] = unit
     return result
 
@@ -62,48 +59,19 @@ def similarities(image_embeddings: ArrayLike, text_embedding: ArrayLike) -> NDAr
     FeatureError
         For unlike widths, or a row or text that is zero, NaN or infinite (says which).
     """
-    rows = _matrix(image_embeddings)
+    rows = float_matrix(image_embeddings, what="embeddings")
     text = np.asarray(text_embedding, dtype=np.float64)
     if text.shape != (rows.shape[1],):
         raise FeatureError(
             f"text embedding: has shape {text.shape}, the image embeddings {rows.shape}; "
             f"({rows.shape[1]},) is legal, so use the encoder that made the images' features"
         )
-    length = _lengths(text[None])[0]
+    length = row_lengths(text[None])[0]
     if not (np.isfinite(length) and length > 0):
         raise FeatureError("text embedding: it is zero, NaN or infinite; embed the phrase again")
     text = text / length
     result = np.empty(len(rows), dtype=np.float64)
-    for start, unit in _unit_chunks(rows):
+    for start, unit in unit_chunks(rows, what="embeddings"):
         # einsum adds up each row alone: a matrix product may round a row by its neighbours.
         result[start : start + len(unit)] = np.einsum("nd,d->n", unit, text)
     return np.clip(result, -1.0, 1.0, out=result)
-
-
-def _matrix(embeddings: ArrayLike) -> NDArray[np.floating]:
-    rows = np.asanyarray(embeddings)
-    if rows.ndim != 2 or rows.shape[1] == 0:
-        raise FeatureError(f"embeddings: have shape {rows.shape}; two axes (N, D) are legal")
-    if not np.issubdtype(rows.dtype, np.floating):
-        raise FeatureError(f"embeddings: hold {rows.dtype}; floating-point numbers are legal")
-    return rows
-
-
-def _unit_chunks(rows: NDArray[np.floating]) -> Iterator[tuple[int, NDArray[np.float64]]]:
-    for start in range(0, len(rows), CHUNK_ROWS):
-        chunk = np.array(rows[start : start + CHUNK_ROWS], dtype=np.float64)
-        lengths = _lengths(chunk)
-        bad = ~(np.isfinite(lengths) & (lengths > 0))
-        if bad.any():
-            place = int(np.argmax(bad))
-            seen = "all zeros" if lengths[place] == 0 else "NaN or infinite"
-            raise FeatureError(
-                f"embeddings: row {start + place} is {seen}; leave out images without features"
-            )
-        chunk /= lengths[:, None]
-        yield start, chunk
-
-
-def _lengths(chunk: NDArray[np.float64]) -> NDArray[np.float64]:
-    lengths: NDArray[np.float64] = np.sqrt(np.einsum("nd,nd->n", chunk, chunk))
-    return lengths

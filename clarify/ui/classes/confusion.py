@@ -41,7 +41,7 @@ def confusion_map(found: Overview, *, dark: bool = False) -> Figure:
     )
     ticks = {
         "tickvals": list(range(len(found.names))),
-        "ticktext": [blocks.cell(_short(name)) for name in found.names],
+        "ticktext": [blocks.cell(blocks.short(name, LONGEST)) for name in found.names],
         "showgrid": False,
         "zeroline": False,
         "ticks": "",
@@ -98,7 +98,3 @@ def _fields(
 def _faded(colour: str, strength: float) -> str:
     red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
     return f"rgba({red},{green},{blue},{strength})"
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"

@@ -25,17 +25,7 @@ LOOKED_AFTER_S = 2.0
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Promised:
-    """What is known of the promises.
-
-    Parameters
-    ----------
-    by_class : mapping of class name to float, or None
-        None while they are worked out, and where they cannot be.
-    trouble : str
-        Why they cannot be; empty otherwise.
-    work : Work or None
-        Works them out.
-    """
+    """What is known of the promises: None while `work` works them out, and where `trouble` says why not."""
 
     by_class: Mapping[str, float] | None = None
     trouble: str = ""

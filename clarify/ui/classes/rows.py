@@ -41,17 +41,7 @@ THUMBNAILS = 8
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Confusion:
-    """Images of one class that the model takes for another.
-
-    Parameters
-    ----------
-    label, taken_for : int
-        Class numbers.
-    count : int
-        Such images; at least 1.
-    share : float
-        Of the class's images, in (0, 1].
-    """
+    """Images of one class that the model takes for another; `share` is of the class, in (0, 1]."""
 
     label: int
     taken_for: int
@@ -114,16 +104,9 @@ class Overview:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """What people said about a class so far.
+    """What people said about a class so far: different phrases, tried and kept.
 
-    Parameters
-    ----------
-    tried, kept : int
-        Different phrases that were recorded, and those of them that were kept.
-    best : float
-        The best error score of the kept ones; of all where none was kept.
-    by : tuple of str
-        Who said them, each once.
+    `best` is the best error score, and `by` who said them, of the kept ones; of all where none was.
     """
 
     tried: int

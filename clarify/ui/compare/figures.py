@@ -69,12 +69,9 @@ def rows_of(
 ) -> list[Compared]:
     """Return the figures of all models, the base first."""
     project = page.desk.project
-    first = _base_row(project, base, base.id, split)
     keys = [" ".join([base.id, *(run.id for run in alike)]) for alike in retrained]
-    return [
-        first,
-        *(_row(project, base, alike, key, split) for alike, key in zip(retrained, keys, strict=True)),
-    ]
+    rows = [_row(project, base, alike, key, split) for alike, key in zip(retrained, keys, strict=True)]
+    return [_base_row(project, base, base.id, split), *rows]
 
 
 def verdicts_of(page: Page, rows: Sequence[Compared]) -> dict[str, bool]:
@@ -88,12 +85,13 @@ def changed(page: Page, base: TrainedRun, run: TrainedRun, split: str) -> Change
     return _changed(page.desk.project, base, run, f"{base.id} {run.id}", split)
 
 
-def compare_link(page: Page, runs: Sequence[str]) -> str | None:
-    """Return MLflow's page of the same runs; None where no server shows one."""
-    return _link(page.desk.project, tuple(runs))
-
-
 # Streamlit leaves out of the key what begins with an underscore.
+@st.cache_resource(max_entries=KEPT_PAIRS, show_spinner=False)
+def compare_link(_page: Page, runs: Sequence[str]) -> str | None:
+    """Return MLflow's page of the same runs; None where no server shows one."""
+    return compare_page(_page.desk.project, runs)
+
+
 @st.cache_resource(max_entries=KEPT_ROWS, show_spinner=False)
 def _base_row(_project: Workspace, _base: BaseRun, run_id: str, split: str) -> Compared:
     return compared_base(_project, _base, split)
@@ -114,8 +112,3 @@ def _changed(_project: Workspace, _base: TrainedRun, _run: TrainedRun, pair: str
 @st.cache_resource(max_entries=KEPT_ROWS, show_spinner=False)
 def _passes(_project: Workspace, run_id: str) -> bool:
     return judge(_project, run_id).passed
-
-
-@st.cache_resource(max_entries=KEPT_PAIRS, show_spinner=False)
-def _link(_project: Workspace, runs: tuple[str, ...]) -> str | None:
-    return compare_page(_project, runs)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from clarify.ui.pieces import blocks
 from clarify.ui.retrain.outcomes import part_words
@@ -16,7 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["corrected_by", "day", "distinct", "model_table", "table_html", "title_of"]
 
-ASSETS = Path(__file__).parents[1] / "assets"
 COLUMNS = {
     "average_accuracy": "average",
     "adjusted_average_accuracy": "average, adjusted",
@@ -28,6 +25,9 @@ GAINS = {"average_accuracy": "average", "worst_group_accuracy": "worst_group"}
 LOWER_IS_BETTER = {"gap"}
 WIDTH, EDGE = 150, 7
 """Of a dumbbell, in pixels."""
+
+DEVIATION_SAYS = "standard deviation over the seeds"
+GAIN_SAYS = "points gained over the base model on the same images, 95 % paired bootstrap interval"
 
 
 def title_of(row: Compared) -> str:
@@ -92,7 +92,7 @@ def model_table(
             choose(rows[int(number)].run_id)
 
     data = {"html": table_html(rows, verdicts, chosen=chosen)}
-    _component()(key=key, data=data, on_chosen_change=clicked)
+    blocks.component("models", "models", "style")(key=key, data=data, on_chosen_change=clicked)
 
 
 def table_html(rows: Sequence[Compared], verdicts: Mapping[str, bool], *, chosen: str) -> str:
@@ -149,9 +149,6 @@ def _figure(row: Compared, key: str, *, best: bool) -> str:
     return f'{text}<small title="{blocks.cell(GAIN_SAYS)}">{low:+.1f} to {high:+.1f}</small>'
 
 
-DEVIATION_SAYS = "standard deviation over the seeds"
-
-
 def _cost(row: Compared) -> str:
     """Return what training it took: time, and small the parameters that it changed and memory."""
     if not row.cost:
@@ -169,9 +166,6 @@ def _time(seconds: float) -> str:
     return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
 
 
-GAIN_SAYS = "points gained over the base model on the same images, 95 % paired bootstrap interval"
-
-
 def _best(rows: Sequence[Compared], key: str) -> float | None:
     """Return the best value of a column; an oracle is out of competition, for it saw the labels."""
     values = [row.figures[key] for row in rows if key in row.figures and not row.oracle]
@@ -187,14 +181,11 @@ def _dumbbell(before: float | None, now: float | None) -> str:
     start, end = (EDGE + value * (WIDTH - 2 * EDGE) for value in (before, now))
     said = f"from {blocks.percent(before)} to {blocks.percent(now)}"
     hollow = (
-        ""
-        if before == now
-        else (
-            f'<line x1="{start:.1f}" x2="{end:.1f}" y1="11" y2="11" stroke="#B9B8B2" stroke-width="2"/>'
-            f'<circle cx="{start:.1f}" cy="11" r="4.5" fill="var(--panel, #fff)" '
-            'stroke="currentColor" stroke-width="1.5"/>'
-        )
+        f'<line x1="{start:.1f}" x2="{end:.1f}" y1="11" y2="11" stroke="#B9B8B2" stroke-width="2"/>'
+        f'<circle cx="{start:.1f}" cy="11" r="4.5" fill="var(--panel, #fff)" '
+        'stroke="currentColor" stroke-width="1.5"/>'
     )
+    hollow = "" if before == now else hollow
     return (
         f'<svg class="dumbbell" viewBox="0 0 {WIDTH} 22" role="img" aria-label="{said}">'
         f"<title>{said}</title>{hollow}"
@@ -207,16 +198,3 @@ def _gate(passed: bool | None) -> str:
         return "–"
     word, kind = ("passes", "c-passes") if passed else ("refused", "c-fails")
     return f'<span class="{kind}">{word}</span>'
-
-
-@functools.cache
-def _component() -> Callable[..., Any]:
-    import streamlit as st
-
-    styles = [(ASSETS / name).read_text(encoding="utf-8") for name in ("style.css", "models.css")]
-    return st.components.v2.component(
-        "clarify_models",
-        html='<div class="models"></div>',
-        css="\n".join(styles),
-        js=(ASSETS / "models.js").read_text(encoding="utf-8"),
-    )

@@ -40,11 +40,7 @@ def draw_halves(page: Page, failures: Failures, rows: NDArray[np.int64], tried: 
 def _draw_half(page: Page, failures: Failures, rows: NDArray[np.int64], title: str, side: str) -> None:
     """Draw one half: its name, its share right, its pictures, and a pager."""
     share = float(failures.right[rows].mean()) if len(rows) else None
-    st.html(
-        f'<div class="c-name">{blocks.cell(title)}</div><div class="c-half"><span>{len(rows):,} '
-        f"images</span><span>{blocks.percent(share)} right</span></div>"
-        f"{blocks.bar(share or 0.0, 'halves')}"
-    )
+    st.html(blocks.half(title, f"{len(rows):,} images", share))
     pages = max(1, -(-len(rows) // SHOWN))
     at = min(int(st.session_state.get(f"page-{side}", 0)), pages - 1)
     # The order is drawn once, so that a page holds a fair sample and pages do not overlap.

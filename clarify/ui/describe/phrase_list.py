@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-from clarify.ui.pieces.blocks import score
+from clarify.ui.pieces.blocks import component, nothing, score
 
 __all__ = ["phrase_chips", "phrase_rows"]
-
-ASSETS = Path(__file__).parents[1] / "assets"
 
 
 def phrase_rows(phrases: Sequence[tuple[str, str, float, bool]], *, key: str) -> int | None:
@@ -45,21 +41,5 @@ def phrase_chips(phrases: Sequence[tuple[str, float]], *, key: str) -> int | Non
 
 def _draw(rows: list[dict[str, Any]], *, key: str, chips: bool) -> int | None:
     data = {"rows": rows, "chips": chips}
-    chosen = _component()(key=key, data=data, on_chosen_change=_nothing).chosen
+    chosen = component("phrases", "list")(key=key, data=data, on_chosen_change=nothing).chosen
     return int(chosen) if chosen is not None and 0 <= int(chosen) < len(rows) else None
-
-
-def _nothing() -> None:
-    """Do nothing more than run the page again."""
-
-
-@functools.cache
-def _component() -> Callable[..., Any]:
-    import streamlit as st
-
-    return st.components.v2.component(
-        "clarify_phrases",
-        html='<div class="list"></div>',
-        css=(ASSETS / "phrases.css").read_text(encoding="utf-8"),
-        js=(ASSETS / "phrases.js").read_text(encoding="utf-8"),
-    )

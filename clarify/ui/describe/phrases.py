@@ -65,10 +65,7 @@ def tried_now(page: Page, failures: Failures, class_name: str, text: str) -> Tri
 
     The cut is the best one, or where this visitor moved it.
 
-    Raises
-    ------
-    ClarifyError
-        As `try_phrase`.
+    Raises ClarifyError as `try_phrase`.
     """
     if not text.strip():
         return None

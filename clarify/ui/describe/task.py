@@ -35,15 +35,7 @@ PHRASE, NEXT = "phrase", "next_phrase"
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class TaskPanel:
-    """What the left side came to.
-
-    Parameters
-    ----------
-    tried : TriedPhrase or None
-        What came of the phrase in the field; None without one, or for one that is refused.
-    preview : DeltaGenerator
-        Where `draw_preview` is to draw.
-    """
+    """What came of the phrase in the field (None without a legal one), and where its preview goes."""
 
     tried: TriedPhrase | None
     preview: DeltaGenerator

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import functools
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 __all__ = [
     "bar",
     "cell",
     "chip",
+    "component",
     "empty",
+    "half",
     "heading",
     "muted",
+    "nothing",
     "percent",
     "plain",
     "score",
+    "short",
     "style",
     "table",
     "title",
@@ -28,12 +33,38 @@ ASSETS = Path(__file__).parents[1] / "assets"
 @functools.cache
 def style() -> str:
     """Return the style sheet of all pages, as an element."""
-    return f"<style>{(ASSETS / 'style.css').read_text(encoding='utf-8')}</style>"
+    return f"<style>{_asset('style.css')}</style>"
+
+
+@functools.cache
+def component(name: str, element: str, *more_styles: str) -> Callable[..., Any]:
+    """Return the component that ``assets/NAME.js`` fills an element of class `element` with."""
+    import streamlit as st
+
+    return st.components.v2.component(
+        f"clarify_{name}",
+        html=f'<div class="{element}"></div>',
+        css="\n".join(_asset(f"{each}.css") for each in (*more_styles, name)),
+        js=_asset(f"{name}.js"),
+    )
+
+
+def nothing() -> None:
+    """Do nothing more than run the page again: what a component's click may do."""
+
+
+def _asset(file: str) -> str:
+    return (ASSETS / file).read_text(encoding="utf-8")
 
 
 def cell(text: object) -> str:
     """Return a text so that it is shown as text."""
     return html.escape(str(text), quote=True)
+
+
+def short(text: str, most: int) -> str:
+    """Return a text cut to so many characters."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def percent(value: float | None) -> str:
@@ -72,6 +103,14 @@ def bar(share: float, kind: str = "") -> str:
         parts = f'<i class="right" style="width:{width:.2f}%"></i><i class="wrong" style="flex:1"></i>'
         return f'<div class="c-bar">{parts}</div>'
     return f'<div class="c-bar"><i style="width:{width:.2f}%"></i></div>'
+
+
+def half(title: str, facts: str, share: float | None) -> str:
+    """Return what stands over some pictures: their name, how many, and the share right with its bar."""
+    return (
+        f'<div class="c-name">{cell(title)}</div><div class="c-half"><span>{cell(facts)}</span>'
+        f"<span>{percent(share)} right</span></div>{bar(share or 0.0, 'halves')}"
+    )
 
 
 def chip(text: str) -> str:

@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+
+from clarify.ui.pieces import blocks
 
 __all__ = ["Picture", "gallery"]
-
-ASSETS = Path(__file__).parents[1] / "assets"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """One picture of a grid.
-
-    Parameters
-    ----------
-    address : str
-        Of its thumbnail.
-    name : str
-        Shown on hover, as text.
-    wrong : bool
-        Framed, and with a folded corner.
-    """
+    """One picture of a grid: its thumbnail's address, its name (shown on hover), and if it is framed."""
 
     address: str
     name: str
@@ -49,22 +36,6 @@ def gallery(pictures: Sequence[Picture], *, key: str, none: str, side: int = 48)
         "none": none,
         "side": side,
     }
-    answered = _component()(key=key, data=data, on_opened_change=_nothing)
-    opened = answered.opened
+    grid = blocks.component("gallery", "grid")
+    opened = grid(key=key, data=data, on_opened_change=blocks.nothing).opened
     return int(opened) if opened is not None and 0 <= int(opened) < len(pictures) else None
-
-
-def _nothing() -> None:
-    """Do nothing more than run the page again."""
-
-
-@functools.cache
-def _component() -> Callable[..., Any]:
-    import streamlit as st
-
-    return st.components.v2.component(
-        "clarify_gallery",
-        html='<div class="grid"></div>',
-        css=(ASSETS / "gallery.css").read_text(encoding="utf-8"),
-        js=(ASSETS / "gallery.js").read_text(encoding="utf-8"),
-    )

@@ -82,9 +82,11 @@ def refuse(error: ClarifyError) -> None:
 
 def _name(found: Shared) -> str:
     """Return who is there; asks, and ends the page, where nobody knows."""
-    if _login_is_configured():
+    if st.secrets.load_if_toml_exists() and "auth" in st.secrets:
         if not st.user.is_logged_in:
-            _ask_to_log_in()
+            st.html(blocks.empty("Clarify", "Log in to look at this team's models."))
+            st.button("Log in", type="primary", on_click=st.login)
+            st.stop()
         return logged_in_as(st.user.to_dict())
     if NAME not in st.session_state:
         known = found.name_tags.read(st.context.cookies.get(COOKIE, ""))
@@ -96,16 +98,6 @@ def _name(found: Shared) -> str:
     if st.session_state.pop("remember", False):
         st.html(f'<img src="{found.name_tags.address(name)}" alt="" hidden>')
     return name
-
-
-def _login_is_configured() -> bool:
-    return "auth" in st.secrets if st.secrets.load_if_toml_exists() else False
-
-
-def _ask_to_log_in() -> NoReturn:
-    st.html(blocks.empty("Clarify", "Log in to look at this team's models."))
-    st.button("Log in", type="primary", on_click=st.login)
-    st.stop()
 
 
 def _ask_for_name(found: Shared) -> NoReturn:

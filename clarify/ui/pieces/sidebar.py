@@ -80,8 +80,7 @@ def _tracking(page: Page) -> str:
 
 
 def _label(name: str, fact: str) -> str:
-    shown = fact if len(fact) <= 18 else f"{fact[:17]}…"
-    return f"{name} :gray[{blocks.plain(shown)}]" if fact else name
+    return f"{name} :gray[{blocks.plain(blocks.short(fact, 18))}]" if fact else name
 
 
 def _models(page: Page) -> str:

@@ -87,7 +87,9 @@ def labels_of(runs: Sequence[TrainedRun]) -> dict[str, str]:
     return dict(zip([run.id for run in runs], distinct(names), strict=True))
 
 
-def lineage_of(page: Page, run_id: str) -> Lineage:
+# Streamlit leaves out of the key what begins with an underscore.
+@st.cache_resource(max_entries=KEPT, show_spinner=False)
+def lineage_of(_page: Page, run_id: str) -> Lineage:
     """Return where a model comes from; kept, for runs never change.
 
     Raises
@@ -95,17 +97,11 @@ def lineage_of(page: Page, run_id: str) -> Lineage:
     NotFoundError
         If its run is gone.
     """
-    return _lineage(page.desk.project, run_id)
+    return registry.lineage(_page.desk.project, run_id)
 
 
 def verdict_of(page: Page, run: ModelRun) -> Verdict:
-    """Return what the gate says of a retrained model.
-
-    Raises
-    ------
-    InputError
-        For an oracle.
-    """
+    """Return what the gate says of a retrained model; InputError for an oracle."""
     return judge(page.desk.project, run.id)
 
 
@@ -195,12 +191,6 @@ def _forget(page: Page) -> None:
     _standing.clear()
 
 
-# Streamlit leaves out of the key what begins with an underscore.
 @st.cache_resource(ttl=FRESH_S, max_entries=KEPT, show_spinner=False)
 def _standing(_project: Workspace, store: str, data_set: str) -> RegistryState:
     return registry.registry_state(_project)
-
-
-@st.cache_resource(max_entries=KEPT, show_spinner=False)
-def _lineage(_project: Workspace, run_id: str) -> Lineage:
-    return registry.lineage(_project, run_id)

@@ -64,16 +64,9 @@ class Offered:
 
 
 def offered_of(runs: Sequence[DescriptionRun], *, base: str, encoder: str) -> list[Offered]:
-    """Return the kept descriptions of a base model, each phrase of a class once, best first.
+    """Return the kept descriptions of a base model's run, each phrase of a class once, best first.
 
-    Parameters
-    ----------
-    runs : sequence of DescriptionRun
-        Newest first.
-    base : str
-        The base model's run.
-    encoder : str
-        Digest of the encoder; descriptions by others cannot be used with it.
+    `runs` are newest first; descriptions by another encoder than that of this digest cannot be used.
     """
     found: dict[tuple[str, str], Offered] = {}
     for run in runs:
@@ -126,13 +119,7 @@ def _group(group: GroupSize, most: int, needed: int) -> str:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a retraining changed on validation; fractions.
-
-    Parameters
-    ----------
-    base_worst, worst : float
-        Accuracy of the worst described group, before and after.
-    """
+    """What a retraining changed on validation: accuracies, fractions, worst of the described groups."""
 
     base_worst: float
     worst: float

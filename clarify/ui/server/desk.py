@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from clarify.data.manifest import find_manifests, open_manifest
 from clarify.errors import ClarifyError, NotFoundError, nearest, shown
@@ -41,6 +41,8 @@ PAGE_S = 0.3
 
 KEPT_FAILURES = 4
 KEPT_PREVIEWS = 1_000
+
+Kept = TypeVar("Kept")
 
 
 class Desk:
@@ -214,29 +216,25 @@ class Desks:
         ClarifyError
             If there is none of that name, or it cannot be opened.
         """
-        stamp = self._stamp(name)
-        with self._lock:
-            when, found = self._open.get(name, (-1, None))
-            if found is None or when != stamp:
-                found = Desk(self._open_project(name))
-                self._open[name] = (stamp, found)
-            return found
+        return self._newest(self._open, name, lambda: Desk(self._open_project(name)))
 
     def manifest(self, name: str) -> Manifest:
         """Return a data set's manifest, without opening anything else."""
-        stamp = self._stamp(name)
-        with self._lock:
-            when, found = self._manifests.get(name, (-1, None))
-            if found is None or when != stamp:
-                found = open_manifest(self.home, name)
-                self._manifests[name] = (stamp, found)
-            return found
+        return self._newest(self._manifests, name, lambda: open_manifest(self.home, name))
 
     def close(self) -> None:
         """Close every desk; see `Desk.close`."""
         with self._lock:
             for _, desk in self._open.values():
                 desk.close()
+
+    def _newest(self, kept: dict[str, tuple[int, Kept]], name: str, make: Callable[[], Kept]) -> Kept:
+        """Return what was made of a manifest as it is now."""
+        stamp = self._stamp(name)
+        with self._lock:
+            if name not in kept or kept[name][0] != stamp:
+                kept[name] = (stamp, make())
+            return kept[name][1]
 
     def _stamp(self, name: str) -> int:
         found = self._places()

@@ -5,20 +5,24 @@ This is a composition root: adapters are built here.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import os
+import secrets
 from pathlib import Path
 
 from clarify.config import Settings, read_settings
+from clarify.data.files import writing
 from clarify.data.thumbnails import Thumbnails
 from clarify.ui.server.background import Background
 from clarify.ui.server.desk import Desks
 from clarify.ui.server.pictures import PictureAddresses
-from clarify.ui.server.secret import read_secret
 from clarify.ui.server.visitors import NameTags
 
-__all__ = ["Shared", "shared"]
+__all__ = ["Shared", "read_secret", "shared"]
+
+SECRET_BYTES = 32
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,3 +58,26 @@ def shared() -> Shared:
         thumbnails=Thumbnails(settings.home),
         background=Background(),
     )
+
+
+def read_secret(home: Path) -> str:
+    """Return what the home's dashboard signs with, made at the first call; only the owner may read it.
+
+    Raises
+    ------
+    StoreError
+        If the home cannot be written.
+    """
+    path = Path(home) / "cache" / "dashboard.key"
+    with writing(path.parent, hint="then start the dashboard again"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            return path.read_text(encoding="ascii")
+        own = path.with_name(f".{path.name}.{os.getpid()}")
+        handle = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(handle, "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(SECRET_BYTES))
+        with contextlib.suppress(FileExistsError):  # another process was faster: its secret counts
+            os.link(own, path)
+        own.unlink()
+        return path.read_text(encoding="ascii")

@@ -29,15 +29,7 @@ YEAR_S = 31_536_000
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Visitor:
-    """Somebody at the dashboard.
-
-    Parameters
-    ----------
-    name : str
-        Goes into every record that they make.
-    lead : bool
-        Whether they may promote.
-    """
+    """Somebody at the dashboard: their `name` goes into every record of theirs, a `lead` may promote."""
 
     name: str
     lead: bool
@@ -49,13 +41,7 @@ def visitor(name: str, leads: Sequence[str]) -> Visitor:
 
 
 def check_name(text: str) -> str:
-    """Return a name without spaces around it.
-
-    Raises
-    ------
-    InputError
-        If it is not 1 to 100 printable characters.
-    """
+    """Return a name without spaces around it; InputError if it is not 1 to 100 printable characters."""
     name = " ".join(text.split())
     if not name or not name.isprintable() or len(name) > 100:
         raise InputError(f"the name is {shown(text)}; legal are 1 to 100 printable characters")
@@ -87,13 +73,7 @@ def logged_in_as(claims: Mapping[str, object]) -> str:
 
 
 class NameTags:
-    """Signs a name for the cookie, and reads it back.
-
-    Parameters
-    ----------
-    secret : str
-        See `read_secret`.
-    """
+    """Signs a name for the cookie by `read_secret`'s secret, and reads it back."""
 
     def __init__(self, secret: str) -> None:
         from itsdangerous import URLSafeSerializer

@@ -68,11 +68,7 @@ def wait_for_lesson(work: Work) -> None:
 def draw_grid(ready: Lesson, failures: Failures, rows: NDArray[np.int64], title: str, key: str) -> None:
     """Draw some squares under a title, with their share right; wrong ones framed."""
     share = float(failures.right[rows].mean()) if len(rows) else None
-    st.html(
-        f'<div class="c-name">{blocks.cell(title)}</div><div class="c-half"><span>{len(rows):,} '
-        f"squares</span><span>{blocks.percent(share)} right</span></div>"
-        f"{blocks.bar(share or 0.0, 'halves')}"
-    )
+    st.html(blocks.half(title, f"{len(rows):,} squares", share))
     order = np.sort(np.random.default_rng(0).permutation(len(rows))[:SHOWN])
     thumbnails, root = ready.project.thumbnails, ready.project.manifest.root
     pictures = [

@@ -14,10 +14,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from clarify.data.archive import Member, write_archive
-from clarify.data.content import CONTENT_DIGITS, full_content
 from clarify.data.images import BadImage
 from clarify.data.manifest import Manifest, write_again
-from clarify.data.opening import open_image_file
+from clarify.data.opening import CONTENT_DIGITS, full_content, open_image_file
 from clarify.data.parallel import Progress
 from clarify.embed.imported import imported_folder
 from clarify.errors import InputError

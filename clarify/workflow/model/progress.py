@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from clarify.finetune.task import TrainingProgress
-from clarify.method.fit.training import SolverProgress
+from clarify.method.fit.solver import SolverProgress
 from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups
 from clarify.track.live import LiveRun
 from clarify.workflow.model.project import Workspace, run_context

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from clarify.method.arrays import generator
 from clarify.method.fit.correction import Images, correct
 from clarify.method.fit.objectives import Erm, Objective
-from clarify.method.fit.training import WEIGHT_DECAYS, ByAverage, Fit, fit_head, hold_out, select, sweep
+from clarify.method.fit.selection import ByAverage, hold_out, select
+from clarify.method.fit.training import WEIGHT_DECAYS, Fit, fit_head, sweep
 from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups, described_groups
 from clarify.method.phrases.descriptions import Description
 from clarify.track.runs import PLACE

@@ -6,7 +6,8 @@ import numpy as np
 
 from clarify.method.fit.correction import Images, correct
 from clarify.method.fit.objectives import Erm, Reweight
-from clarify.method.fit.training import ByAverage, ByDescribedWorstGroup, fit_head
+from clarify.method.fit.selection import ByAverage, ByDescribedWorstGroup
+from clarify.method.fit.training import fit_head
 from clarify.method.groups.groups import described_groups
 
 NAMES = ("a", "b")

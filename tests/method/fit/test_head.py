@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.preprocessing import StandardScaler, normalize
 
 from clarify.errors import FeatureError, GroupError, InputError
-from clarify.method.fit import head as head_module
+from clarify.method import arrays
 from clarify.method.fit.head import Head, Standardisation
 
 
@@ -40,7 +40,7 @@ def test_standardisation_is_that_of_scikit_learn() -> None:
 def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     x, head = features(97), some_head()
     whole, logits = Standardisation.fit(x).apply(x), head.logits(x)
-    monkeypatch.setattr(head_module, "CHUNK_NUMBERS", 35)
+    monkeypatch.setattr(arrays, "CHUNK_NUMBERS", 35)
     np.testing.assert_allclose(Standardisation.fit(x).apply(x), whole, atol=1e-6)
     np.testing.assert_allclose(head.logits(x), logits, atol=1e-12)
     np.testing.assert_array_equal(head.predict(x), logits.argmax(axis=1))

@@ -14,7 +14,6 @@ from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups
 
 LOSSES = [1.0, 2.0, 3.0, 10.0]
 GROUPS = DescribedGroups(index=np.array([0, 0, 0, 1]), names=("many", "one"))
-TRUE_GROUPS = AnnotatedGroups(index=np.array([0, 0, 0, 1]), names=("many", "one"))
 
 
 def objectives(groups: DescribedGroups, alpha: float = 0.3) -> list[Objective]:
@@ -50,13 +49,6 @@ def test_the_adjustment_can_make_a_small_group_the_worst() -> None:
     losses = [3.0, 3.0, 3.0, 2.9]
     assert GroupDro(groups=GROUPS, adjustment=0.0).value(losses) == pytest.approx(3.0)
     assert GroupDro(groups=GROUPS, adjustment=1.0).value(losses) == pytest.approx(2.9 + 1.0)
-
-
-def test_only_annotated_groups_make_an_objective_an_oracle() -> None:
-    assert not any(objective.uses_annotations for objective in objectives(GROUPS))
-    assert Reweight(groups=TRUE_GROUPS).uses_annotations
-    assert WorstGroup(groups=TRUE_GROUPS).uses_annotations
-    assert GroupDro(groups=TRUE_GROUPS).uses_annotations
 
 
 def test_names_are_those_that_are_logged() -> None:

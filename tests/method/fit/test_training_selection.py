@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 
 from clarify.errors import InputError
 from clarify.method.fit.head import Head
-from clarify.method.fit.training import (
+from clarify.method.fit.selection import (
     ByAnnotatedWorstGroup,
     ByAverage,
     ByDescribedWorstGroup,
     ByWorstClass,
-    Fit,
     hold_out,
     select,
 )
+from clarify.method.fit.training import Fit
 from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups
 
 INDEX = np.array([0, 0, 0, 1, 1, 2])

@@ -31,13 +31,9 @@ def made(**changes: object) -> Description:
     return Description(**{**PLAIN, **changes})
 
 
-def test_with_is_above_the_threshold_and_the_errors_are_where_it_says() -> None:
-    scores = [0.2, 0.25, 0.3]
-    assert made().with_half(scores).tolist() == [False, False, True]
-    assert made().wrong_half(scores).tolist() == [False, False, True]
-    below = made(wrong_is_above=False)
-    assert below.with_half(scores).tolist() == [False, False, True]
-    assert below.wrong_half(scores).tolist() == [True, True, False]
+@pytest.mark.parametrize("wrong_is_above", [True, False])
+def test_with_is_above_the_threshold_wherever_the_errors_are(wrong_is_above: bool) -> None:
+    assert made(wrong_is_above=wrong_is_above).with_half([0.2, 0.25, 0.3]).tolist() == [False, False, True]
 
 
 def test_single_precision_scores_are_not_rounded_onto_the_other_side() -> None:
@@ -134,7 +130,7 @@ def test_a_phrase_that_cannot_be_understood_is_refused() -> None:
 
 def test_scores_that_are_not_numbers_are_refused() -> None:
     with pytest.raises(FeatureError, match="entry 1"):
-        made().wrong_half([0.1, np.nan])
+        made().with_half([0.1, np.nan])
 
 
 def test_a_description_cannot_be_changed_afterwards() -> None:

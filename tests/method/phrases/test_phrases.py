@@ -135,16 +135,15 @@ def test_two_humps_are_parted_whatever_their_shares(share: float) -> None:
     similarity, has = two_humps(share)
     found = calibrate(similarity)
     assert 0.21 < found.threshold < 0.25
-    assert np.mean((found.membership(similarity) > 0.5) == has) > 0.99
+    assert np.mean((found.log_odds(similarity) > 0) == has) > 0.99
 
 
-def test_membership_is_the_posterior_of_the_mixture() -> None:
+def test_log_odds_are_those_of_the_mixture() -> None:
     # Equal shares, means 0.20 and 0.26, deviation 0.01: cut 0.23, scale 0.0001 / 0.06.
     found = calibrate(two_humps(0.5, n=4000)[0])
     assert found.threshold == pytest.approx(0.23, abs=0.001)
     assert found.scale == pytest.approx(0.0001 / 0.06, rel=0.1)
-    assert found.membership([found.threshold]) == pytest.approx([0.5])
-    assert found.membership([found.threshold + found.scale]) == pytest.approx([1 / (1 + np.exp(-1))])
+    assert found.log_odds([found.threshold, found.threshold + found.scale]) == pytest.approx([0.0, 1.0])
 
 
 def test_what_is_rare_needs_a_higher_similarity() -> None:

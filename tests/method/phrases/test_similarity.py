@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clarify.errors import FeatureError
-from clarify.method.phrases import similarity
+from clarify.method import arrays
 from clarify.method.phrases.similarity import normalised, similarities
 
 
@@ -48,7 +48,7 @@ def test_a_row_does_not_depend_on_its_neighbours(monkeypatch: pytest.MonkeyPatch
     whole = similarities(images, text)
     rows = np.random.default_rng(0).permutation(1000)[:333]
     assert np.array_equal(similarities(images[rows], text), whole[rows])
-    monkeypatch.setattr(similarity, "CHUNK_ROWS", 7)
+    monkeypatch.setattr(arrays, "CHUNK_NUMBERS", 7 * 96)
     assert np.array_equal(similarities(images, text), whole)
 
 

@@ -18,7 +18,14 @@ import numpy as np
 from clarify.embed.identity import EncoderIdentity
 from clarify.embed.image_model import ImageModel, NetworkConfig, quiet
 from clarify.embed.preprocessing import Preprocessing
-from clarify.embed.timm_models import build_timm, check_model, evaluation_config, given_weights, hub_weights
+from clarify.embed.timm_models import (
+    build_timm,
+    check_model,
+    evaluation_config,
+    given_weights,
+    hub_weights,
+    read_weights,
+)
 from clarify.errors import InputError, nearest, one_line, shown
 from clarify.method.fit.head import Head
 
@@ -246,7 +253,7 @@ def _fill(
     as_it_is: bool,
 ) -> tuple[str, ...]:
     """Load weights into a network; returns what of them was not used."""
-    state = _read(model, path)
+    state = _read(model, path, module)
     last = module.get_classifier()  # type: ignore[operator]
     layer = next(name for name, each in module.named_modules() if each is last)
     known = module.state_dict()
@@ -284,12 +291,10 @@ def _fill(
     return tuple(notes)
 
 
-def _read(model: str, path: Path) -> dict[str, torch.Tensor]:
-    from timm.models import load_state_dict
-
+def _read(model: str, path: Path, module: torch.nn.Module) -> dict[str, torch.Tensor]:
     try:
         with quiet():
-            return dict(load_state_dict(str(path), use_ema=True, weights_only=True))
+            return read_weights(path, module)
     except Exception as error:  # a foreign file may provoke anything; none of it is run
         raise InputError(
             f"{path} cannot be read as weights of {model} without running what is pickled in it "

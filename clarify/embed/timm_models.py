@@ -1,8 +1,9 @@
 """Image classifiers of timm as encoders: their pooled features, for the base model's last layer.
 
-Named by ``timm:MODEL`` (weights of the hub, as in ``timm:resnet50.a1_in1k``) or
-``timm:MODEL:PATH``, a file of weights saved from that model, or a folder that holds one. The layer
-that classifies is left out: Clarify fits its own.
+Named by ``timm:MODEL`` (weights of an installed package or of the hub, as in
+``timm:resnet50.a1_in1k``) or ``timm:MODEL:PATH``, a file of weights saved from that model, or a
+folder that holds one. The layer that classifies is left out: Clarify fits its own; a bridge to
+words reads it (`classifier`).
 """
 
 from __future__ import annotations
@@ -13,16 +14,29 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from clarify.embed.hub import cached_weights, hub_cache, probe_hub
 from clarify.embed.identity import EncoderIdentity, ImageEncoder
 from clarify.embed.image_model import ImageModel, NetworkConfig, file_digest, quiet
+from clarify.embed.packages import NETWORKS, in_order
 from clarify.embed.preprocessing import Preprocessing
 from clarify.errors import InputError, NotFoundError, nearest, one_line, shown
 
 if TYPE_CHECKING:
     import torch
+    from numpy.typing import NDArray
 
-__all__ = ["build_timm", "check_model", "evaluation_config", "given_weights", "hub_weights", "load_timm"]
+__all__ = [
+    "build_timm",
+    "check_model",
+    "classifier",
+    "evaluation_config",
+    "given_weights",
+    "hub_weights",
+    "load_timm",
+    "read_weights",
+]
 
 HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 WEIGHT_ENDINGS = (".safetensors", ".bin", ".pth", ".pt")
@@ -39,9 +53,7 @@ def load_timm(spec: str, rest: str, *, device: str) -> ImageEncoder:
         If there is no such model or file, or the weights are neither cached nor reachable.
     """
     what = f"backbone {spec}"
-    model_name, _, path = rest.partition(":")
-    check_model(what, model_name)
-    weights = given_weights(what, path) if path else hub_weights(what, model_name)
+    model_name, weights = _found(what, rest)
     config = {"model": model_name, **evaluation_config(model_name)}
     try:
         with quiet():
@@ -67,6 +79,49 @@ def load_timm(spec: str, rest: str, *, device: str) -> ImageEncoder:
         recipe=NetworkConfig(kind="timm", config=config),
         device=device,
     )
+
+
+def classifier(spec: str) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    """Return the last layer of ``timm:MODEL[:PATH]``, and what its outputs are called.
+
+    Returns
+    -------
+    weight : (K, D) float32
+        Its offsets are left out.
+    names : tuple of K str
+        Of ImageNet-1k, with their synonyms: ``"tench, Tinca tinca"``.
+
+    Raises
+    ------
+    InputError
+        If the network is another kind of model, or its classes are not those of ImageNet-1k.
+    NotFoundError
+        As `load_timm`.
+    """
+    from timm.data.imagenet_info import ImageNetInfo
+
+    kind, _, rest = spec.partition(":")
+    if kind != "timm":
+        raise InputError(f"network {shown(spec)} has no class names; timm:MODEL is legal, or give captions")
+    model_name, path = _found(f"network {spec}", rest)
+    info: Any = ImageNetInfo("imagenet-1k")
+    network, _ = build_timm({"model": model_name, **evaluation_config(model_name)}, "cpu", classes=1000)
+    layer = str(network.pretrained_cfg.get("classifier") or "")
+    weight = read_weights(path, network).get(f"{layer}.weight")
+    if weight is None or weight.ndim != 2 or len(weight) != info.num_classes():
+        raise InputError(
+            f"network {spec}: its last layer is not one of the {info.num_classes():,} classes of ImageNet, "
+            "and nothing else says what its outputs are called; give captions"
+        )
+    names = tuple(str(info.index_to_description(number)) for number in range(len(weight)))
+    return np.asarray(weight.float().numpy(), dtype=np.float32), names
+
+
+def _found(what: str, rest: str) -> tuple[str, Path]:
+    """Return the model that ``MODEL[:PATH]`` names, and its file of weights."""
+    model_name, _, path = rest.partition(":")
+    check_model(what, model_name)
+    return model_name, given_weights(what, path) if path else hub_weights(what, model_name)
 
 
 def build_timm(config: Mapping[str, Any], device: str, *, classes: int = 0) -> tuple[Any, Any]:
@@ -151,7 +206,7 @@ def given_weights(what: str, path: str) -> Path:
 
 
 def hub_weights(what: str, model_name: str) -> Path:
-    """Return timm's own weights of a model, fetched if need be.
+    """Return a model's own weights: of the hub's cache, of an installed package, or fetched.
 
     Raises
     ------
@@ -159,14 +214,16 @@ def hub_weights(what: str, model_name: str) -> Path:
         If there are none, or they are neither cached nor within reach.
     """
     repository = str(_pretrained(model_name).get("hf_hub_id") or "")
+    package = NETWORKS.get(model_name)
+    if repository and (cached := cached_weights(f"{repository}/", HUB_FILES)) is not None:
+        return cached
+    if package is not None and (carried := package.weights()) is not None:
+        return carried
     if not repository:
         raise NotFoundError(
             f"{what}: timm has no weights of {model_name} on the hub; give the path of a "
             f"file: timm:{model_name}:/weights/model.safetensors"
         )
-    cached = cached_weights(f"{repository}/", HUB_FILES)
-    if cached is not None:
-        return cached
     try:
         probe_hub()
         from huggingface_hub import hf_hub_download
@@ -181,11 +238,17 @@ def hub_weights(what: str, model_name: str) -> Path:
         ) from None
 
 
-def _fill(network: torch.nn.Module, weights: Path) -> None:
-    """Load all weights but those of the layer that classifies."""
+def read_weights(weights: Path, network: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Read a file of weights, by the network's names, without running anything that is in it."""
     from timm.models import load_state_dict
 
     state = load_state_dict(str(weights), use_ema=True, weights_only=True)
+    return in_order(state, network.state_dict(), weights)
+
+
+def _fill(network: torch.nn.Module, weights: Path) -> None:
+    """Load all weights but those of the layer that classifies."""
+    state = read_weights(weights, network)
     classifier = network.pretrained_cfg.get("classifier") or ()  # type: ignore[union-attr,operator]
     heads = (classifier,) if isinstance(classifier, str) else tuple(classifier)
     kept = {

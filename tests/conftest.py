@@ -12,7 +12,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+
+# A busy machine is no fault of the code; how long things take is measured by the benchmarks.
+hypothesis.settings.register_profile("clarify", deadline=None)
+hypothesis.settings.load_profile("clarify")
 
 # Before torch is imported: there is a worker a core, and threads of theirs would only wait.
 if "PYTEST_XDIST_WORKER" in os.environ:

@@ -242,7 +242,7 @@ def test_the_digest_does_not_change_with_what_is_only_said_about_the_data(tmp_pa
     assert read_manifest(write(tmp_path, toml)).digest == before
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(order=st.permutations(range(6)), columns=st.permutations(range(5)))
 def test_the_digest_is_the_same_for_any_order_of_rows_and_columns(
     order: list[int], columns: list[int]

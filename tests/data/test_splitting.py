@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from clarify.data.sources.folder import list_folder
@@ -32,7 +32,6 @@ def test_shares_are_held_class_by_class() -> None:
     }
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 40), st.sampled_from("abc")), min_size=1, max_size=120),
     st.integers(0, 3),

@@ -65,7 +65,7 @@ def test_the_same_seed_writes_the_same_captions() -> None:
     assert [first.caption(c) for c in codes] == [second.caption(c) for c in codes]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(word=st.sampled_from(sorted(WORDS)), seed=st.integers(0, 10_000))
 def test_masks_say_the_same_as_the_words_predicate(word: str, seed: int) -> None:
     scene = sample_scene(seeded("mask", seed))

@@ -164,7 +164,7 @@ def problem_of(objective: Objective, features: np.ndarray, labels: np.ndarray, d
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.integers(0, 10_000),
     st.sampled_from(["erm", "reweight", "worst_group", "cvar"]),

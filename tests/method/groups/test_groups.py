@@ -132,7 +132,7 @@ def partitions(draw: st.DrawFn) -> tuple[np.ndarray, tuple[str, ...], Halves, in
     return labels, names, halves, draw(st.integers(1, 8))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(partitions())
 def test_groups_partition_the_images_and_never_cross_classes(
     case: tuple[np.ndarray, tuple[str, ...], Halves, int],
@@ -149,7 +149,7 @@ def test_groups_partition_the_images_and_never_cross_classes(
             assert groups.counts[of_class].min() >= min_size
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(partitions(), st.randoms())
 def test_renumbering_classes_only_renumbers_groups(
     case: tuple[np.ndarray, tuple[str, ...], Halves, int], random: object
@@ -163,7 +163,7 @@ def test_renumbering_classes_only_renumbers_groups(
     assert [groups.names[g] for g in groups.index] == [other.names[g] for g in other.index]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(partitions(), st.integers(0, 99))
 def test_the_order_of_images_changes_nothing(
     case: tuple[np.ndarray, tuple[str, ...], Halves, int], seed: int

@@ -81,7 +81,6 @@ cases = st.integers(1, 40).flatmap(
 Case = tuple[list[int], list[int], list[int], list[int]]
 
 
-@settings(deadline=None)
 @given(cases)
 def test_worst_is_at_most_adjusted_which_is_at_most_the_best_group(case: Case) -> None:
     predictions, labels, index, counts = case
@@ -95,7 +94,6 @@ def test_worst_is_at_most_adjusted_which_is_at_most_the_best_group(case: Case) -
     assert sum(of.count for of in found.per_class.values()) == len(labels)
 
 
-@settings(deadline=None)
 @given(cases, st.permutations(range(3)), st.permutations(range(5)))
 def test_renumbering_classes_and_groups_changes_nothing(
     case: Case, classes: list[int], order: list[int]
@@ -216,7 +214,7 @@ def test_an_empty_group_is_never_the_worst() -> None:
     assert found.estimate == 1.0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=30))
 def test_exchanging_the_models_turns_the_sign(outcomes: list[tuple[bool, bool]]) -> None:
     base, new = (list(column) for column in zip(*outcomes, strict=True))

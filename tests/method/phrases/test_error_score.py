@@ -84,13 +84,11 @@ def test_of_equally_good_cuts_the_widest_gap_is_taken() -> None:
     assert error_score([1.0, 2.0], [0.0, 9.0]).wrong_is_above
 
 
-@settings(deadline=None)
 @given(samples, samples)
 def test_the_value_is_scipys_statistic(correct: list[float], wrong: list[float]) -> None:
     assert error_score(correct, wrong).value == pytest.approx(scipys(correct, wrong).statistic, abs=1e-12)
 
 
-@settings(deadline=None)
 @given(samples, samples)
 def test_the_value_is_youdens_j_in_the_better_direction(correct: list[float], wrong: list[float]) -> None:
     from sklearn.metrics import roc_curve
@@ -101,7 +99,6 @@ def test_the_value_is_youdens_j_in_the_better_direction(correct: list[float], wr
     assert error_score(correct, wrong).value == pytest.approx(youden, abs=1e-12)
 
 
-@settings(deadline=None)
 @given(samples, samples)
 def test_the_threshold_gives_back_the_value_exactly(correct: list[float], wrong: list[float]) -> None:
     score = error_score(correct, wrong)
@@ -110,7 +107,6 @@ def test_the_threshold_gives_back_the_value_exactly(correct: list[float], wrong:
     assert (float(elsewhere), float(there)) == (score.correct_on_wrong_side, score.wrong_on_wrong_side)
 
 
-@settings(deadline=None)
 @given(samples, samples)
 def test_swapping_right_and_wrong_turns_the_direction_and_keeps_value_and_cut(
     correct: list[float], wrong: list[float]
@@ -120,7 +116,6 @@ def test_swapping_right_and_wrong_turns_the_direction_and_keeps_value_and_cut(
     assert score.value == 0.0 or score.wrong_is_above is not swapped.wrong_is_above
 
 
-@settings(deadline=None)
 @given(samples, samples)
 def test_no_cut_over_all_observed_values_is_better(correct: list[float], wrong: list[float]) -> None:
     right, errors = np.array(correct), np.array(wrong)
@@ -128,7 +123,6 @@ def test_no_cut_over_all_observed_values_is_better(correct: list[float], wrong: 
     assert error_score(correct, wrong).value == float(max(every))
 
 
-@settings(deadline=None)
 @given(st.floats(-1, 1, allow_subnormal=True), st.integers(1, 5), st.integers(1, 5))
 def test_neighbouring_floats_are_parted_and_equal_ones_are_not(
     value: float, n_correct: int, n_wrong: int
@@ -141,7 +135,6 @@ def test_neighbouring_floats_are_parted_and_equal_ones_are_not(
     assert not score.wrong_side([value]).any()
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=30),
     st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=30),
@@ -157,7 +150,7 @@ def test_single_precision_is_cut_alike_in_single_and_in_double(
     assert np.array_equal(in_single == score.wrong_is_above, score.wrong_side(both))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000), st.floats(-1, 1), st.integers(0, 3))
 def test_the_short_cut_for_many_images_changes_nothing(seed: int, shift: float, decimals: int) -> None:
     rng = np.random.default_rng(seed)
@@ -169,7 +162,6 @@ def test_the_short_cut_for_many_images_changes_nothing(seed: int, shift: float, 
     assert score.value == pytest.approx(np.abs(below[0] - below[1]).max(), abs=1e-12)
 
 
-@settings(deadline=None)
 @given(samples, samples)
 def test_the_p_value_is_the_share_of_orders_as_extreme(correct: list[float], wrong: list[float]) -> None:
     exact = float(counted_p_value(correct, wrong))
@@ -302,7 +294,7 @@ def test_the_interval_holds_the_population_score_in_most_draws() -> None:
     assert held >= 182  # 91 %
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(samples, samples, st.integers(0, 99))
 def test_the_interval_holds_the_score_and_stays_in_range(
     correct: list[float], wrong: list[float], seed: int

@@ -61,7 +61,6 @@ def test_needless_parentheses_and_spaces_vanish() -> None:
     assert parse_phrase("(  forest )") == parse_phrase("forest")
 
 
-@settings(deadline=None)
 @given(nodes)
 def test_the_canonical_text_means_the_same(text: str) -> None:
     reason = refusal(text)
@@ -113,7 +112,7 @@ def test_the_limits_themselves_are_legal() -> None:
     assert parse_phrase("café").text == "café"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(alphabet="ab ()ANDORT\n\té你0", max_size=60))
 def test_any_text_is_understood_or_refused(text: str) -> None:
     reason = refusal(text)
@@ -160,7 +159,7 @@ def test_one_hump_is_cut_at_its_mean() -> None:
     assert found.scale == pytest.approx(0.03, rel=0.05)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.floats(-1, 1), min_size=2, max_size=40).filter(lambda v: min(v) < max(v)))
 def test_log_odds_always_rise_with_similarity(values: list[float]) -> None:
     found = calibrate(values)
@@ -170,7 +169,7 @@ def test_log_odds_always_rise_with_similarity(values: list[float]) -> None:
     assert odds[-1] > odds[0]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.floats(0.01, 100), st.floats(-10, 10))
 def test_units_and_origin_of_similarity_do_not_matter(unit: float, origin: float) -> None:
     similarity, _ = two_humps(0.3, n=300)
@@ -238,7 +237,6 @@ def test_atoms_are_compared_in_their_own_units() -> None:
     assert scores.tolist() == [0.5]
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(-1, 1), st.floats(-1, 1)), min_size=1, max_size=10))
 def test_a_conjunction_is_never_above_its_parts(pairs: list[tuple[float, float]]) -> None:
     similarity = {"a": [a for a, _ in pairs], "b": [b for _, b in pairs]}

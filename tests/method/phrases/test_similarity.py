@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from clarify.errors import FeatureError
@@ -28,7 +28,6 @@ def test_rows_are_scaled_to_length_one_in_single_precision() -> None:
     assert normalised(np.array([[3.0, 4.0]])).tolist() == [pytest.approx([0.6, 0.8])]
 
 
-@settings(deadline=None)
 @given(st.integers(-60, 60), st.integers(-60, 60))
 def test_scaling_embeddings_changes_nothing(of_images: int, of_text: int) -> None:
     images, text = drawn(20, 8), drawn(1, 8, 1)[0]
@@ -36,7 +35,6 @@ def test_scaling_embeddings_changes_nothing(of_images: int, of_text: int) -> Non
     assert np.array_equal(scaled, similarities(images, text))
 
 
-@settings(deadline=None)
 @given(st.floats(1e-3, 1e3))
 def test_any_scale_changes_nothing_but_the_last_digits(scale: float) -> None:
     images, text = drawn(20, 8).astype(np.float64), drawn(1, 8, 1)[0]

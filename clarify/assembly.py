@@ -19,23 +19,21 @@ def open_project(settings: Settings, name: str, *, say: Callable[[str], None] | 
     """Build the adapters for one data set of a home; `say` is told what takes long."""
     from clarify.data.manifest import open_manifest
     from clarify.data.thumbnails import Thumbnails
-    from clarify.embed.encoders import load_backbone, load_encoder
-    from clarify.embed.imported import imported_folder
     from clarify.embed.store import FeatureStore
     from clarify.track.mlflow import TrackingStore
+    from clarify.workflow.home.settling import encoders_of
     from clarify.workflow.model.project import Workspace
 
     manifest = open_manifest(settings.home, name)
-    imported = imported_folder(settings.home, name)
-    encoder = load_encoder(settings.encoder, imported=imported)
-    own = settings.backbone in ("", settings.encoder)
+    tracking = TrackingStore(settings.home, uri=settings.tracking_uri, say=say)
+    encoder, backbone = encoders_of(settings, manifest, tracking)
     return Workspace(
         home=settings.home,
         manifest=manifest,
         encoder=encoder,
-        backbone=encoder if own else load_backbone(settings.backbone, imported=imported),
+        backbone=backbone,
         store=FeatureStore(settings.home),
-        tracking=TrackingStore(settings.home, uri=settings.tracking_uri, say=say),
+        tracking=tracking,
         thumbnails=Thumbnails(settings.home),
         reviewer=settings.reviewer,
     )

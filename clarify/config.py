@@ -31,11 +31,14 @@ class Settings:
     home : Path
         Absolute folder that holds data_manifests, images, features and mlruns.
     encoder : str
-        What embeds images and phrases: ``small-clip``, ``open_clip:ARCHITECTURE:TAG_OR_FILE`` or
-        ``imported:LABEL``.
+        What embeds images and phrases, where it was named by a flag or the environment:
+        ``small-clip``, ``open_clip:ARCHITECTURE:TAG_OR_FILE``, ``imported:LABEL`` or
+        ``bridge:LABEL``; empty is the data set's own.
     backbone : str
-        What embeds images for the models: ``timm:MODEL[:PATH]`` or an encoder's name; empty is
-        the encoder.
+        What embeds images for the models, where it was named: ``timm:MODEL[:PATH]`` or an encoder's
+        name; empty is the data set's own.
+    usual_encoder : str
+        What ``clarify.toml`` calls ``encoder``: it embeds data sets that have none of their own yet.
     reviewer : str
         Who writes the descriptions; goes into every record.
     workers : int
@@ -47,8 +50,9 @@ class Settings:
     """
 
     home: Path
-    encoder: str = "small-clip"
+    encoder: str = ""
     backbone: str = ""
+    usual_encoder: str = ""
     reviewer: str = "unknown"
     workers: int = 2
     leads: tuple[str, ...] = ()
@@ -85,13 +89,16 @@ def read_settings(
         On an unknown setting, a value of the wrong type, or a broken ``clarify.toml``.
     """
     chosen: dict[str, object] = {"home": ".", "reviewer": _user()}
-    chosen |= _from_file(folder / FILE_NAME)
+    from_file = _from_file(folder / FILE_NAME)
+    usual = str(from_file.pop("encoder", ""))
+    chosen |= from_file
     chosen |= _from_environment(environ)
     chosen |= {key: value for key, value in flags.items() if value is not None}
     return Settings(
         home=(folder / str(chosen["home"])).expanduser().resolve(),
-        encoder=str(chosen.get("encoder", "small-clip")),
+        encoder=str(chosen.get("encoder", "")),
         backbone=str(chosen.get("backbone", "")),
+        usual_encoder=usual,
         reviewer=str(chosen["reviewer"]),
         workers=_whole_number(chosen.get("workers", 2)),
         leads=_names(str(chosen.get("leads", ""))),
@@ -100,7 +107,7 @@ def read_settings(
 
 
 def _known() -> list[str]:
-    return [field.name for field in dataclasses.fields(Settings)]
+    return [field.name for field in dataclasses.fields(Settings) if field.name != "usual_encoder"]
 
 
 def _from_file(path: Path) -> dict[str, object]:

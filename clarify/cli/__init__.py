@@ -20,6 +20,7 @@ from clarify.cli import (
     decide,
     demo,
     doctor,
+    encoders,
     exchange,
     imports,
     loop,
@@ -50,6 +51,8 @@ COMMANDS = {
     ),
     "data": (
         data.add_data,
+        encoders.add_bridge,
+        encoders.add_encoder,
         imports.add_features,
         imports.add_predictions,
         exchange.add_import,
@@ -76,12 +79,13 @@ def _parser() -> argparse.ArgumentParser:
     shared.add_argument(
         "--encoder",
         metavar="SPEC",
-        help="small-clip, or open_clip:ARCHITECTURE:TAG_OR_FILE, or imported:LABEL (default: small-clip)",
+        help="small-clip, open_clip:ARCHITECTURE:TAG_OR_FILE, bridge:LABEL or imported:LABEL (default: the "
+        "data set's own)",
     )
     shared.add_argument(
         "--backbone",
         metavar="SPEC",
-        help="whose features the models stand on, as timm:MODEL[:PATH] (default: the encoder's)",
+        help="whose features the models stand on, as timm:MODEL[:PATH] (default: the data set's own)",
     )
     shared.add_argument("--reviewer", metavar="WHO", help="your name, for the records")
     shared.add_argument(

@@ -19,13 +19,9 @@ __all__ = ["add_describe", "add_diagnose", "add_embed", "add_score", "diagnosis"
 
 def _embed(shell: Shell) -> None:
     """Extract the features of a data set's images."""
+    from clarify.workflow.home.settling import is_drawn
+
     project = shell.open()
-    own = project.workspace.encoder
-    if own.domain:
-        shell.say(
-            f"note: encoder {own.name} knows {own.domain}; for other images give --encoder "
-            "open_clip:ARCHITECTURE:TAG_OR_FILE"
-        )
     found = [
         {
             "encoder": encoder.identity.to_dict(),
@@ -37,6 +33,9 @@ def _embed(shell: Shell) -> None:
         }
         for encoder, features in project.embed(dtype=shell.args.dtype)
     ]
+    own = project.workspace.encoder
+    if own.domain and not is_drawn(project.workspace.manifest):
+        shell.say(f"note: encoder {own.name} knows {own.domain}; these images were not drawn by Clarify")
     digest = project.workspace.manifest.digest
     result = {"data_set": project.name, "manifest": digest, "features": found}
     shell.answer(result, _embedded(result))

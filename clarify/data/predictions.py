@@ -16,7 +16,14 @@ from clarify.errors import ManifestError, nearest, shown
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["ID_COLUMNS", "PREDICTED_COLUMNS", "Predictions", "read_predictions"]
+__all__ = [
+    "ID_COLUMNS",
+    "PREDICTED_COLUMNS",
+    "Predictions",
+    "read_predictions",
+    "refuse_rows",
+    "which_column",
+]
 
 ID_COLUMNS = ("id", "image_id", "path", "image", "filename", "file")
 PREDICTED_COLUMNS = ("predicted", "prediction", "predicted_label", "pred", "y_pred")
@@ -70,8 +77,8 @@ def read_predictions(
     table = read_typed_table(path)
     if table.height == 0:
         raise ManifestError(f"table {path} has no rows; it needs one for each image")
-    id_column = _column(path, table, id_column, ID_COLUMNS, "--id")
-    predicted_column = _column(path, table, predicted_column, PREDICTED_COLUMNS, "--predicted")
+    id_column = which_column(path, table, ID_COLUMNS, id_column, "--id")
+    predicted_column = which_column(path, table, PREDICTED_COLUMNS, predicted_column, "--predicted")
     return Predictions(
         ids=_ids(path, table, id_column),
         predicted=_predicted(path, table, predicted_column, tuple(classes)),
@@ -80,7 +87,16 @@ def read_predictions(
     )
 
 
-def _column(path: Path, table: pl.DataFrame, asked: str | None, known: Sequence[str], option: str) -> str:
+def which_column(
+    path: Path, table: pl.DataFrame, known: Sequence[str], asked: str | None = None, option: str = ""
+) -> str:
+    """Return the name of a column: the one that is asked for, or the first one known that is there.
+
+    Raises
+    ------
+    ManifestError
+        If there is none; `option` is what would name it.
+    """
     if asked is not None:
         if asked not in table.columns:
             raise ManifestError(f"table {path} has no column {shown(asked)}; {nearest(asked, table.columns)}")
@@ -89,7 +105,8 @@ def _column(path: Path, table: pl.DataFrame, asked: str | None, known: Sequence[
     if not found:
         raise ManifestError(
             f"table {path} has the columns {shown(', '.join(table.columns), most=200)}; none of "
-            f"them is {', '.join(known)}: name the one with {option}"
+            f"them is {', '.join(known)}: "
+            + (f"name the one with {option}" if option else "call one of them so")
         )
     return found[0]
 
@@ -97,10 +114,10 @@ def _column(path: Path, table: pl.DataFrame, asked: str | None, known: Sequence[
 def _ids(path: Path, table: pl.DataFrame, name: str) -> tuple[str, ...]:
     column = as_text(table, name, path)
     empty = (column.is_null() | (column.str.strip_chars() == "")).fill_null(True)
-    _refuse_rows(path, empty, f"{name} is empty; each row needs one")
+    refuse_rows(path, empty, f"{name} is empty; each row needs one")
     twice = ~column.is_first_distinct()
     value = column[twice.arg_max() or 0]
-    _refuse_rows(path, twice, f"{name} {shown(value)} was already given; each image may stand once")
+    refuse_rows(path, twice, f"{name} {shown(value)} was already given; each image may stand once")
     return tuple(column)
 
 
@@ -111,7 +128,7 @@ def _predicted(path: Path, table: pl.DataFrame, name: str, classes: tuple[str, .
     legal = by_name if set(column) & set(by_name) else by_number
     unknown = ~column.is_in(list(legal)).fill_null(False)
     value = column[unknown.arg_max() or 0]
-    _refuse_rows(path, unknown, f"{name} {shown(value)} is no class; {nearest(str(value), classes)}")
+    refuse_rows(path, unknown, f"{name} {shown(value)} is no class; {nearest(str(value), classes)}")
     return np.array([legal[each] for each in column], dtype=np.int64)
 
 
@@ -128,11 +145,11 @@ def _probabilities(path: Path, table: pl.DataFrame, classes: tuple[str, ...]) ->
         )
     found = np.column_stack([_numbers(path, table, name) for name in there])
     outside = pl.Series(~((found >= -TOLERANCE) & (found <= 1 + TOLERANCE)).all(axis=1))
-    _refuse_rows(path, outside, "a probability is not between 0 and 1")
+    refuse_rows(path, outside, "a probability is not between 0 and 1")
     sums = found.sum(axis=1)
     off = pl.Series(np.abs(sums - 1) > TOLERANCE)
     total = sums[off.arg_max() or 0]
-    _refuse_rows(path, off, f"the probabilities add up to {total:.4f}; 1 is legal")
+    refuse_rows(path, off, f"the probabilities add up to {total:.4f}; 1 is legal")
     return found
 
 
@@ -144,11 +161,11 @@ def _numbers(path: Path, table: pl.DataFrame, name: str) -> NDArray[np.float64]:
         numbers = pl.Series([None] * len(column), dtype=pl.Float64)
     wrong = numbers.is_null() | ~numbers.is_finite().fill_null(False)
     value = column[wrong.arg_max() or 0]
-    _refuse_rows(path, wrong, f"{name} is {shown(value)}; a number between 0 and 1 is legal")
+    refuse_rows(path, wrong, f"{name} is {shown(value)}; a number between 0 and 1 is legal")
     return numbers.to_numpy()
 
 
-def _refuse_rows(path: Path, wrong: pl.Series, text: str) -> None:
+def refuse_rows(path: Path, wrong: pl.Series, text: str) -> None:
     """Refuse the table if any row is wrong; `text` is about the first such row."""
     row = wrong.arg_max()
     if row is None or not wrong.any():

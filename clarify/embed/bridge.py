@@ -41,48 +41,17 @@ NEAR = 0.5
 """A word that was never measured stands for the nearest one that was, from this similarity."""
 
 FEW_WORDS, MOST_KNOWN = 8, 1_000
+"""What a person tries is embedded once: each phrase is needed for several splits."""
+
+SHORT_TEXT = 100
+"""Characters that no text model is too short for."""
+
 WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
-LITTLE_WORDS = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "of",
-        "in",
-        "on",
-        "at",
-        "with",
-        "and",
-        "or",
-        "not",
-        "without",
-        "is",
-        "are",
-        "by",
-        "it",
-        "its",
-        "this",
-        "that",
-        "there",
-        "some",
-        "something",
-        "from",
-        "to",
-        "near",
-        "under",
-        "over",
-        "behind",
-        "beside",
-        "between",
-        "into",
-        "onto",
-        "for",
-        "as",
-        "has",
-        "have",
-        "very",
-    ]
-)
+_LITTLE_WORDS = """
+a an the of in on at with and or not without is are by it its this that there some something from to near
+under over behind beside between into onto for as has have very
+"""
+LITTLE_WORDS = frozenset(_LITTLE_WORDS.split())
 """Words that say nothing of a picture by themselves."""
 
 
@@ -238,7 +207,7 @@ class Bridge:
         }
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class BridgeEncoder:
     """An `Encoder` made of a bridge; network and text model are loaded when they are needed.
 
@@ -248,14 +217,31 @@ class BridgeEncoder:
         ``bridge:LABEL``.
     network : ImageEncoder
         Whose features the bridge takes.
-    sentences : SentenceEncoder
     """
 
     name: str
     bridge: Bridge
     network: ImageEncoder
-    sentences: SentenceEncoder
     _known: dict[str, NDArray[np.float32]] = dataclasses.field(default_factory=dict, repr=False)
+
+    @functools.cached_property
+    def sentences(self) -> SentenceEncoder:
+        """The text model.
+
+        Raises
+        ------
+        NotFoundError
+            If it is not here.
+        FeatureError
+            If it is another than the one that the bridge was learned with.
+        """
+        found, meant = find_sentences(self.bridge.text["spec"]), self.bridge.text["sha256"]
+        if found.digest != meant:
+            raise FeatureError(
+                f"encoder {self.name}: text model {found.name} is another ({found.digest[:12]}) than the "
+                f"bridge was learned with ({meant[:12]}); put that one back, or learn it anew: clarify bridge"
+            )
+        return found
 
     @property
     def identity(self) -> EncoderIdentity:
@@ -296,12 +282,12 @@ class BridgeEncoder:
         if len(phrases) > FEW_WORDS:
             return self._embedded(phrases)
         new = [phrase for phrase in dict.fromkeys(phrases) if phrase not in self._known]
+        known = {phrase: self._known[phrase] for phrase in phrases if phrase not in new}
+        known |= zip(new, self._embedded(new), strict=True)
         if len(self._known) > MOST_KNOWN:
             self._known.clear()
-        if new:
-            self._known.update(zip(new, self._embedded(new), strict=True))
-        known = [self._known[each] if each in self._known else self._embedded([each])[0] for each in phrases]
-        return np.array(known, np.float32).reshape(-1, self.width)
+        self._known.update(known)
+        return np.array([known[each] for each in phrases], np.float32).reshape(-1, self.width)
 
     def unknown_words(self, phrase: str) -> tuple[str, ...]:
         """Return the words of a phrase that the bridge cannot tell, or was never measured near."""
@@ -310,8 +296,10 @@ class BridgeEncoder:
     def _embedded(self, phrases: Sequence[str]) -> NDArray[np.float32]:
         texts = [BRIDGE_TEMPLATE.replace("{}", phrase) for phrase in phrases]
         for phrase, text in zip(phrases, texts, strict=True):
-            if len(text) > 200:  # a token has a letter at least
+            if len(text) > SHORT_TEXT:
                 self.sentences.check_length(phrase, text)
+        if not texts:
+            return np.empty((0, self.width), np.float32)
         return normalised(self.sentences.encode(texts) - self.bridge.centre)
 
 
@@ -328,6 +316,7 @@ def write_bridge(folder: Path, label: str, bridge: Bridge) -> None:
         "auc": terms.auc,
         "counts": terms.counts,
     }
+    tensors = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
     described = {**bridge.describe(), "terms": list(terms.words)}
     place = folder / label
     with writing(place, hint="then give the same command again"):
@@ -355,9 +344,9 @@ def open_bridge(
     Raises
     ------
     NotFoundError
-        If there is none of that label, or its text model is not here.
+        If there is none of that label.
     FeatureError
-        If its files are damaged, or network or text model are others than it was learned with.
+        If its files are damaged.
     """
     known = [each.parent.name for each in sorted(folder.glob(f"*/{DESCRIPTION}"))] if folder else []
     if folder is None or label not in known:
@@ -366,17 +355,7 @@ def open_bridge(
             "run: clarify bridge"
         )
     bridge = _read(folder / label)
-    network, sentences = load_network(bridge.network), find_sentences(bridge.text["spec"])
-    for what, seen, meant in (
-        (f"network {network.name}", network.identity.weights, bridge.network["identity"]["weights"]),
-        (f"text model {sentences.name}", sentences.digest, bridge.text["sha256"]),
-    ):
-        if seen != meant:
-            raise FeatureError(
-                f"encoder bridge:{label}: {what} is another ({seen[:12]}) than the bridge was learned with "
-                f"({meant[:12]}); put that one back, or learn the bridge again: clarify bridge"
-            )
-    return BridgeEncoder(name=f"bridge:{label}", bridge=bridge, network=network, sentences=sentences)
+    return BridgeEncoder(name=f"bridge:{label}", bridge=bridge, network=load_network(bridge.network))
 
 
 def _read(place: Path) -> Bridge:

@@ -201,7 +201,7 @@ def _sums(found: Captioned, told: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def _terms(found: Captioned, lies: NDArray[np.float32], encode: Encode, centre: NDArray[np.float32]) -> Terms:
-    """Measure each word that stands in enough captions: is it told which images have it?"""
+    """Measure of each word that stands in enough captions how well images that have it are told."""
     holding: dict[str, list[int]] = collections.defaultdict(list)
     for image, text in zip(found.image.tolist(), found.texts, strict=True):
         for word in {word.lower() for word in WORD.findall(text)} - LITTLE_WORDS:
@@ -213,12 +213,11 @@ def _terms(found: Captioned, lies: NDArray[np.float32], encode: Encode, centre: 
     }
     words = tuple(enough)
     if not words:
-        nothing = np.empty(0, np.float32)
         return Terms(
             words=(),
             embeddings=np.empty((0, len(centre)), np.float32),
-            auc=nothing,
-            counts=nothing.astype(np.int32),
+            auc=np.empty(0, np.float32),
+            counts=np.empty(0, np.int32),
         )
     has = np.zeros((len(lies), len(words)), dtype=np.bool_)
     for column, images in enumerate(enough.values()):

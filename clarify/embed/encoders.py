@@ -3,39 +3,120 @@
 An encoder of images and phrases is named ``small-clip`` (the one that Clarify brings along),
 ``open_clip:ARCHITECTURE:TAG_OR_PATH``, for example ``open_clip:RN50:openai``,
 ``open_clip:ViT-B-32:/models/open_clip_model.safetensors``, or a folder that holds
-``open_clip_config.json`` and the weights; or ``imported:LABEL`` after `clarify features import`.
+``open_clip_config.json`` and the weights; ``imported:LABEL`` after `clarify features import`; or
+``bridge:LABEL`` after `clarify bridge`.
 A backbone, whose features the base model's last layer stands on, may also be ``timm:MODEL`` or
 ``timm:MODEL:PATH``.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from clarify.embed.identity import DEFAULT_TEMPLATE, Encoder, EncoderIdentity, ImageEncoder, check_template
-from clarify.errors import InputError, shown
+from clarify.errors import FeatureError, InputError, shown
 
-__all__ = ["Encoder", "EncoderIdentity", "ImageEncoder", "load_backbone", "load_encoder"]
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+    from PIL.Image import Image
 
-LEGAL = "small-clip, open_clip:ARCHITECTURE:TAG_OR_PATH, imported:LABEL"
+__all__ = [
+    "DeferredEncoder",
+    "Encoder",
+    "EncoderIdentity",
+    "ImageEncoder",
+    "load_backbone",
+    "load_encoder",
+    "load_network",
+    "loaded",
+]
+
+LEGAL = "small-clip, open_clip:ARCHITECTURE:TAG_OR_PATH, imported:LABEL, bridge:LABEL"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class DeferredEncoder:
+    """An `ImageEncoder` of which all is known but its weights, which are loaded when they are needed.
+
+    Parameters
+    ----------
+    width : int
+        Length D of an embedding.
+    load : callable
+        Loads it.
+    """
+
+    name: str
+    identity: EncoderIdentity
+    width: int
+    unit: bool
+    load: Callable[[], ImageEncoder]
+
+    @property
+    def domain(self) -> str:
+        """Nothing is known of its limits."""
+        return ""
+
+    @functools.cached_property
+    def encoder(self) -> ImageEncoder:
+        """The encoder itself.
+
+        Raises
+        ------
+        FeatureError
+            If it is another than the one that is known.
+        """
+        found, meant = self.load(), self.identity.image_digest
+        if found.identity.image_digest != meant:
+            raise FeatureError(
+                f"{self.name} is another network ({found.identity.image_digest}) than the one that was used "
+                f"({meant}): its weights or its preprocessing changed; put those back"
+            )
+        return found
+
+    def preprocess(self, image: Image) -> torch.Tensor:
+        """Return the input for an RGB picture, shape (3, H, W) float32."""
+        return self.encoder.preprocess(image)
+
+    def encode_images(self, batch: torch.Tensor) -> NDArray[np.float32]:
+        """Embed inputs of shape (B, 3, H, W); returns (B, D) float32."""
+        return self.encoder.encode_images(batch)
+
+
+def loaded(encoder: ImageEncoder) -> ImageEncoder:
+    """Return an encoder itself, where only its loading was put off."""
+    return encoder.encoder if isinstance(encoder, DeferredEncoder) else encoder
 
 
 def load_encoder(
-    spec: str, *, imported: Path | None = None, template: str | None = None, device: str = "cpu"
+    spec: str,
+    *,
+    imported: Path | None = None,
+    template: str | None = None,
+    device: str = "cpu",
+    of_run: Callable[[str], ImageEncoder] | None = None,
 ) -> Encoder:
     """Load an encoder of images and phrases by its name.
 
     Parameters
     ----------
     spec : str
-        ``small-clip``, ``open_clip:ARCHITECTURE:TAG_OR_PATH`` or ``imported:LABEL``.
+        ``small-clip``, ``open_clip:ARCHITECTURE:TAG_OR_PATH``, ``imported:LABEL`` or ``bridge:LABEL``.
     imported : Path, optional
-        Folder of the encoders that were imported for the data set.
+        Folder of the data set's own encoders: those that were imported, and its bridges.
     template : str, optional
-        Prompt with exactly one ``{}``; ``an image of a {}`` unless given. An imported encoder has
-        its own.
+        Prompt with exactly one ``{}``; ``an image of a {}`` unless given. An imported encoder and a
+        bridge have their own.
     device : str
         ``cpu``, ``cuda`` ...
+    of_run : callable, optional
+        Gives the body of a network that was trained here, by its run: a bridge may stand on one.
 
     Returns
     -------
@@ -56,6 +137,13 @@ def load_encoder(
         from clarify.embed.imported import open_imported
 
         return open_imported(imported, rest, load_live=load_encoder)
+    if kind == "bridge":
+        from clarify.embed.bridge import open_bridge
+
+        def network(described: Mapping[str, Any]) -> ImageEncoder:
+            return load_network(str(described["spec"]), described, imported=imported, of_run=of_run)
+
+        return open_bridge(imported, rest, load_network=network)
     from clarify.embed.open_clip_models import SMALL_CLIP, load_open_clip, load_small_clip
 
     if spec == SMALL_CLIP:
@@ -68,6 +156,42 @@ def load_encoder(
             f"it as --backbone, and one of these as --encoder: {LEGAL}"
         )
     raise InputError(f"encoder {shown(spec)} is not known; legal are {LEGAL}, as in open_clip:RN50:openai")
+
+
+def load_network(
+    spec: str,
+    known: Mapping[str, Any],
+    *,
+    imported: Path | None,
+    of_run: Callable[[str], ImageEncoder] | None = None,
+) -> ImageEncoder:
+    """Return the network of a bridge, to be loaded when pictures come.
+
+    Parameters
+    ----------
+    spec : str
+        ``timm:MODEL[:PATH]``, ``imported:LABEL``, or ``run:RUN`` for a network that was trained here.
+    known : mapping
+        Its ``identity``, ``width`` and whether its features are of ``unit`` length.
+    """
+    kind, _, rest = spec.partition(":")
+    if kind == "imported":
+        return load_backbone(spec, imported=imported)
+
+    def load() -> ImageEncoder:
+        if kind != "run":
+            return load_backbone(spec, imported=imported)
+        if of_run is None:
+            raise InputError(f"network {shown(spec)} is of a run, and no tracking store is at hand here")
+        return of_run(rest)
+
+    return DeferredEncoder(
+        name=spec,
+        identity=EncoderIdentity.from_dict(known["identity"]),
+        width=int(known["width"]),
+        unit=bool(known["unit"]),
+        load=load,
+    )
 
 
 def load_backbone(spec: str, *, imported: Path | None = None, device: str = "cpu") -> ImageEncoder:

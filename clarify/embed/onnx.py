@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clarify.data.files import write_atomically, writing
+from clarify.embed.encoders import loaded
 from clarify.embed.image_model import ImageModel, quiet
 from clarify.errors import FeatureError, InputError, one_line
 
@@ -48,6 +49,7 @@ def write_onnx(encoder: ImageEncoder, head: Head, path: Path) -> float:
     StoreError
         If it cannot be written.
     """
+    encoder = loaded(encoder)
     if not isinstance(encoder, ImageModel):
         raise InputError(f"encoder {encoder.name} was imported: there is no network to write")
     try:

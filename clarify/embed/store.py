@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,13 +117,22 @@ class FeatureStore:
         _check_finite(array, manifest, way_out)
         return Features(array=array, bad=bad, identity=identity, folder=folder)
 
-    def save(self, manifest: Manifest, identity: EncoderIdentity, array: NDArray[np.float32]) -> Features:
+    def save(
+        self,
+        manifest: Manifest,
+        identity: EncoderIdentity,
+        array: NDArray[Any],
+        *,
+        bad: Sequence[BadRow] = (),
+    ) -> Features:
         """Keep features that were made elsewhere, all or none of them.
 
         Parameters
         ----------
-        array : (N, D) float32
-            A row of unit length for each row of the manifest's table.
+        array : (N, D) float16 or float32
+            A row of unit length for each row of the manifest's table; zeros for bad ones.
+        bad : sequence of BadRow
+            Of images that could not be read.
 
         Raises
         ------
@@ -137,7 +147,7 @@ class FeatureStore:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "index.json").unlink(missing_ok=True)
             write_atomically(folder / "features.npy", npy_parts(array))
-            index = index_of(manifest, identity, plan, [])
+            index = index_of(manifest, identity, plan, list(bad))
             write_atomically(folder / "index.json", [index])
         saved = self.open(manifest, identity)
         if saved is None:

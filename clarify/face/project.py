@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -18,6 +19,15 @@ from clarify.face.models import Comparison, TrainedModel
 from clarify.face.pages import bar, table
 from clarify.workflow.decide.compare import compare
 from clarify.workflow.describe.phrases import kept_descriptions
+from clarify.workflow.home.bridges import BridgePlan, learn_bridge
+from clarify.workflow.home.settling import (
+    BY_NAMES,
+    Settled,
+    UnsettledEncoder,
+    is_first,
+    settle,
+    usual_encoder,
+)
 from clarify.workflow.model.backbones import bodies_without_features
 from clarify.workflow.model.failures import failures_of
 from clarify.workflow.model.models import open_model
@@ -98,13 +108,23 @@ class Project:
     def embed(self, *, dtype: str = "float16", progress: Bar = bar) -> list[tuple[ImageEncoder, Features]]:
         """Extract the features that are missing: the encoder's first, then the backbone's.
 
+        The first time it settles what the data set's encoder is: the one that was named, or the usual one.
+
         Parameters
         ----------
         dtype : {"float16", "float32"}
             How they are kept on disk; those of a body that was trained here are float32.
         progress : callable
             Makes a bar of a title.
+
+        Raises
+        ------
+        NotFoundError
+            For photographs, where nothing is here that knows them; tells the ways out.
         """
+        first = is_first(self.settings, self.workspace.manifest)
+        if isinstance(self.workspace.encoder, UnsettledEncoder):
+            self.workspace = self._with_usual_encoder(progress)
         missing = [(encoder, dtype) for encoder in self.workspace.encoders]
         missing += [(body, "float32") for body in bodies_without_features(self.workspace)]
         found, workers = [], self.settings.workers
@@ -112,7 +132,17 @@ class Project:
             with progress(f"embed {self.name} by {encoder.name}") as move:
                 features = embed(self.workspace, encoder, workers=workers, dtype=kept_as, progress=move)
             found.append((encoder, features))
+        if first:
+            own = Settled(encoder=self.workspace.encoder.name, backbone=self.settings.backbone)
+            settle(self.workspace.home, self.name, own)
         return found
+
+    def _with_usual_encoder(self, progress: Bar) -> Workspace:
+        """Open it with what embeds such a data set where nothing was said; a bridge is learned first."""
+        spec = usual_encoder(self.settings, self.workspace.manifest)
+        if spec == BY_NAMES:
+            learn_bridge(self.workspace, BridgePlan(), bar=progress)
+        return open_project(dataclasses.replace(self.settings, encoder=spec), self.name)
 
     def train(self, plan: BasePlan | None = None) -> TrainedModel:
         """Train a base model by ERM: a head on the features, or the network of a plan."""

@@ -16,6 +16,7 @@ from clarify.embed.encoders import ImageEncoder
 from clarify.embed.packing import FILES, pack, unpack
 from clarify.errors import NotFoundError, StoreError
 from clarify.track.artifacts import Artifact
+from clarify.track.mlflow import TrackingStore
 from clarify.track.runs import IN_PARENT, IN_RUN, PLACE, BaseRun, ModelRun, TrainedRun
 from clarify.workflow.model.project import Workspace
 
@@ -43,7 +44,15 @@ def backbone_of(project: Workspace, run: TrainedRun) -> ImageEncoder | None:
     """
     if not run.body:
         return None
-    return _unpacked(_folder(project, run.id if run.body == IN_RUN else run.parent))
+    return body_of_run(project.home, project.tracking, run.id if run.body == IN_RUN else run.parent)
+
+
+def body_of_run(home: Path, tracking: TrackingStore, run: str) -> ImageEncoder:
+    """Return the body that a run's own files hold.
+
+    Raises NotFoundError if the run, or its files, are gone.
+    """
+    return _unpacked(_folder(home, tracking, run))
 
 
 def bodies_without_features(project: Workspace) -> Iterator[ImageEncoder]:
@@ -62,13 +71,12 @@ def bodies_without_features(project: Workspace) -> Iterator[ImageEncoder]:
             yield body
 
 
-def _folder(project: Workspace, holder: str) -> Path:
+def _folder(home: Path, tracking: TrackingStore, holder: str) -> Path:
     """Return the folder of the files, copied here if the store is elsewhere."""
-    tracking = project.tracking
     try:
         place = tracking.artifact_folder(holder) / FOLDER
     except StoreError:
-        place = project.home / "cache" / "backbones" / holder
+        place = home / "cache" / "backbones" / holder
         with writing(place, hint="then give the same command again"):
             place.mkdir(parents=True, exist_ok=True)
             for name in FILES:

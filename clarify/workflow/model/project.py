@@ -25,6 +25,9 @@ from clarify.version import __version__
 __all__ = ["SplitData", "Workspace", "annotated_groups_of", "embed", "run_context", "split_data"]
 
 
+ROWS_AT_ONCE = 65_536
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Workspace:
     """The adapters that the workflow's functions work with, for one data set.
@@ -260,5 +263,24 @@ def embed(
     dtype: str = "float16",
     progress: Callable[[Progress], None] | None = None,
 ) -> Features:
-    """Extract an encoder's features of the images that have none yet; see `extract`."""
-    return extract(project.manifest, encoder, project.store, workers=workers, dtype=dtype, progress=progress)
+    """Extract an encoder's features of the images that have none yet; see `extract`.
+
+    Those by a bridge are its network's, times its matrix: the network sees each image once.
+    """
+    from clarify.embed.bridge import BridgeEncoder
+
+    store, manifest = project.store, project.manifest
+    if not isinstance(encoder, BridgeEncoder):
+        return extract(manifest, encoder, store, workers=workers, dtype=dtype, progress=progress)
+    known = store.open(manifest, encoder.identity)
+    if known is not None and not known.bad:
+        return known
+    by_network = store.open(manifest, encoder.network.identity)
+    if by_network is None or by_network.bad:
+        by_network = embed(project, encoder.network, workers=workers, dtype=dtype, progress=progress)
+    lies = np.zeros((len(by_network.array), encoder.width), dtype=dtype)
+    valid = np.flatnonzero(by_network.valid)
+    for start in range(0, len(valid), ROWS_AT_ONCE):
+        rows = valid[start : start + ROWS_AT_ONCE]
+        lies[rows] = encoder.bridge.of_features(by_network.take(rows))
+    return store.save(manifest, encoder.identity, lies, bad=by_network.bad)

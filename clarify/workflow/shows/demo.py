@@ -18,6 +18,7 @@ from clarify.errors import NotFoundError, nearest, shown
 from clarify.track.promotion import Verdict
 from clarify.workflow.decide.promote import Promotion, judge, promote
 from clarify.workflow.describe.phrases import ScoredPhrase, score_phrase
+from clarify.workflow.home.settling import DRAWN_BY
 from clarify.workflow.model.failures import ClassDiagnosis, Failures, diagnose, failures_of
 from clarify.workflow.model.project import Workspace, embed
 from clarify.workflow.model.trained import Trained
@@ -28,7 +29,6 @@ __all__ = ["DATA_SET", "PHRASES", "WRONG_PHRASE", "Story", "draw_data_set", "run
 DATA_SET = "rendered-waterbirds"
 PHRASES = {"landbird": "water", "waterbird": "land"}
 WRONG_PHRASE = "red"
-RENDERER = "clarify.demo"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,7 +214,7 @@ def write_demo_data(
         folder,
         name=name,
         title=dataset.title,
-        source=f"drawn by {RENDERER}, seed {seed}",
+        source=f"{DRAWN_BY}, seed {seed}",
         licence=dataset.licence,
         root=f"../../images/{name}",
         classes=dataset.classes,

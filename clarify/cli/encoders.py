@@ -1,0 +1,135 @@
+"""The commands about what embeds a data set: bridge, encoder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clarify.cli.shell import Commands, Shell, bar
+from clarify.cli.words import percent
+
+if TYPE_CHECKING:
+    from clarify.embed.bridge import BridgeEncoder
+
+__all__ = ["add_bridge", "add_encoder"]
+
+WEAKEST = 12
+
+
+def _bridge(shell: Shell) -> None:
+    """Learn words for photographs: a network, a text model, and one matrix between them."""
+    from clarify.workflow.home.bridges import BridgePlan, learn_bridge
+    from clarify.workflow.home.settling import Settled, settle, settled
+
+    args, project = shell.args, shell.project()
+    plan = BridgePlan(
+        label=args.label,
+        network=args.network,
+        classifier=args.classifier,
+        text=args.text,
+        captions=None if args.captions is None else Path(args.captions),
+        with_test=args.with_test,
+        workers=shell.settings.workers,
+    )
+    made = learn_bridge(project, plan, bar=bar)
+    name = project.manifest.name
+    if settled(project.home, name) is None:
+        settle(project.home, name, Settled(encoder=made.name))
+    own = settled(project.home, name)
+    assert own is not None
+    told = {"data_set": name, "encoder": made.name, "settled": own.encoder, **_described(made)}
+    shell.answer(told, _told(made, own.encoder, name))
+
+
+def _described(made: BridgeEncoder) -> dict[str, Any]:
+    terms = made.bridge.terms
+    words = [
+        {"word": word, "captions": int(count), "auc": None if auc != auc else round(float(auc), 3)}
+        for word, count, auc in zip(terms.words, terms.counts, terms.auc, strict=True)
+    ]
+    return {**made.bridge.describe(), "words": words if made.bridge.way == "captions" else []}
+
+
+def _told(made: BridgeEncoder, own: str, name: str) -> str:
+    bridge, terms = made.bridge, made.bridge.terms
+    lines = [f"{made.name}: from {made.network.name} to {bridge.text['name']}, learned from {bridge.way}"]
+    quality = bridge.quality
+    if quality is None:
+        lines.append(
+            f"  {len(terms.words):,} class names; how good it is nobody knows until captions measure it "
+            "(--captions FILE)"
+        )
+    else:
+        lines.append(
+            f"  on {quality.images:,} images held out, {quality.among:,} at a time: of images "
+            f"{percent(quality.caption_recall)} find a caption of theirs among the nearest 10, of captions "
+            f"{percent(quality.image_recall)} their image (by chance {percent(min(1, 10 / quality.among))})"
+        )
+        lines.append(f"  {quality.told:,} of {quality.words:,} words are told (AUC .70 or more)")
+        worst = sorted(zip(terms.auc.tolist(), terms.words, strict=True))[:WEAKEST]
+        if worst:
+            lines.append("  worst: " + ", ".join(f"{word} {auc:.2f}" for auc, word in worst))
+    if own != made.name:
+        lines.append(
+            f"  the data set's own encoder stays {own}; make this it: clarify encoder {name} {made.name}"
+        )
+    return "\n".join(lines)
+
+
+def _encoder(shell: Shell) -> None:
+    """Show what embeds a data set, or make another encoder its own."""
+    import dataclasses
+
+    from clarify.assembly import open_project
+    from clarify.workflow.home.settling import Settled, settle, settled
+
+    args, home = shell.args, shell.settings.home
+    if args.spec:
+        chosen = Settled(encoder=args.spec, backbone=shell.settings.backbone)
+        named = dataclasses.replace(shell.settings, encoder=args.spec)
+        project = open_project(named, args.name)
+        settle(home, args.name, chosen)
+        embedded = project.store.open(project.manifest, project.encoder.identity) is not None
+        hint = "" if embedded else f"\nnext: clarify embed {args.name}"
+        result = {"data_set": args.name, **dataclasses.asdict(chosen), "embedded": embedded}
+        shell.answer(result, f"{args.name}: embedded by {args.spec} from now on{hint}")
+        return
+    project = shell.project()
+    own = settled(home, args.name) or Settled(encoder=project.encoder.name)
+    result = {"data_set": args.name, **dataclasses.asdict(own)}
+    by = f", models on {own.backbone}" if own.backbone else ""
+    shell.answer(result, f"{args.name}: embedded by {own.encoder}{by}")
+
+
+def add_bridge(commands: Commands) -> None:
+    """Add ``bridge``."""
+    command = commands.add("bridge", _bridge, "bridge birds --captions captions.csv")
+    command.takes(
+        "--captions FILE",
+        ".csv, .tsv, .parquet or .jsonl with id or path, and caption (default: learn from the network's own "
+        "class names)",
+    )
+    command.takes(
+        "--network SPEC",
+        "timm:MODEL[:PATH], imported:LABEL, or base for a network that was trained here (default: that of "
+        "the extra photos)",
+        default="",
+    )
+    command.takes(
+        "--classifier SPEC",
+        "timm:MODEL[:PATH] whose last layer takes features that were imported",
+        default="",
+    )
+    command.takes(
+        "--text MODEL",
+        "folder or hub name of a sentence-transformers model (default: that of the extra photos)",
+        default="",
+    )
+    command.takes("--label", "calls it bridge:LABEL (default: names, or captions)", default="")
+    command.takes("--with-test", "learn from captions of test images as well", flag=True)
+
+
+def add_encoder(commands: Commands) -> None:
+    """Add ``encoder``."""
+    command = commands.add("encoder", _encoder, "encoder birds bridge:captions")
+    command.takes("spec SPEC", "what embeds it from now on (default: show what does)", nargs="?")

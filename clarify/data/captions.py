@@ -1,0 +1,115 @@
+"""Captions of a data set's images, read from a table, every row checked."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from clarify.data.manifest import Manifest
+from clarify.data.predictions import ID_COLUMNS, refuse_rows, which_column
+from clarify.data.reading import as_text, read_typed_table
+from clarify.errors import InputError, shown
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["CAPTION_COLUMNS", "Captions", "read_captions"]
+
+CAPTION_COLUMNS = ("caption", "captions", "text", "description", "sentence")
+MOST_CHARACTERS = 2_000
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Captions:
+    """What people, or a machine, wrote under images.
+
+    Parameters
+    ----------
+    texts : tuple of M str
+        In the order of the images' rows.
+    rows : (M,) int64
+        The row of the manifest's table that each is of, ascending; an image may have several.
+    splits : mapping of split to int
+        How many captioned images each has.
+    digest : str
+        SHA-256 of ids and texts, 64 hexadecimal digits.
+    """
+
+    texts: tuple[str, ...]
+    rows: NDArray[np.int64]
+    splits: Mapping[str, int]
+    digest: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what is recorded of them."""
+        return {"sha256": self.digest, "captions": len(self.texts), "images": dict(self.splits)}
+
+
+def read_captions(path: Path, manifest: Manifest, *, with_test: bool = False) -> Captions:
+    """Read captions.
+
+    Parameters
+    ----------
+    path : Path
+        A .csv, .tsv, .parquet or .jsonl with a column of ids, or paths as in the data set's table, and
+        one of captions (`CAPTION_COLUMNS`).
+    with_test : bool
+        Whether captions of images of the split test are read as well: what is learned from them has seen
+        the images that models are reported on.
+
+    Raises
+    ------
+    ManifestError
+        If a column is missing, or a caption is empty or longer than 2,000 characters.
+    InputError
+        For images that the data set does not have, and for images of test.
+    """
+    table = read_typed_table(path)
+    id_column = which_column(path, table, ID_COLUMNS)
+    column = which_column(path, table, CAPTION_COLUMNS)
+    texts = as_text(table, column, path).str.strip_chars().str.replace_all(r"\s+", " ")
+    refuse_rows(path, (texts.fill_null("") == ""), f"{column} is empty; each row needs a caption")
+    long = texts.str.len_chars() > MOST_CHARACTERS
+    refuse_rows(path, long, f"{column} has more than {MOST_CHARACTERS:,} characters; fewer are legal")
+    rows = _rows(path, manifest, as_text(table, id_column, path).fill_null("").to_list())
+    splits = manifest.table["split"].gather(rows)
+    if "test" in splits and not with_test:
+        count = int((splits == "test").sum())
+        raise InputError(
+            f"{path}: {count:,} captions are of images of split test, which stays untouched so that reports "
+            "mean something; leave them out, or give --with-test"
+        )
+    order = np.argsort(rows, kind="stable")
+    ids = manifest.table["id"].to_list()
+    kept = [(ids[rows[number]], texts[int(number)]) for number in order]
+    images = pl.DataFrame({"row": rows, "split": splits}).unique("row").group_by("split").len()
+    return Captions(
+        texts=tuple(text for _, text in kept),
+        rows=rows[order],
+        splits=dict(sorted(images.iter_rows())),
+        digest=hashlib.sha256(json.dumps(sorted(kept), ensure_ascii=False).encode()).hexdigest(),
+    )
+
+
+def _rows(path: Path, manifest: Manifest, names: list[str]) -> NDArray[np.int64]:
+    """Return which row of the data set's table each caption is of."""
+    table = manifest.table
+    number = {
+        **{name: row for row, name in enumerate(table["path"])},
+        **{str(manifest.root / name): row for row, name in enumerate(table["path"])},
+        **{name: row for row, name in enumerate(table["id"])},
+    }
+    missing = [name for name in names if name not in number]
+    if missing:
+        raise InputError(
+            f"{path}: {len(missing):,} of {len(names):,} captions are of no image of data set "
+            f"{manifest.name}, such as {shown(missing[0])}; ids or paths as in its table are legal"
+        )
+    return np.array([number[name] for name in names], dtype=np.int64)

@@ -126,7 +126,7 @@ class Quality:
     told: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Bridge:
     """One matrix from a network's features to where sentences lie.
 

@@ -17,13 +17,8 @@ from clarify.face.pages import check_home, check_type, percent, table
 from clarify.method.arrays import class_tuple
 from clarify.method.groups.metrics import HalvesAccuracy, Side
 from clarify.method.phrases.error_score import Evidence, band
-from clarify.workflow.describe.phrases import (
-    ScoredPhrase,
-    TriedPhrase,
-    record_phrase,
-    score_phrase,
-    try_phrase,
-)
+from clarify.workflow.describe.phrases import TriedPhrase, try_phrase
+from clarify.workflow.describe.recording import ScoredPhrase, record_phrase, score_phrase
 from clarify.workflow.model import failures as model_failures
 from clarify.workflow.model.arrays import ArrayData, CallableEncoder, ClassNames, DataSet, split_of
 from clarify.workflow.model.failures import ClassDiagnosis, Failures

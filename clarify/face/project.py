@@ -17,7 +17,7 @@ from clarify.face.diagnosis import Diagnosis, Score
 from clarify.face.models import Comparison, TrainedModel
 from clarify.face.pages import bar, check_home, check_type, table
 from clarify.workflow.decide.compare import compare
-from clarify.workflow.describe.phrases import kept_descriptions
+from clarify.workflow.describe.recording import kept_descriptions
 from clarify.workflow.model.backbones import bodies_without_features
 from clarify.workflow.model.failures import failures_of
 from clarify.workflow.model.models import open_model

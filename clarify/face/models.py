@@ -13,7 +13,8 @@ import polars as pl
 
 from clarify.errors import InputError, NotFoundError, RefusedError, shown
 from clarify.face.pages import bar, check_home, percent, table
-from clarify.track.promotion import Reason, Verdict
+from clarify.track.promotion import Verdict
+from clarify.track.runs import BaseRun
 from clarify.workflow.decide.compare import Compared, comparison_table
 from clarify.workflow.decide.promote import Promotion, judge, promote
 from clarify.workflow.exchange.predict import predict
@@ -23,7 +24,7 @@ from clarify.workflow.model.trained import Trained
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-__all__ = ["Comparison", "TrainedModel"]
+__all__ = ["Comparison", "GateVerdict", "TrainedModel"]
 
 FIGURES = {
     "average_accuracy": "average",
@@ -33,16 +34,8 @@ FIGURES = {
 }
 
 
-@dataclasses.dataclass(frozen=True, slots=True, repr=False)
-class GateVerdict:
+class GateVerdict(Verdict):
     """What the gate says of a model, check by check."""
-
-    passed: bool
-    reasons: tuple[Reason, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        return Verdict(reasons=self.reasons).to_dict()
 
     def to_polars(self) -> pl.DataFrame:
         """Return a row a check: ``name, passed, text, seen, limit``."""
@@ -78,7 +71,7 @@ class TrainedModel:
             For a base model, an oracle, or a run that is gone.
         """
         found = judge(self._corrected(), self.run)
-        return GateVerdict(found.passed, found.reasons)
+        return GateVerdict(reasons=found.reasons)
 
     def promote(self, note: str = "") -> Promotion:
         """Register the model, and make it the champion.
@@ -124,7 +117,8 @@ class TrainedModel:
     def _corrected(self) -> Workspace:
         """Return the workspace, of a model that was corrected."""
         check_home(self._workspace.home)
-        if not (self.trained.halves or self.trained.oracle):
+        name = self._workspace.manifest.name
+        if any(base.id == self.run for base in self._workspace.tracking.runs(name, BaseRun)):
             raise InputError(
                 f"{self.trained.model.name} (run {self.run[:8]}) is a base model: the gate compares with it; "
                 "judge and promote what was retrained from it"

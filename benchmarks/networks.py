@@ -70,7 +70,7 @@ def prepared(home: Path) -> Workspace:
 def corrected(project: Workspace, seed: int) -> dict[str, Trained]:
     """Train with a seed, describe its failures in one phrase a class, correct it both ways."""
     from clarify.finetune.schedule import Schedule
-    from clarify.workflow.describe.phrases import score_phrase
+    from clarify.workflow.describe.recording import score_phrase
     from clarify.workflow.model.failures import failures_of
     from clarify.workflow.model.models import open_model
     from clarify.workflow.model.recipe import Recipe

@@ -112,7 +112,7 @@ def nearest(name: str, known: Iterable[str], *, most: int = 3) -> str:
     """
     names = list(known)
     lowered = {candidate.lower(): candidate for candidate in names}
-    close = difflib.get_close_matches(name.lower(), list(lowered), n=most, cutoff=0.5)
+    close = difflib.get_close_matches(str(name).lower(), list(lowered), n=most, cutoff=0.5)
     if close:
         return "nearest: " + ", ".join(lowered[key] for key in close)
     more = f" and {len(names) - 10} more" if len(names) > 10 else ""

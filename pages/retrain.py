@@ -15,7 +15,7 @@ from clarify.ui.pieces.page import Page, current, refuse, stop_with
 from clarify.ui.retrain.jobs import draw_jobs
 from clarify.ui.retrain.outcomes import Offered, groups_html, offered_of
 from clarify.workflow.describe.grouping import PreviewedGroups, groups_preview
-from clarify.workflow.describe.phrases import kept_descriptions
+from clarify.workflow.describe.recording import kept_descriptions
 from clarify.workflow.jobs.files import Request
 from clarify.workflow.jobs.queue import start
 from clarify.workflow.model.failures import Failures

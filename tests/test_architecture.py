@@ -51,6 +51,7 @@ ALLOWED = {
 VENDORS = {
     "mlflow": {
         "track/mlflow.py",
+        "track/connection.py",
         "track/registry.py",
         "track/served_head.py",
         "track/served_images.py",

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from clarify.method.groups.metrics import Accuracy
-    from clarify.workflow.describe.phrases import ScoredPhrase
+    from clarify.workflow.describe.recording import ScoredPhrase
     from clarify.workflow.model.failures import ClassDiagnosis
 
 __all__ = ["add_describe", "add_diagnose", "add_embed", "add_score", "diagnosis", "scored"]

@@ -54,7 +54,7 @@ def _train(shell: Shell) -> None:
 
 def _retrain(shell: Shell) -> None:
     """Retrain so that the described halves count."""
-    from clarify.workflow.describe.phrases import kept_descriptions
+    from clarify.workflow.describe.recording import kept_descriptions
     from clarify.workflow.model.models import open_model
     from clarify.workflow.model.recipe import PARTS, Recipe
     from clarify.workflow.retrain.retrain import retrain

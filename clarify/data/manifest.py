@@ -372,6 +372,7 @@ def open_manifest(home: Path, name: str) -> Manifest:
     found = find_manifests(home)
     if name not in found:
         raise NotFoundError(
-            f"no data set {shown(name)} in {Path(home) / 'data_manifests'}; {nearest(name, found)}"
+            f"no data set {shown(name)} in {Path(home) / 'data_manifests'}"
+            + (f"; {nearest(name, found)}" if Path(home).is_dir() else ": there is no such home")
         )
     return read_manifest(found[name])

@@ -34,6 +34,7 @@ CLARIFY = f"clarify_{Recipe().objective}"
 SCAN_STEPS = 1_000
 BOOTSTRAPS = 100
 DRAWS = 100
+CLASS_COUNTS = (2, 10, 100)
 ODD = 3
 
 
@@ -206,7 +207,7 @@ def one_class(at: Situation, seeds: int, _: Sequence[str]) -> Rows:
 def classes(_: Situation, seeds: int, __: Sequence[str]) -> Rows:
     """Describe one class of many, or all, on made-up features with a planted correlation."""
     rows: Rows = []
-    for count in (2, 10, 100):
+    for count in CLASS_COUNTS:
         made = many_classes(count)
         one = next(iter(made.phrases))
         ways: dict[str, Callable[[Situation], Situation]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,17 +12,13 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 from PIL.Image import Image
 
-from clarify.errors import FeatureError, InputError
-from clarify.face.pages import percent, table
+from clarify.errors import FeatureError, InputError, one_line, shown
+from clarify.face.pages import check_home, check_type, percent, table
+from clarify.method.arrays import class_tuple
 from clarify.method.groups.metrics import HalvesAccuracy, Side
 from clarify.method.phrases.error_score import Evidence, band
-from clarify.workflow.describe.phrases import (
-    ScoredPhrase,
-    TriedPhrase,
-    record_phrase,
-    score_phrase,
-    try_phrase,
-)
+from clarify.workflow.describe.phrases import TriedPhrase, try_phrase
+from clarify.workflow.describe.recording import ScoredPhrase, record_phrase, score_phrase
 from clarify.workflow.model import failures as model_failures
 from clarify.workflow.model.arrays import ArrayData, CallableEncoder, ClassNames, DataSet, split_of
 from clarify.workflow.model.failures import ClassDiagnosis, Failures
@@ -33,6 +30,9 @@ if TYPE_CHECKING:
 
 __all__ = ["TITLES", "ClassView", "Diagnosis", "Score", "class_rows", "diagnose"]
 
+
+MOST_CLASSES = 10_000
+"""Where nobody names them: the table of what is taken for what has a cell for each two."""
 
 TITLES = ("class", "images", "wrong", "right", "mostly taken for")
 
@@ -94,7 +94,10 @@ class Diagnosis:
         PhraseError, NotFoundError, NoScoreError, InputError, StoreError
             As `clarify describe` refuses.
         """
+        check_type("threshold", threshold, int, float, np.floating, type(None), legal="a number")
+        check_type("note", note, str, legal="a text")
         if isinstance(self._project, Workspace):
+            check_home(self._project.home)
             done = score_phrase(
                 self._project, self.failures, class_name, phrase, threshold=threshold, keep=keep, note=note
             )
@@ -110,6 +113,15 @@ class Diagnosis:
     def to_polars(self) -> pl.DataFrame:
         """Return a row a class: images, right, accuracy, what it is mostly taken for."""
         return pl.DataFrame([each.to_dict() for each in self.classes])
+
+    def plot(self) -> Figure:
+        """Return how much of each class is right, worst first."""
+        import plotly.graph_objects as go
+
+        names = [html.escape(each.class_name) for each in self.classes]
+        figure = go.Figure(layout={"template": "plotly_white", "xaxis": {"tickformat": ".0%"}})
+        figure.add_bar(x=[each.accuracy.value for each in self.classes], y=names, orientation="h")
+        return figure.update_yaxes(autorange="reversed")
 
     def __repr__(self) -> str:
         """Say in one line how the model stands."""
@@ -196,6 +208,8 @@ class Score:
     def keep(self, note: str = "") -> Score:
         """Keep the phrase for retraining, once however often it is said; returns itself.
 
+        The note of the first time stays.
+
         Raises
         ------
         InputError
@@ -208,6 +222,8 @@ class Score:
                 f"{self.tried.description.phrase!r} was scored on arrays, and there is no home to keep it "
                 "in; open a data set with clarify.open"
             )
+        check_home(self._project.home)
+        check_type("note", note, str, legal="a text")
         if self.recorded is None or not self.recorded.kept:
             self.recorded = record_phrase(self._project, self._failures, self.tried, keep=True, note=note)
         return self
@@ -224,10 +240,11 @@ class Score:
         InputError
             For another half, or of arrays.
         """
-        if half not in ("with", "without") or not isinstance(self._project, Workspace):
-            raise InputError(
-                f"images of half {half!r}; with and without are legal, of a data set with images"
-            )
+        if not isinstance(self._project, Workspace):
+            raise InputError("arrays have no images; open a data set with clarify.open")
+        if half not in ("with", "without"):
+            raise InputError(f"images of half {half!r}; with and without are legal")
+        check_home(self._project.home)
         return self.tried.grid(self._project, self._failures.data, half)
 
     def to_dict(self) -> dict[str, Any]:
@@ -241,7 +258,9 @@ class Score:
     def __repr__(self) -> str:
         """Say in one line what it came to."""
         what = self.tried.description
-        return f"<{what.class_name}: {what.phrase!r} {self.value:.2f}, {band(self.value)}>"
+        unknown = ", ".join(self.tried.unknown_words)
+        told = f"but the encoder was never taught: {unknown}" if unknown else band(self.value)
+        return f"<{what.class_name}: {what.phrase!r} {self.value:.2f}, {told}>"
 
     def _repr_html_(self) -> str:
         what, halves = self.tried.description, self.halves
@@ -283,20 +302,21 @@ def diagnose(
     InputError
         For labels that are not whole numbers in range.
     """
-    rows = np.asarray(embeddings, dtype=np.float32)
+    if not callable(encode):
+        raise InputError(f"encode is {shown(encode)}; a function of a list of phrases is legal")
     truth, told = (_whole(each, what) for each, what in ((labels, "labels"), (predicted, "predicted")))
-    if rows.ndim != 2 or not len(rows) == len(truth) == len(told) > 0:
+    rows = _vectors(embeddings)
+    if not len(rows) == len(truth) == len(told) > 0:
         raise FeatureError(
             f"embeddings of shape {rows.shape}, {len(truth)} labels and {len(told)} predictions; one row and "
-            "one number each an image are legal"
+            "one number each an image are legal, of one image at least"
         )
-    if not np.isfinite(rows).all():
-        bad = int(np.argmax(~np.isfinite(rows).all(axis=1)))
-        raise FeatureError(f"embeddings: row {bad} is not finite; finite numbers are legal")
-    count = int(max(truth.max(), told.max())) + 1
-    names = tuple(class_names) if class_names is not None else tuple(str(k) for k in range(count))
-    if min(truth.min(), told.min()) < 0 or count > len(names):
-        raise InputError(f"labels and predictions run to {count - 1}; 0 to {len(names) - 1} is legal")
+    given = None if class_names is None else class_tuple(class_names)
+    lowest, highest = int(min(truth.min(), told.min())), int(max(truth.max(), told.max()))
+    most = MOST_CLASSES if given is None else len(given)
+    if lowest < 0 or highest >= most:
+        raise InputError(f"labels and predictions run from {lowest} to {highest}; 0 to {most - 1} is legal")
+    names = given or tuple(str(k) for k in range(highest + 1))
     data = split_of("validation", rows, truth)
     project = ArrayData(
         manifest=ClassNames(name="arrays", classes=names), encoder=CallableEncoder(encode=encode)
@@ -305,10 +325,32 @@ def diagnose(
     return Diagnosis(project, Failures(model=model, data=data, predicted=told))
 
 
+def _vectors(embeddings: ArrayLike) -> NDArray[np.float32]:
+    try:
+        found = np.asarray(embeddings)
+        if np.iscomplexobj(found):
+            raise ValueError("complex numbers")
+        found = found.astype(np.float32)
+    except Exception as error:  # ragged rows, texts, tensors that are not ready
+        raise FeatureError(f"embeddings are no numbers (N, E): {one_line(error)}") from None
+    if found.ndim != 2 or found.shape[1] == 0:
+        raise FeatureError(f"embeddings of shape {found.shape}; (N, E) is legal")
+    wrong = ~(np.isfinite(found).all(axis=1) & found.any(axis=1))
+    if wrong.any():
+        raise FeatureError(
+            f"embeddings: row {int(np.argmax(wrong))} is not finite, or all zeros; other numbers are legal"
+        )
+    return found
+
+
 def _whole(values: ArrayLike, what: str) -> NDArray[np.int64]:
-    found = np.asarray(values)
-    if found.ndim != 1 or not np.issubdtype(found.dtype, np.integer):
+    try:
+        found = np.asarray(values)
+    except ValueError as error:
+        raise InputError(f"{what} are no whole numbers (N,): {one_line(error)}") from None
+    if found.ndim != 1 or not (np.issubdtype(found.dtype, np.integer) or not len(found)):
         raise InputError(
-            f"{what} are of shape {found.shape} and type {found.dtype}; whole numbers (N,) are legal"
+            f"{what} are of shape {found.shape} and type {found.dtype}; whole numbers (N,) are legal, from 0 "
+            "in the order of class_names"
         )
     return found.astype(np.int64)

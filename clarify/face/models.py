@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+import html
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from clarify.errors import RefusedError
-from clarify.face.pages import bar, percent, table
+from clarify.errors import InputError, NotFoundError, RefusedError, shown
+from clarify.face.pages import bar, check_home, percent, table
 from clarify.track.promotion import Verdict
+from clarify.track.runs import BaseRun
 from clarify.workflow.decide.compare import Compared, comparison_table
 from clarify.workflow.decide.promote import Promotion, judge, promote
 from clarify.workflow.exchange.predict import predict
@@ -20,7 +24,7 @@ from clarify.workflow.model.trained import Trained
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-__all__ = ["Comparison", "TrainedModel"]
+__all__ = ["Comparison", "GateVerdict", "TrainedModel"]
 
 FIGURES = {
     "average_accuracy": "average",
@@ -28,6 +32,23 @@ FIGURES = {
     "worst_group_accuracy": "worst group",
     "described_worst_group_accuracy": "worst described",
 }
+
+
+class GateVerdict(Verdict):
+    """What the gate says of a model, check by check."""
+
+    def to_polars(self) -> pl.DataFrame:
+        """Return a row a check: ``name, passed, text, seen, limit``."""
+        return pl.DataFrame([dataclasses.asdict(each) for each in self.reasons])
+
+    def __repr__(self) -> str:
+        """Say in one line how it ended, and what failed."""
+        failed = "; ".join(each.text for each in self.reasons if not each.passed)
+        return "<the gate passes it>" if self.passed else f"<the gate refuses it: {failed}>"
+
+    def _repr_html_(self) -> str:
+        rows = [["✓" if each.passed else "✗", each.text] for each in self.reasons]
+        return table("The gate", "passes it" if self.passed else "refuses it", ["", "check"], rows)
 
 
 class TrainedModel:
@@ -41,7 +62,7 @@ class TrainedModel:
         """The run that records it."""
         return self.trained.model.run_id
 
-    def verdict(self) -> Verdict:
+    def verdict(self) -> GateVerdict:
         """Return what the gate says, without promoting.
 
         Raises
@@ -49,7 +70,8 @@ class TrainedModel:
         NotFoundError, InputError
             For a base model, an oracle, or a run that is gone.
         """
-        return judge(self._workspace, self.run)
+        found = judge(self._corrected(), self.run)
+        return GateVerdict(reasons=found.reasons)
 
     def promote(self, note: str = "") -> Promotion:
         """Register the model, and make it the champion.
@@ -61,24 +83,47 @@ class TrainedModel:
         NotFoundError, InputError, StoreError
             As `verdict`; if the store cannot be written.
         """
-        done = promote(self._workspace, self.run, note=note)
+        done = promote(self._corrected(), self.run, note=note)
         if not done.verdict.passed:
             failed = "; ".join(each.text for each in done.verdict.reasons if not each.passed)
             raise RefusedError(f"not promoted, run {done.run_id[:8]}: {failed}")
         return done
 
     def predict(self, paths: Sequence[str | Path]) -> pl.DataFrame:
-        """Return ``path``, ``label`` and a column of probabilities a class, of images that can be read.
+        """Return ``path``, ``label`` and a column of probabilities a class.
+
+        Files that are no images are left out, and told on stderr.
 
         Raises
         ------
+        NotFoundError
+            If a file is not there.
         InputError
-            If the backbone was imported and embeds no images.
+            If the backbone was imported and embeds no images, or there is no path.
         """
+        check_home(self._workspace.home)
+        if isinstance(paths, str | Path) or not paths:
+            raise InputError(f"paths is {shown(paths)}; a list of one or more files is legal")
         places = [Path(each) for each in paths]
+        missing = next((each for each in places if not each.is_file()), None)
+        if missing is not None:
+            raise NotFoundError(f"there is no file {missing}")
         with bar("predict") as move:
             found = list(predict(self._workspace, self.trained.model, places, workers=2, progress=move))
+        for bad in (each for answered in found for each in answered.bad):
+            print(f"left out {bad.path}: {bad.reason}", file=sys.stderr)
         return pl.concat([each.table() for each in found])
+
+    def _corrected(self) -> Workspace:
+        """Return the workspace, of a model that was corrected."""
+        check_home(self._workspace.home)
+        name = self._workspace.manifest.name
+        if any(base.id == self.run for base in self._workspace.tracking.runs(name, BaseRun)):
+            raise InputError(
+                f"{self.trained.model.name} (run {self.run[:8]}) is a base model: the gate compares with it; "
+                "judge and promote what was retrained from it"
+            )
+        return self._workspace
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object of `clarify retrain`."""
@@ -135,7 +180,8 @@ class Comparison:
         for row in self.rows:
             values = [row.figures.get(key) for key in shown]
             names = [FIGURES[key] for key in shown]
-            figure.add_scatter(x=values, y=names, name=row.name, mode="markers", marker={"size": 12})
+            title, marker = html.escape(row.name), {"size": 12}
+            figure.add_scatter(x=values, y=names, name=title, mode="markers", marker=marker)
         return figure
 
     def _shown(self) -> list[str]:

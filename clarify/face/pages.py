@@ -7,10 +7,12 @@ import html
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from clarify.data.parallel import Progress
+from clarify.errors import InputError, NotFoundError, shown
 
-__all__ = ["bar", "percent", "table"]
+__all__ = ["bar", "check_home", "check_type", "percent", "table"]
 
 STYLE = "font:13px/1.5 system-ui,sans-serif;color:#1c1f23;border-collapse:collapse"
 CELL = "padding:3px 14px 3px 0;text-align:left;border-bottom:1px solid #e6e5e0"
@@ -53,3 +55,15 @@ def table(title: str, said: str, header: Sequence[str], rows: Sequence[Sequence[
         f'<table style="{STYLE}"><thead>{line(header, "th")}</thead>'
         f"<tbody>{''.join(line(each, 'td') for each in rows)}</tbody></table></div>"
     )
+
+
+def check_home(home: Path) -> None:
+    """Refuse what was made in a home that is gone, before anything of it is made again."""
+    if not home.is_dir():
+        raise NotFoundError(f"the home {home} is gone; put it back, or open a data set of another one")
+
+
+def check_type(what: str, value: object, *kinds: type, legal: str) -> None:
+    """Refuse a value of another type, as what stands on a command line could not be."""
+    if not isinstance(value, kinds) or isinstance(value, bool):
+        raise InputError(f"{what} is {shown(value)}; legal is {legal}")

@@ -16,9 +16,9 @@ from clarify.embed.encoders import ImageEncoder
 from clarify.embed.store import Features
 from clarify.face.diagnosis import Diagnosis, Score
 from clarify.face.models import Comparison, TrainedModel
-from clarify.face.pages import bar, table
+from clarify.face.pages import bar, check_home, check_type, table
 from clarify.workflow.decide.compare import compare
-from clarify.workflow.describe.phrases import kept_descriptions
+from clarify.workflow.describe.recording import kept_descriptions
 from clarify.workflow.home.bridges import BridgePlan, learn_bridge
 from clarify.workflow.home.settling import (
     BY_NAMES,
@@ -65,6 +65,7 @@ def open(
     NotFoundError, ManifestError, InputError, StoreError
         As every command of `clarify` refuses.
     """
+    check_type("data set", name, str, legal="its name")
     flags = {
         "home": None if home is None else str(home),
         "encoder": encoder,
@@ -89,6 +90,11 @@ class Project:
 
     def __init__(self, workspace: Workspace, settings: Settings) -> None:
         self.workspace, self.settings = workspace, settings
+
+    def _open(self) -> Workspace:
+        """Return the workspace of a home that is still there."""
+        check_home(self.workspace.home)
+        return self.workspace
 
     @property
     def name(self) -> str:
@@ -122,7 +128,7 @@ class Project:
         NotFoundError
             For photographs, where nothing is here that knows them; tells the ways out.
         """
-        first = is_first(self.settings, self.workspace.manifest)
+        first = is_first(self.settings, self._open().manifest)
         if isinstance(self.workspace.encoder, UnsettledEncoder):
             self.workspace = self._with_usual_encoder(progress)
         missing = [(encoder, dtype) for encoder in self.workspace.encoders]
@@ -146,7 +152,8 @@ class Project:
 
     def train(self, plan: BasePlan | None = None) -> TrainedModel:
         """Train a base model by ERM: a head on the features, or the network of a plan."""
-        return TrainedModel(self.workspace, alone(train(self.workspace, plan, means=self._means())))
+        check_type("plan", plan, BasePlan, type(None), legal="a BasePlan")
+        return TrainedModel(self._open(), alone(train(self.workspace, plan, means=self._means())))
 
     def diagnose(self, model: str | None = None) -> Diagnosis:
         """Say what a base model gets wrong: the newest, or the one whose run begins so.
@@ -156,11 +163,12 @@ class Project:
         NotFoundError
             If there is none, or no features; tells the next step.
         """
-        found = open_model(self.workspace, model)
+        check_type("model", model, str, type(None), legal="the beginning of a run's id")
+        found = open_model(self._open(), model or None)
         return Diagnosis(self.workspace, failures_of(found, found.data(self.workspace, "validation")))
 
     def retrain(
-        self, scores: Sequence[Score] = (), *, recipe: Recipe | None = None, model: str | None = None
+        self, scores: Sequence[Score] | Score = (), *, recipe: Recipe | None = None, model: str | None = None
     ) -> TrainedModel:
         """Retrain so that the halves that phrases make count.
 
@@ -171,15 +179,19 @@ class Project:
         model : str, optional
             The base model's run; the newest unless given.
         """
-        base = open_model(self.workspace, model)
-        runs = [each.keep().run for each in scores]
-        described = kept_descriptions(self.workspace, base, runs)
+        scores = [scores] if isinstance(scores, Score) else list(scores)
+        for each in scores:
+            check_type("a score", each, Score, legal="what describe returns")
+        check_type("recipe", recipe, Recipe, type(None), legal="clarify.Recipe(objective=...)")
+        base = open_model(self._open(), model)
+        runs = dict.fromkeys(each.keep().run for each in scores)
+        described = kept_descriptions(self.workspace, base, tuple(runs))
         found = retrain(self.workspace, base, described, recipe=recipe, means=self._means())
         return TrainedModel(self.workspace, alone(found))
 
     def compare(self, split: str = "validation") -> Comparison:
         """Return the newest base model and what was retrained from it, side by side."""
-        return Comparison(compare(self.workspace, split=split), split)
+        return Comparison(compare(self._open(), split=split), split)
 
     def _means(self) -> Means:
         return Means(workers=self.settings.workers)

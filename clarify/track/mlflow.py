@@ -8,10 +8,8 @@ wait in the outbox while it is away.
 from __future__ import annotations
 
 import contextlib
-import math
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -19,6 +17,7 @@ from clarify.errors import AwayError, NotFoundError, StoreError
 from clarify.track.address import read_address
 from clarify.track.backend import LocalFiles
 from clarify.track.backends import backend_of
+from clarify.track.connection import ATTEMPTS, Connection
 from clarify.track.copies import Copies
 from clarify.track.outbox import DamagedError, Entry, Outbox
 from clarify.track.records import RunRecord
@@ -33,15 +32,11 @@ if TYPE_CHECKING:
 
 __all__ = ["PREFIX", "WAITING", "TrackingStore"]
 
-ATTEMPTS = 4
 DESCRIPTION_SECONDS = 10.0
 """A description waits no longer for the store than this, and then in the outbox."""
 
 DELIVERY_SECONDS = 0.5
 """What waits is delivered by the way: a store that is busy is left alone."""
-
-ASK_AGAIN_SECONDS = 5.0
-"""Reading does not ask a store elsewhere again so soon whether it is there."""
 
 MODEL = "model-"
 """How the folders of registered models begin, among a run's files."""
@@ -81,10 +76,12 @@ class TrackingStore:
         self.backend = backend_of(self.address, home)
         self.meant_for = self.address.shown if uri.strip() else ""
         self._copies = Copies(home, self.address.shown)
-        self.away = ""  # why the store could not be reached when it was last needed; empty if it was
-        self._say = say or (lambda line: None)
-        self._asked = -math.inf
-        self._opened: MlflowClient | None = None
+        self._connection = Connection(self.backend, say=say or (lambda line: None), then=self.deliver)
+
+    @property
+    def away(self) -> str:
+        """Why the store could not be reached when it was last needed; empty if it was."""
+        return self._connection.away
 
     @property
     def client(self) -> MlflowClient:
@@ -103,11 +100,7 @@ class TrackingStore:
         StoreError
             If the store is broken, of another version, moved, or cannot be written.
         """
-        if self._opened is None:
-            with self._noting():
-                self._opened = self.backend.open(self._say)
-            self.deliver()
-        return self._opened
+        return self._connection.open()
 
     def log(self, record: RunRecord) -> str:
         """Write a run whole, and return its id; a run cut short is never listed.
@@ -127,7 +120,7 @@ class TrackingStore:
         patience = min(self.patience, DESCRIPTION_SECONDS) if may_wait else self.patience
         try:
             self.open()
-            self._reach(patience)
+            self._connection.reach(patience)
             self.deliver()
             return self._trying(
                 lambda attempt: write_once(
@@ -155,7 +148,7 @@ class TrackingStore:
         Raises AwayError, StoreError as `log`; nothing waits in the outbox.
         """
         self.open()
-        self._reach(self.patience)
+        self._connection.reach(self.patience)
         self.deliver()
         return self._trying(
             lambda _: write_once(self.client, self.backend, record, delivery, at=at, first=False)
@@ -169,7 +162,7 @@ class TrackingStore:
         AwayError, StoreError
             If the store cannot be asked.
         """
-        if self._opened is None and not self.backend.made():
+        if not self._connection.opened and not self.backend.made():
             return None
         return self._trying(lambda _: completed(self.client, delivery))
 
@@ -241,7 +234,7 @@ class TrackingStore:
         Raises AwayError, StoreError as `runs`.
         """
         found, known = self._waiting(data_set), []
-        if self._opened is not None or self.backend.made():
+        if self._connection.opened or self.backend.made():
             known = self._trying(lambda _: list(search(self.client, data_set, since=since)))
         delivered = {run.delivery for run in known}
         found = [*known, *(run for run in found if run.delivery not in delivered)]
@@ -317,7 +310,7 @@ class TrackingStore:
 
     def look(self) -> str:
         """Say in one line what is there, making nothing; raise StoreError if it is unfit."""
-        with self._noting():
+        with self._connection.noting():
             return self.backend.look()
 
     def relocate(self) -> int:
@@ -326,55 +319,11 @@ class TrackingStore:
         Returns how many places were changed; a copy of a SQLite database is kept beside it. Raises
         StoreError if the store is broken.
         """
-        self._opened = None
+        self._connection.close()
         return self.backend.relocate()
 
-    @contextlib.contextmanager
-    def _noting(self) -> Iterator[None]:
-        """Remember whether the store is away; it is told once."""
-        try:
-            yield
-        except AwayError as error:
-            if not self.away:
-                self._say(f"note: {error}")
-            self.away = str(error)
-            self._asked = time.monotonic()
-            raise
-        self.away = ""
-        self._asked = time.monotonic()
-
-    def _reach(self, seconds: float) -> None:
-        with self._noting():
-            self.backend.reach(seconds)
-
     def _trying(self, call: Callable[[int], T], *, attempts: int = ATTEMPTS) -> T:
-        """Do what may meet a lock or a lost connection, several times before giving up."""
-        self._ask_again()
-        self.open()
-        from mlflow.exceptions import MlflowException
-
-        for attempt in range(attempts):
-            try:
-                return call(attempt)
-            except (MlflowException, OSError) as error:
-                trouble = self.backend.trouble(error)
-                if self.backend.remote:
-                    self._reach(DESCRIPTION_SECONDS)
-                if not self.backend.passing(error):
-                    raise trouble from None
-            if attempt + 1 < attempts:
-                time.sleep(0.5 * 2**attempt)
-        with self._noting():
-            raise trouble
-
-    def _ask_again(self) -> None:
-        """Notice in time that a store elsewhere is away; MLflow would wait for longer."""
-        if not self.backend.remote or time.monotonic() - self._asked < ASK_AGAIN_SECONDS:
-            if self.away and self.backend.remote:
-                raise AwayError(self.away)
-            return
-        if self._opened is not None:
-            self._reach(DESCRIPTION_SECONDS)
+        return self._connection.trying(call, attempts=attempts)
 
     def _deliver(self, delivery: str) -> bool:
         """Deliver one entry, under the lock; whether it arrived."""
@@ -397,7 +346,7 @@ class TrackingStore:
         return False
 
     def _listed(self, data_set: str, kind: str) -> list[StoredRun]:
-        if self._opened is None and not self.backend.made():
+        if not self._connection.opened and not self.backend.made():
             return []
         try:
             found = self._trying(lambda _: list(search(self.client, data_set, kind)))

@@ -156,6 +156,7 @@ def test_an_interrupted_command_says_that_it_can_be_run_again(
     assert "interrupted" in clarify("train", DATA_SET).refusal
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_is_not_a_traceback(home: Path) -> None:
     command = f"{sys.executable} -m clarify.cli diagnose {DATA_SET} --home {home} | true"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)

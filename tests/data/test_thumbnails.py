@@ -186,6 +186,7 @@ def test_several_processes_may_begin_on_a_new_home_at_once(tmp_path: Path) -> No
     assert (done.made, done.kept) == (0, 60)
 
 
+@pytest.mark.slow
 def test_after_a_kill_what_was_written_is_whole_and_the_rest_is_made(tmp_path: Path) -> None:
     paths = save(tmp_path / "in", 700, (640, 480))
     process = start(tmp_path / "in", tmp_path / "home")

@@ -17,6 +17,8 @@ from clarify.demo.train_clip import (
     main,
 )
 
+pytestmark = pytest.mark.slow
+
 TINY = ClipSettings(steps=10, samples=64, batch=16)
 
 

@@ -81,6 +81,7 @@ STEPS = tuple(documented("steps"))
 EXACT = tuple(documented("exact"))
 
 
+@pytest.mark.slow
 def test_the_loop(told: Told) -> None:
     scored = told("score", DATA_SET, "landbird", "a zeppelin and water")
     kept = told("describe", DATA_SET, "waterbird", "land")
@@ -94,6 +95,7 @@ def test_a_base_model(clarify: Clarify) -> None:
     compare("clarify train", clarify("train", DATA_SET, "--json").result, unseen=STEPS)
 
 
+@pytest.mark.slow
 def test_a_network(network_home: Path, tmp_path: Path) -> None:
     home = copied(network_home, tmp_path / "network")
     run = run_clarify("retrain", DATA_SET, "--whole", "--epochs", "1", "--json", home=home)
@@ -102,6 +104,7 @@ def test_a_network(network_home: Path, tmp_path: Path) -> None:
     compare("clarify retrain", seen, unseen=(*EXACT, "erase", "refit", "repeats[]."))
 
 
+@pytest.mark.slow
 def test_champions(told: Told, tmp_path: Path, place: Path) -> None:
     told("describe", DATA_SET, "waterbird", "land")
     told("retrain", DATA_SET)
@@ -122,6 +125,7 @@ def test_the_machines_search(told: Told) -> None:
     compare("clarify suggest", told("suggest", DATA_SET, "waterbird"))
 
 
+@pytest.mark.slow
 def test_handing_on(told: Told, tmp_path: Path) -> None:
     bundle = tmp_path / "birds.tar"
     out = told(
@@ -157,6 +161,7 @@ def test_features_and_predictions(clarify: Clarify, home: Path, tmp_path: Path) 
     compare("clarify predictions import", found.result)
 
 
+@pytest.mark.slow
 def test_data(told: Told, made_home: Path, tmp_path: Path) -> None:
     source = tmp_path / "pictures"
     for number, path in enumerate(sorted((made_home / "images" / DATA_SET / "train").rglob("*.png"))[:40]):
@@ -184,6 +189,7 @@ def test_origins_and_correlations(told: Told) -> None:
     compare("clarify data correlate", told("data", "correlate", DATA_SET, *made))
 
 
+@pytest.mark.slow
 def test_looking_after(told: Told) -> None:
     compare("clarify doctor", told("doctor"))
     compare("clarify relocate", told("relocate"))
@@ -199,10 +205,8 @@ def test_a_comparison_of_methods(told: Told) -> None:
 
 
 @pytest.mark.slow
-def test_the_demo_and_drawing(tmp_path: Path) -> None:
-    compare("clarify demo", run_clarify("demo", "--headless", "--json", home=tmp_path).result)
-    drawn = run_clarify("data", "draw", "rendered-waterbirds-easy", "--json", home=tmp_path)
-    compare("clarify data draw", drawn.result)
+def test_drawing(tmp_path: Path) -> None:  # `clarify demo` is compared where it is run
+    compare("clarify data draw", run_clarify("data", "draw", "sprites", "--json", home=tmp_path).result)
 
 
 def test_every_command_has_its_section() -> None:

@@ -10,6 +10,8 @@ import pytest
 from tests.conftest import DATA_SET
 from tests.docs.tables import DOCS
 
+pytestmark = pytest.mark.slow
+
 NAME = "rendered-waterbirds"
 
 

@@ -143,6 +143,7 @@ def of_clarify(page: str, name: str) -> list[list[str]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("page", "name"), [("tutorial.md", "rendered-waterbirds"), ("how-to/ci.md", "birds")]
 )
@@ -157,6 +158,7 @@ def test_the_steps_of_a_page_lead_to_a_champion(
     assert champion == "1"
 
 
+@pytest.mark.slow
 def test_a_data_set_is_handed_on(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     export, bundle, take, onnx = of_clarify("how-to/hand-on.md", "birds")

@@ -213,6 +213,7 @@ def test_a_checkpoint_of_plain_tensors_gives_the_same_embeddings(
     assert other.identity.weights != tiny.identity.weights
 
 
+@pytest.mark.slow
 def test_weights_that_cannot_be_fetched_are_told_in_one_line_with_the_way_by_hand(tmp_path: Path) -> None:
     code = (
         "from pathlib import Path\n"

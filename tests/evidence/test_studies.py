@@ -117,6 +117,7 @@ def test_every_study_is_a_table(name: str, project: Workspace, monkeypatch: pyte
     monkeypatch.setattr(reviewers, "DRAWS", 3)
     monkeypatch.setattr(reviewers, "PER_BAND", 2)
     monkeypatch.setattr(studies, "DRAWS", 3)
+    monkeypatch.setattr(studies, "CLASS_COUNTS", (2, 10))
     found = study(project, name, PHRASES, seeds=1)
     assert found["question"].endswith("?")
     text = study_markdown(found["rows"])

@@ -126,6 +126,14 @@ def test_predicting_gives_what_the_command_gives(opened: face.Project, clarify: 
         (lambda home: face.open(DATA_SET, home=home).diagnose("zzz"), "no base run 'zzz'"),
         (lambda home: face.Recipe(objective="grup_dro"), "nearest: group_dro"),
         (lambda home: face.open(DATA_SET, home=home).compare("trian"), "split 'trian'"),
+        (lambda home: face.open(3, home=home), "data set is 3"),
+        (lambda home: face.open(DATA_SET, home=home / "none"), "there is no such home"),
+        (lambda home: face.open(DATA_SET, home=home).diagnose()[0], "class 0"),
+        (lambda home: face.open(DATA_SET, home=home).diagnose(3), "model is 3"),
+        (lambda home: face.open(DATA_SET, home=home).train("x"), "plan is 'x'"),
+        (lambda home: face.open(DATA_SET, home=home).retrain(["water"]), "what describe returns"),
+        (lambda home: face.open(DATA_SET, home=home).retrain(recipe="reweight"), "recipe is 'reweight'"),
+        (lambda home: face.Recipe(objective=None), "objective None is unknown"),
     ],
 )
 def test_the_face_refuses_as_the_commands_do(home: Path, ask: Callable[[Path], object], message: str) -> None:
@@ -134,12 +142,57 @@ def test_the_face_refuses_as_the_commands_do(home: Path, ask: Callable[[Path], o
     assert message in str(refused.value)
 
 
-def test_a_home_that_is_gone_is_told_in_one_line(opened: face.Project, home: Path) -> None:
+def test_a_store_that_is_broken_is_told_in_one_line(opened: face.Project, home: Path) -> None:
     found = opened.diagnose()
     shutil.rmtree(home / "mlruns")
     (home / "mlruns").write_text("in the way")
     with pytest.raises(face.ClarifyError, match=ONE_LINE):
         found.describe("landbird", "water")
+
+
+def test_of_a_home_that_is_gone_nothing_is_made_again(opened: face.Project, home: Path) -> None:
+    found, base = opened.diagnose(), opened.train()
+    score = found.describe("landbird", "water")
+    shutil.rmtree(home)
+    for ask in (
+        opened.embed,
+        opened.train,
+        opened.diagnose,
+        opened.retrain,
+        opened.compare,
+        score.keep,
+        score.images,
+        base.verdict,
+        base.promote,
+        lambda: base.predict(["a.png"]),
+        lambda: found.describe("landbird", "forest"),
+    ):
+        with pytest.raises(face.ClarifyError, match=r"the home .* is gone"):
+            ask()
+    assert not home.exists()
+
+
+def test_a_base_model_has_no_verdict_and_a_wrong_path_no_prediction(opened: face.Project, home: Path) -> None:
+    base = opened.train()
+    for ask in (base.verdict, base.promote):
+        with pytest.raises(face.ClarifyError, match="is a base model"):
+            ask()
+    for paths in ("a.png", []):
+        with pytest.raises(face.ClarifyError, match="a list of one or more files is legal"):
+            base.predict(paths)
+    with pytest.raises(face.ClarifyError, match=r"there is no file nope\.png"):
+        base.predict(["nope.png"])
+
+
+def test_the_gate_shows_its_checks_and_a_phrase_given_twice_counts_once(opened: face.Project) -> None:
+    score = opened.diagnose().describe("landbird", "water")
+    model = opened.retrain([score, score])
+    assert model.trained.model.name.count("water") == 1
+    verdict = model.verdict()
+    assert verdict.to_polars()["passed"].all() == verdict.passed
+    assert all(each.text in verdict._repr_html_() for each in verdict.reasons if "<" not in each.text)
+    assert "gate" in repr(verdict)
+    assert isinstance(opened.diagnose().plot(), go.Figure)
 
 
 WORDS = {"up": (1.0, 0.0), "right": (0.0, 1.0)}
@@ -171,7 +224,19 @@ def test_arrays_alone_are_scored_as_by_hand() -> None:
         ({"embeddings": [1.0, 2.0, 3.0]}, "shape"),
         ({"predicted": [0.5, 1, 0]}, "whole numbers"),
         ({"predicted": [0, 1, 7], "class_names": ["a", "b"]}, "0 to 1 is legal"),
-        ({"labels": [-1, 0, 1]}, "0 to 1 is legal"),
+        ({"labels": [-1, 0, 1]}, "run from -1 to 1"),
+        ({"labels": [0, 0, 10**12]}, "0 to 9999 is legal"),
+        ({"labels": [], "predicted": [], "embeddings": np.empty((0, 2))}, "of one image at least"),
+        ({"labels": [[0], [0, 1], [1]]}, "labels are no whole numbers"),
+        ({"embeddings": [[0.0, 0], [0, 1], [1, 1]]}, "row 0 is not finite, or all zeros"),
+        ({"embeddings": [["a", "b"]] * 3}, "embeddings are no numbers"),
+        ({"embeddings": [[1j, 0], [0, 1], [1, 1]]}, "complex numbers"),
+        ({"embeddings": np.empty((3, 0))}, "(N, E) is legal"),
+        ({"class_names": ["a", "a"]}, "given twice"),
+        ({"class_names": [1, 2]}, "non-empty texts are legal"),
+        ({"encode": "clip"}, "a function of a list of phrases is legal"),
+        ({"encode": lambda phrases: {}["up"]}, "encode failed for 1 phrases, such as 'up'"),
+        ({"encode": lambda phrases: "abc"}, "encode failed"),
         ({"encode": lambda phrases: [[np.inf, 0.0]]}, "finite numbers a phrase"),
     ],
 )

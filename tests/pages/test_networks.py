@@ -18,6 +18,8 @@ from clarify.workflow.jobs.queue import cancel, jobs
 from tests.conftest import DATA_SET, copied
 from tests.pages.conftest import Visit, html_of
 
+pytestmark = pytest.mark.slow
+
 SOON_S = 180.0
 
 

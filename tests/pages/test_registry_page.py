@@ -21,7 +21,7 @@ from clarify.ui.server.shared import shared
 from clarify.ui.server.visitors import visitor
 from clarify.workflow.decide.champions import registry_state, rollback
 from clarify.workflow.decide.promote import promote
-from clarify.workflow.describe.phrases import kept_descriptions
+from clarify.workflow.describe.recording import kept_descriptions
 from clarify.workflow.model.models import find_run, open_model
 from clarify.workflow.model.project import Workspace
 from clarify.workflow.retrain.retrain import retrain, retrain_oracle

@@ -11,6 +11,8 @@ from clarify.ui.server.shared import shared
 from clarify.ui.tutorial.lesson import lesson
 from tests.pages.conftest import Visit, html_of
 
+pytestmark = pytest.mark.slow
+
 PATIENCE_S = 120
 
 

@@ -154,6 +154,7 @@ def child(code: str, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", STOPS)
 def test_it_arrives_exactly_once_when_the_delivering_process_is_killed(home: Path, when: str) -> None:
     kept_while_locked(home, "forest", "snow")

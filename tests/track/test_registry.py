@@ -49,6 +49,7 @@ def registered(store: TrackingStore, said: Verdict, *, name: str = "birds", run_
     )
 
 
+@pytest.mark.slow
 def test_the_champion_predicts_as_the_head_without_clarify_or_pickle(
     store: TrackingStore, tmp_path: Path
 ) -> None:

@@ -244,6 +244,7 @@ def test_text_bytes_data_urls_and_python_paths_are_answered_alike(model: Any, im
         assert np.ptp(found["landbird"].to_numpy()) < 1e-6
 
 
+@pytest.mark.slow
 def test_a_thousand_images_equal_the_command(champion: Path, model: Any, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for number in range(1000):
@@ -311,6 +312,7 @@ def test_paths_are_taken_only_below_the_folder_that_the_server_names(
         ask(model, str(shared / "a b.png"))
 
 
+@pytest.mark.slow
 def test_it_works_where_clarify_is_not_installed_and_nothing_is_unpickled(
     champion: Path, images: list[Path], tmp_path: Path
 ) -> None:

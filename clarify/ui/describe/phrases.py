@@ -11,7 +11,8 @@ import streamlit as st
 from clarify.face.diagnosis import Score
 from clarify.track.runs import DescriptionRun
 from clarify.ui.pieces.page import Page
-from clarify.workflow.describe.phrases import TriedPhrase, record_phrase, take_back, try_phrase
+from clarify.workflow.describe.phrases import TriedPhrase, try_phrase
+from clarify.workflow.describe.recording import record_phrase, take_back
 from clarify.workflow.describe.suggest import phrases_searched
 
 if TYPE_CHECKING:

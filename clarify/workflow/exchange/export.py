@@ -22,7 +22,8 @@ from clarify.embed.onnx import write_onnx
 from clarify.errors import InputError, NotFoundError
 from clarify.method.phrases.descriptions import Description
 from clarify.method.phrases.phrases import parse_phrase
-from clarify.workflow.describe.phrases import description_scores, kept_descriptions
+from clarify.workflow.describe.phrases import description_scores
+from clarify.workflow.describe.recording import kept_descriptions
 from clarify.workflow.exchange.predict import chosen_model, output_file
 from clarify.workflow.model.models import Model
 from clarify.workflow.model.project import SplitData, Workspace

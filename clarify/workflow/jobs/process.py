@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Iterator
 
 from clarify.errors import ClarifyError, InputError
-from clarify.workflow.describe.phrases import kept_descriptions
+from clarify.workflow.describe.recording import kept_descriptions
 from clarify.workflow.jobs.files import Job, JobFolder, JobStatus, State, locked, now
 from clarify.workflow.jobs.queue import jobs
 from clarify.workflow.model.models import open_model

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from clarify.embed.encoders import Encoder, EncoderIdentity
-from clarify.errors import FeatureError, NotFoundError, nearest, shown
+from clarify.errors import FeatureError, NotFoundError, nearest, one_line, shown
 from clarify.method.groups.groups import AnnotatedGroups
 from clarify.workflow.model.project import SplitData, Workspace
 
@@ -66,8 +66,13 @@ class CallableEncoder:
         return EncoderIdentity(architecture=self.name, weights="0" * 64, preprocessing="none", template="{}")
 
     def encode_phrases(self, phrases: Sequence[str]) -> NDArray[np.float32]:
-        """Return the embeddings (P, E) of P phrases."""
-        found = np.asarray(self.encode(list(phrases)), dtype=np.float32)
+        """Return the embeddings (P, E) of P phrases; FeatureError if `encode` gives anything else."""
+        try:
+            found = np.asarray(self.encode(list(phrases)), dtype=np.float32)
+        except Exception as error:  # whatever a foreign function does is told in one line
+            raise FeatureError(
+                f"encode failed for {len(phrases)} phrases, such as {shown(phrases[0])}: {one_line(error)}"
+            ) from error
         if found.ndim != 2 or len(found) != len(phrases) or not np.isfinite(found).all():
             raise FeatureError(
                 f"encode gave an array of shape {found.shape} for {len(phrases)} phrases; one row of "

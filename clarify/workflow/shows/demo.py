@@ -17,7 +17,7 @@ from clarify.demo.datasets import DATASETS, DemoDataset, write_images
 from clarify.errors import NotFoundError, nearest, shown
 from clarify.track.promotion import Verdict
 from clarify.workflow.decide.promote import Promotion, judge, promote
-from clarify.workflow.describe.phrases import ScoredPhrase, score_phrase
+from clarify.workflow.describe.recording import ScoredPhrase, score_phrase
 from clarify.workflow.home.settling import DRAWN_BY
 from clarify.workflow.model.failures import ClassDiagnosis, Failures, diagnose, failures_of
 from clarify.workflow.model.project import Workspace, embed

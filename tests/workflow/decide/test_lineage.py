@@ -16,13 +16,8 @@ from clarify.track.artifacts import Artifact
 from clarify.track.run import WAITING
 from clarify.track.runs import ModelRun
 from clarify.workflow.decide.champions import lineage
-from clarify.workflow.describe.phrases import (
-    TriedPhrase,
-    kept_descriptions,
-    record_phrase,
-    score_phrase,
-    try_phrase,
-)
+from clarify.workflow.describe.phrases import TriedPhrase, try_phrase
+from clarify.workflow.describe.recording import kept_descriptions, record_phrase, score_phrase
 from clarify.workflow.model.failures import Failures, failures_of
 from clarify.workflow.model.models import open_model
 from clarify.workflow.model.project import Workspace

@@ -11,7 +11,7 @@ import pytest
 
 from clarify.errors import NotFoundError
 from clarify.track.runs import DescriptionRun
-from clarify.workflow.describe.phrases import kept_descriptions, phrases_tried, take_back
+from clarify.workflow.describe.recording import kept_descriptions, phrases_tried, take_back
 from clarify.workflow.model.arrays import ClassNames
 from clarify.workflow.model.models import Model
 from tests.track.conftest import description

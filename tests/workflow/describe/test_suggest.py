@@ -89,6 +89,7 @@ def test_suggesting_logs_no_run_but_counts_as_tries(clarify: Clarify, home: Path
     assert len(project.tracking.runs(DATA_SET, DescriptionRun)) == runs
 
 
+@pytest.mark.slow
 def test_phrases_are_embedded_once_and_a_damaged_cache_is_made_again(clarify: Clarify, home: Path) -> None:
     clarify("suggest", DATA_SET, "waterbird")
     (cache,) = (home / "features" / "phrases").glob("*.npz")

@@ -110,6 +110,7 @@ def test_features_without_ids_are_taken_in_order_only_when_asked(
     assert clarify(*command, "--in-order").status == 0
 
 
+@pytest.mark.slow
 def test_a_timm_backbone_carries_the_model_while_clip_carries_the_phrases(
     clarify: Clarify, tmp_path: Path
 ) -> None:

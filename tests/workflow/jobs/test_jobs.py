@@ -22,7 +22,7 @@ from clarify.errors import NotFoundError
 from clarify.method.phrases.descriptions import Description
 from clarify.track.runs import BaseRun, DescriptionRun, ModelRun
 from clarify.workflow.describe.grouping import PreviewedGroups, groups_preview
-from clarify.workflow.describe.phrases import kept_descriptions
+from clarify.workflow.describe.recording import kept_descriptions
 from clarify.workflow.jobs.files import Job, JobFolder, JobStatus, Request, locked, now
 from clarify.workflow.jobs.queue import cancel, jobs, start
 from clarify.workflow.model.models import open_model

@@ -128,6 +128,7 @@ def test_the_evidence_has_a_method_for_each() -> None:
     assert found["erase_softly"].source == "Ada, in the garden"
 
 
+@pytest.mark.slow
 def test_a_whole_network_is_retrained_by_the_new_objective(network_home: Path, tmp_path: Path) -> None:
     home = copied(network_home, tmp_path / "network")
     quick = ("--epochs", "1", "--batch-size", "16")

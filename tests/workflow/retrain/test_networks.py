@@ -24,6 +24,8 @@ from clarify.track.mlflow import TrackingStore
 from clarify.track.runs import BaseRun, ModelRun
 from tests.conftest import DATA_SET, NETWORK, Done, copied, run_clarify
 
+pytestmark = pytest.mark.slow
+
 Clarify = Callable[..., Done]
 
 

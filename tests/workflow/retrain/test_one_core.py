@@ -16,7 +16,8 @@ from clarify.evidence.methods import methods
 from clarify.evidence.suites import situation_of
 from clarify.method.fit.head import Head
 from clarify.method.phrases.descriptions import Description
-from clarify.workflow.describe.phrases import halves_of, kept_descriptions
+from clarify.workflow.describe.phrases import halves_of
+from clarify.workflow.describe.recording import kept_descriptions
 from clarify.workflow.model.failures import Failures, failures_of
 from clarify.workflow.model.models import open_model
 from clarify.workflow.model.project import Workspace

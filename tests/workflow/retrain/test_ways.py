@@ -14,7 +14,7 @@ from clarify.config import Settings
 from clarify.method.phrases.similarity import similarities
 from clarify.track.mlflow import TrackingStore
 from clarify.track.runs import ModelRun
-from clarify.workflow.describe.phrases import kept_descriptions
+from clarify.workflow.describe.recording import kept_descriptions
 from clarify.workflow.model.models import open_model
 from clarify.workflow.model.project import split_data
 from clarify.workflow.model.recipe import Recipe

@@ -12,6 +12,7 @@ import pytest
 
 from clarify.data.manifest import read_manifest
 from clarify.demo.datasets import DATASETS
+from tests.docs.test_json_page import compare
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -57,6 +58,7 @@ def demo(home: Path) -> dict[str, object]:
 def test_the_demo_tells_the_story_that_the_paper_tells(tmp_path: Path) -> None:
     """Wide margins: `python -m benchmarks demo` has the figures, this says that it is the story."""
     story = demo(tmp_path / "home")
+    compare("clarify demo", story)  # with its table in the documentation
     worst, adjusted = "worst_group_accuracy", "adjusted_average_accuracy"
     base, retrained, oracle = (
         story[name]["test"]  # type: ignore[index]

@@ -135,14 +135,16 @@ def bridge_from_captions(
     centre = raw.mean(axis=0)
     told = raw - centre
     fold = generator(0, "folds of captions").permutation(count) % FOLDS
-    parts = [(fold == number, _Ridge.of(found, told, fold != number)) for number in range(FOLDS)]
+    parts = []
+    for number in range(FOLDS):
+        ridge, out = _Ridge.of(found, told, fold != number), fold == number
+        parts.append((out, ridge, ridge.turned(found.features[out])))
 
     def held_out(penalty: float) -> NDArray[np.float32]:
         """Return where each image lies by a matrix that was learned without it, shape (N, E)."""
         lies = np.empty((count, told.shape[1]), np.float32)
-        for rows, ridge in parts:
-            matrix, offset = ridge.matrix(penalty)
-            lies[rows] = normalised(found.features[rows] @ matrix + offset)
+        for out, ridge, turned in parts:
+            lies[out] = normalised(turned @ ridge.shrunken(penalty))
         return lies
 
     own = normalised(_sums(found, told))
@@ -168,34 +170,45 @@ def bridge_from_captions(
 class _Ridge:
     """Ridge regression from standardised features to sentences, for any penalty at once."""
 
-    mean: NDArray[np.float64]
-    spread: NDArray[np.float64]
-    values: NDArray[np.float64]
-    vectors: NDArray[np.float64]
-    target: NDArray[np.float64]
+    mean: NDArray[np.float32]
+    spread: NDArray[np.float32]
+    values: NDArray[np.float32]
+    vectors: NDArray[np.float32]
+    target: NDArray[np.float32]
 
     @classmethod
     def of(cls, found: Captioned, told: NDArray[np.float32], rows: NDArray[np.bool_]) -> _Ridge:
-        features = found.features[rows].astype(np.float64)
-        counts = np.bincount(found.image, minlength=len(rows))[rows].astype(np.float64)
+        features = found.features[rows].astype(np.float32)
+        counts = np.bincount(found.image, minlength=len(rows))[rows].astype(np.float32)
         spread = features.std(axis=0)
-        spread = np.maximum(spread, SMALLEST_SPREAD * max(spread.max(), np.finfo(np.float64).tiny))
+        spread = np.maximum(spread, SMALLEST_SPREAD * max(spread.max(), np.finfo(np.float32).tiny))
         mean = features.mean(axis=0)
         scaled = (features - mean) / spread
-        values, vectors = scipy.linalg.eigh((scaled * counts[:, None]).T @ scaled, overwrite_a=True)
+        # Single precision will do: the smallest penalty is far above its rounding of the largest value.
+        gram = (scaled * counts[:, None]).T @ scaled
+        values, vectors = scipy.linalg.eigh(gram, overwrite_a=True, driver="evd")
         target = vectors.T @ (scaled.T @ _sums(found, told)[rows])
-        return cls(mean=mean, spread=spread, values=values, vectors=vectors, target=target)
+        return cls(mean=mean, spread=spread, values=np.maximum(values, 0), vectors=vectors, target=target)
+
+    def turned(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return features (N, D) along the axes in which a penalty shrinks each by itself."""
+        scaled: NDArray[np.float32] = ((features - self.mean) / self.spread) @ self.vectors
+        return scaled
+
+    def shrunken(self, penalty: float) -> NDArray[np.float32]:
+        """Return the slopes (D, E) along these axes."""
+        slopes: NDArray[np.float32] = self.target / (self.values + np.float32(penalty))[:, None]
+        return slopes
 
     def matrix(self, penalty: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return the matrix (D, E) for features as they are, and the offset (E,)."""
-        slope = self.vectors @ (self.target / (np.maximum(self.values, 0.0) + penalty)[:, None])
-        slope /= self.spread[:, None]
-        return slope.astype(np.float32), (-self.mean @ slope).astype(np.float32)
+        slope = (self.vectors @ self.shrunken(penalty)) / self.spread[:, None]
+        return slope, -self.mean @ slope
 
 
-def _sums(found: Captioned, told: NDArray[np.float32]) -> NDArray[np.float64]:
+def _sums(found: Captioned, told: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the sum of each image's captions, shape (N, E)."""
-    sums = np.zeros((len(found.features), told.shape[1]))
+    sums = np.zeros((len(found.features), told.shape[1]), np.float32)
     np.add.at(sums, found.image, told)
     return sums
 

@@ -57,8 +57,13 @@ def _promise(shell: Shell) -> None:
             progress=move,
             searched=search,
         )
-    result = {"model": model.run_id, "classes": [each.to_dict() for each in found]}
-    shell.answer(result, _promised(found))
+    result = {
+        "model": model.run_id,
+        "caution": project.caution,
+        "classes": [each.to_dict() for each in found],
+    }
+    first = f"{project.caution}: these scores say nothing\n" if project.caution else ""
+    shell.answer(result, first + _promised(found))
 
 
 def _suggested(result: ClassSuggestions) -> str:
@@ -66,7 +71,8 @@ def _suggested(result: ClassSuggestions) -> str:
     from clarify.method.phrases.error_score import FEW_WRONG  # with NumPy, which `--help` needs not load
 
     found = result.found
-    lines = [
+    lines = [f"{result.caution}: these scores say nothing"] if result.caution else []
+    lines += [
         f"Suggested by the machine for {result.class_name}: {found.searched:,} phrases of "
         f"{result.vocabulary} searched" + (f", {result.left_out:,} left out." if result.left_out else "."),
         table(

@@ -21,7 +21,7 @@ import numpy as np
 import scipy.linalg
 import scipy.stats
 
-from clarify.embed.bridge import BRIDGE_TEMPLATE, LITTLE_WORDS, WORD, Bridge, Quality, Terms
+from clarify.embed.bridge import BRIDGE_TEMPLATE, WORD, Bridge, Quality, Terms, words_of
 from clarify.errors import InputError
 from clarify.method.arrays import generator
 from clarify.method.phrases.similarity import normalised
@@ -181,7 +181,8 @@ class _Ridge:
         features = found.features[rows].astype(np.float32)
         counts = np.bincount(found.image, minlength=len(rows))[rows].astype(np.float32)
         spread = features.std(axis=0)
-        spread = np.maximum(spread, SMALLEST_SPREAD * max(spread.max(), np.finfo(np.float32).tiny))
+        least = SMALLEST_SPREAD * max(float(spread.max()), float(np.finfo(np.float32).tiny))
+        spread = np.maximum(spread, np.float32(least))
         mean = features.mean(axis=0)
         scaled = (features - mean) / spread
         # Single precision will do: the smallest penalty is far above its rounding of the largest value.
@@ -217,7 +218,7 @@ def _terms(found: Captioned, lies: NDArray[np.float32], encode: Encode, centre: 
     """Measure of each word that stands in enough captions how well images that have it are told."""
     holding: dict[str, list[int]] = collections.defaultdict(list)
     for image, text in zip(found.image.tolist(), found.texts, strict=True):
-        for word in {word.lower() for word in WORD.findall(text)} - LITTLE_WORDS:
+        for word in words_of(text):
             holding[word].append(image)
     enough = {
         word: images

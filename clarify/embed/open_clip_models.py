@@ -96,9 +96,9 @@ class OpenClipEncoder(ImageModel):
                 found.append(embeddings.float().cpu().numpy())
         return np.concatenate(found)
 
-    def unknown_words(self, phrase: str) -> tuple[str, ...]:
-        """Return the words of a phrase that the encoder was never taught."""
-        return self.vocabulary(phrase) if self.vocabulary is not None else ()
+    def unknown_words(self, phrases: Sequence[str]) -> list[tuple[str, ...]]:
+        """Return for each phrase the words that the encoder was never taught."""
+        return [() if self.vocabulary is None else self.vocabulary(each) for each in phrases]
 
     def _check_length(self, phrase: str, text: str) -> None:
         encode = getattr(self.tokenize, "encode", None)

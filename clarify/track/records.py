@@ -322,6 +322,7 @@ def description_record(
     with_phrase: Accuracy,
     without_phrase: Accuracy,
     unknown_words: Sequence[str],
+    caution: str,
     similarities: pl.DataFrame,
     pictures: Mapping[str, Image],
     parent: str,
@@ -371,7 +372,10 @@ def description_record(
         ),
         artifacts=(
             json_artifact("description.json", description.to_dict()),
-            json_artifact("evidence.json", {**evidence.to_dict(), "unknown_words": list(unknown_words)}),
+            json_artifact(
+                "evidence.json",
+                {**evidence.to_dict(), "unknown_words": list(unknown_words), "caution": caution},
+            ),
             json_artifact("encoder.json", dict(context.encoder)),
             parquet_artifact("similarities.parquet", similarities),
             *(_charts(description, similarities) if kept else ()),

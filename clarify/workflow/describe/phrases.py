@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["TriedPhrase", "description_scores", "halves_of", "phrase_similarity", "try_phrase"]
 
 GRID_IMAGES = 70
+NO_VERDICT = "no verdict"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -45,7 +46,9 @@ class TriedPhrase:
     evidence : Evidence
         Score, p-value corrected for tries, interval, held-out score.
     unknown_words : tuple of str
-        Words that the encoder was never taught; empty when it has an open vocabulary.
+        Words that the encoder does not know; empty when it has an open vocabulary.
+    caution : str
+        Why the score says nothing, if it does not: said first, and then there is no verdict.
     rows : (N,) int64
         The images' rows in the split.
     scores : (N,) float64
@@ -57,9 +60,15 @@ class TriedPhrase:
     description: Description
     evidence: Evidence
     unknown_words: tuple[str, ...]
+    caution: str
     rows: NDArray[np.int64]
     scores: NDArray[np.float64]
     right: NDArray[np.bool_]
+
+    @property
+    def verdict(self) -> str:
+        """What the score means, in words: "strong" and so on, or that nobody can say."""
+        return NO_VERDICT if self.caution else band(self.evidence.score.value)
 
     @property
     def with_half(self) -> NDArray[np.bool_]:
@@ -99,7 +108,8 @@ class TriedPhrase:
             "class": self.description.class_name,
             "phrase": self.description.phrase,
             "error_score": score.value,
-            "meaning": band(score.value),
+            "meaning": self.verdict,
+            "caution": self.caution,
             "evidence": self.evidence.to_dict(),
             "threshold": self.description.threshold,
             "unknown_words": list(self.unknown_words),
@@ -178,6 +188,7 @@ def try_phrase(
     scores = description_scores(project, phrase, data.embeddings[rows], calibrations)
     right = failures.right[rows]
     found = evidence(scores[right], scores[~right], n_tried=n_tried, seed=seed)
+    unknown = project.encoder.unknown_words([" ".join(phrase.atoms)])[0]
     description = Description(
         data_set=project.manifest.name,
         class_name=class_name,
@@ -193,7 +204,8 @@ def try_phrase(
     return TriedPhrase(
         description=description,
         evidence=found,
-        unknown_words=project.encoder.unknown_words(" ".join(phrase.atoms)),
+        unknown_words=unknown,
+        caution=". ".join(filter(None, (project.caution, _of_words(unknown)))),
         rows=rows,
         scores=scores,
         right=right,
@@ -224,6 +236,10 @@ def _by_atom(
     """Return how like each simple phrase of one every image is."""
     of_atoms = project.encoder.encode_phrases(phrase.atoms)
     return {atom: similarities_to(embeddings, of) for atom, of in zip(phrase.atoms, of_atoms, strict=True)}
+
+
+def _of_words(unknown: Sequence[str]) -> str:
+    return f"the encoder does not know: {', '.join(unknown)}" if unknown else ""
 
 
 def _cut(score: ErrorScore, asked: float | None, scores: NDArray[np.float64]) -> float:

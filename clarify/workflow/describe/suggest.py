@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,14 @@ from clarify.discover import promise as promising
 from clarify.discover import suggest as searching
 from clarify.discover.halves import ImagesOfClass
 from clarify.discover.vocabulary import plain_phrases, read_vocabulary, vocabulary, without_name
+from clarify.embed.encoders import Encoder
 from clarify.embed.imported import ImportedEncoder
 from clarify.errors import InputError, PhraseError, StoreError
 from clarify.workflow.describe.phrase_cache import phrase_embeddings
 from clarify.workflow.model.models import Model
 from clarify.workflow.model.project import SplitData, Workspace
 
-__all__ = ["ClassPromise", "ClassSuggestions", "phrases_searched", "promises", "suggest"]
+__all__ = ["ClassPromise", "ClassSuggestions", "known_phrases", "phrases_searched", "promises", "suggest"]
 
 SCHEMA_VERSION = 1
 PATIENCE_S = 30
@@ -48,6 +49,8 @@ class ClassSuggestions:
     left_out : int
         Phrases of it that were not searched: they only name the class, or the encoder was never
         taught their words.
+    caution : str
+        Why their scores say nothing, if they do not: said first.
     """
 
     data_set: str
@@ -56,6 +59,7 @@ class ClassSuggestions:
     vocabulary: str
     left_out: int
     found: searching.Suggestions
+    caution: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -67,6 +71,7 @@ class ClassSuggestions:
             "vocabulary": self.vocabulary,
             "searched": self.found.searched,
             "left_out": self.left_out,
+            "caution": self.caution,
             "right": self.found.n_right,
             "wrong": self.found.n_wrong,
             "held_out": self.found.held_out,
@@ -146,6 +151,7 @@ def suggest(
         vocabulary=searched.name,
         left_out=searched.left_out + len(searched.phrases) - len(phrases),
         found=found,
+        caution=project.caution,
     )
 
 
@@ -191,6 +197,13 @@ def phrases_searched(project: Workspace, model: Model, class_name: str) -> int:
     return sum(by_vocabulary.values())
 
 
+def known_phrases(encoder: Encoder, texts: Iterable[str]) -> tuple[str, ...]:
+    """Return those texts that are plain phrases, of words that an encoder knows."""
+    plain = plain_phrases(texts)
+    unknown = encoder.unknown_words(plain)
+    return tuple(phrase for phrase, words in zip(plain, unknown, strict=True) if not words)
+
+
 def _images(predicted: NDArray[np.int64], data: SplitData, label: int) -> ImagesOfClass:
     rows = data.of_class(label)
     return ImagesOfClass(embeddings=data.embeddings[rows], right=predicted[rows] == label)
@@ -204,7 +217,7 @@ def _searched(project: Workspace, file: Path | None) -> _Searched:
         name, given = f"the bank of {encoder.name}", encoder.bank.phrases
     else:
         name, given = "Clarify's own vocabulary", vocabulary()
-    phrases = tuple(each for each in plain_phrases(given) if not encoder.unknown_words(each))
+    phrases = known_phrases(encoder, given)
     if not phrases:
         raise InputError(
             f"{name}: encoder {encoder.name} knows none of its {len(given):,} phrases; give "

@@ -31,13 +31,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BY_NAMES",
-    "DRAWN_BY",
     "PHOTO_NETWORK",
     "SMALL_CLIP",
     "Settled",
     "UnsettledEncoder",
     "encoders_of",
-    "is_drawn",
     "is_first",
     "settle",
     "settled",
@@ -50,8 +48,6 @@ PHOTO_NETWORK = f"timm:{next(iter(NETWORKS))}"
 """What sees photographs where nothing else was said."""
 
 BY_NAMES = "bridge:names"
-DRAWN_BY = "drawn by clarify.demo"
-"""How the source of every data set begins that Clarify drew."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +97,7 @@ class UnsettledEncoder:
         """Refuse."""
         self._refuse()
 
-    def unknown_words(self, phrase: str) -> tuple[str, ...]:
+    def unknown_words(self, phrases: Sequence[str]) -> list[tuple[str, ...]]:
         """Refuse."""
         self._refuse()
 
@@ -153,7 +149,7 @@ def is_first(settings: Settings, manifest: Manifest) -> bool:
 
 def _of_older_home(settings: Settings, manifest: Manifest) -> str:
     """Return the encoder of a data set that nothing was written about; empty if there is none yet."""
-    if is_drawn(manifest) and not settings.usual_encoder:
+    if manifest.drawn and not settings.usual_encoder:
         return SMALL_CLIP
     store = FeatureStore(settings.home)
     for spec in filter(None, (settings.usual_encoder, SMALL_CLIP)):
@@ -190,11 +186,6 @@ def settle(home: Path, data_set: str, chosen: Settled) -> None:
         write_atomically(path, [json.dumps(dataclasses.asdict(chosen), indent=1).encode()])
 
 
-def is_drawn(manifest: Manifest) -> bool:
-    """Whether Clarify drew the images, so that the small CLIP knows what is in them."""
-    return DRAWN_BY in manifest.source
-
-
 def usual_encoder(settings: Settings, manifest: Manifest) -> str:
     """Return what embeds a data set of which nothing was said.
 
@@ -205,7 +196,7 @@ def usual_encoder(settings: Settings, manifest: Manifest) -> str:
     """
     if settings.usual_encoder:
         return settings.usual_encoder
-    if is_drawn(manifest):
+    if manifest.drawn:
         return SMALL_CLIP
     cached = _cached_clip()
     if cached:

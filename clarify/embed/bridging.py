@@ -18,8 +18,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy.linalg
-import scipy.stats
 
 from clarify.embed.bridge import BRIDGE_TEMPLATE, WORD, Bridge, Quality, Terms, words_of
 from clarify.errors import InputError
@@ -178,6 +176,8 @@ class _Ridge:
 
     @classmethod
     def of(cls, found: Captioned, told: NDArray[np.float32], rows: NDArray[np.bool_]) -> _Ridge:
+        import scipy.linalg
+
         features = found.features[rows].astype(np.float32)
         counts = np.bincount(found.image, minlength=len(rows))[rows].astype(np.float32)
         spread = features.std(axis=0)
@@ -193,8 +193,8 @@ class _Ridge:
 
     def turned(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return features (N, D) along the axes in which a penalty shrinks each by itself."""
-        scaled: NDArray[np.float32] = ((features - self.mean) / self.spread) @ self.vectors
-        return scaled
+        scaled = (features - self.mean) / self.spread
+        return np.asarray(scaled @ self.vectors, dtype=np.float32)
 
     def shrunken(self, penalty: float) -> NDArray[np.float32]:
         """Return the slopes (D, E) along these axes."""
@@ -247,6 +247,8 @@ def _terms(found: Captioned, lies: NDArray[np.float32], encode: Encode, centre: 
 
 def _auc(similarity: NDArray[np.float32], has: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return for each column the chance that an image that has it is the more similar of two."""
+    import scipy.stats
+
     ranks = scipy.stats.rankdata(similarity, axis=0)
     n_with = has.sum(axis=0)
     above = (ranks * has).sum(axis=0) - n_with * (n_with + 1) / 2

@@ -31,7 +31,9 @@ __all__ = [
     "Encoder",
     "EncoderIdentity",
     "ImageEncoder",
+    "cached_clip",
     "load_backbone",
+    "load_classifier",
     "load_encoder",
     "load_network",
     "loaded",
@@ -205,3 +207,17 @@ def load_backbone(spec: str, *, imported: Path | None = None, device: str = "cpu
 
         return load_timm(spec, rest, device=device)
     return load_encoder(spec, imported=imported, device=device)
+
+
+def load_classifier(spec: str) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    """Return the last layer of a network, shape (K, D), and its K class names; see `classifier`."""
+    from clarify.embed.timm_models import classifier
+
+    return classifier(spec)
+
+
+def cached_clip() -> str:
+    """Return the name of the first CLIP whose weights the hub's cache has; empty for none."""
+    from clarify.embed.open_clip_models import cached_clip
+
+    return cached_clip()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-__all__ = ["SMALL_CLIP", "build_image_half", "load_open_clip", "load_small_clip"]
+__all__ = ["SMALL_CLIP", "build_image_half", "cached_clip", "load_open_clip", "load_small_clip"]
 
 SMALL_CLIP = "small-clip"
 PHRASES_AT_ONCE = 256
@@ -340,3 +340,14 @@ def build_image_half(config: Mapping[str, Any], device: str) -> tuple[Any, Any]:
             setattr(model, name, None)
     model.eval()
     return model.visual, model.encode_image
+
+
+def cached_clip() -> str:
+    """Return the name of the first CLIP whose weights the hub's cache has; empty for none."""
+    import open_clip
+
+    for architecture, tag in open_clip.list_pretrained():
+        config = open_clip.get_pretrained_cfg(architecture, tag)
+        if cached_weights(str(config.get("hf_hub") or ""), DEFAULT_FILES) is not None:
+            return f"open_clip:{architecture}:{tag}"
+    return ""

@@ -100,7 +100,7 @@ class ArrayData:
 
 
 DataSet: TypeAlias = "Workspace | ArrayData"
-"""What the core takes: it asks for ``manifest`` (name, classes), ``encoder``, ``caution`` and ``reviewer`` alone."""
+"""What the core takes: it asks for ``manifest`` (name, classes), ``encoder``, ``caution``, ``reviewer``."""
 
 
 def split_of(

@@ -67,8 +67,8 @@ class Workspace:
         if not self.encoder.domain or self.manifest.drawn:
             return ""
         return (
-            f"encoder {self.encoder.name} knows {self.encoder.domain}, and Clarify did not draw these images: "
-            "what it says of them means nothing"
+            f"encoder {self.encoder.name} knows {self.encoder.domain}, and Clarify did not draw these "
+            "images: what it says of them means nothing"
         )
 
     @property

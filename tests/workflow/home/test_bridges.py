@@ -95,10 +95,10 @@ def test_the_whole_loop_goes_by_a_bridge_that_is_made_the_data_sets_own(bridge: 
     compound = bridge("score", DATA_SET, "landbird", "water AND NOT land", "--json").result
     assert compound["error_score"] > 0.2
     assert bridge("describe", DATA_SET, "waterbird", "land").status == 0
-    for way in ((), ("--refit",), ("--erase",)):
+    for way in ((), ("--refit",), ("--erase", "mean_difference")):
         assert bridge("retrain", DATA_SET, *way).status == 0, way
     rows = bridge("compare", DATA_SET, "--json").result["models"]
-    by_words = max(each["test"]["worst_group_accuracy"] for each in rows[1:])
+    by_words = max(each["worst_group_accuracy"] for each in rows[1:])
     assert by_words > trained["test"]["worst_group_accuracy"] + 0.05
     assert bridge("promote", DATA_SET, "--json").result["model"] == DATA_SET
 
@@ -150,7 +150,7 @@ BAD_CAPTIONS = {
     ),
     "without a column of captions": (
         lambda table: table.select("id", other="caption"),
-        "no column 'caption'",
+        "none of them is caption",
     ),
     "without ids": (lambda table: table.select(name="id", caption="caption"), "none of them is id"),
 }

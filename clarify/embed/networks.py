@@ -39,6 +39,8 @@ __all__ = ["Network", "network_of", "new_network"]
 PRETRAINED = ("pretrained", "hub")
 """In place of a file: the weights that a model is known by, wherever they are; once called by the hub."""
 
+AT_RANDOM = "at random"
+
 LARGEST_SIDE = 1024
 
 WIDE = 2.0
@@ -60,7 +62,7 @@ class Network:
     module : torch.nn.Module
         With its last layer; one `torch.nn.Linear` of K outputs.
     began : str
-        Where its first weights are from, for records; empty for at random, or for what was trained here.
+        Where its first weights are from, for records.
     notes : tuple of str
         For people: what of the weights was not used.
     """
@@ -69,7 +71,7 @@ class Network:
     class_names: tuple[str, ...]
     preprocessing: Preprocessing
     module: torch.nn.Module
-    began: str = ""
+    began: str = AT_RANDOM
     notes: tuple[str, ...] = ()
 
     @property
@@ -172,7 +174,7 @@ def new_network(
     names, config = tuple(class_names), _config(name, size)
     module = _build(model, config, len(names), seed)
     notes: tuple[str, ...] = ()
-    began = ""
+    began = AT_RANDOM
     if weights:
         what = f"model {model}"
         path = hub_weights(what, name) if weights in PRETRAINED else given_weights(what, weights)

@@ -211,7 +211,11 @@ def network_of(body: ImageModel, head: Head) -> Network:
         layer.weight.copy_(torch.from_numpy(np.array(head.weight)))
         layer.bias.copy_(torch.from_numpy(np.array(head.bias)))
     return Network(
-        config=config, class_names=head.class_names, preprocessing=body.preprocessing, module=module
+        config=config,
+        class_names=head.class_names,
+        preprocessing=body.preprocessing,
+        module=module,
+        began=body.name,
     )
 
 

@@ -232,6 +232,7 @@ class Networks:
                 "objective": "erm" if training.base is None else training.recipe.objective,
                 "part": part,
                 "model": network.name,
+                "weights": network.began,
                 **{name: _plain(value) for name, value in chosen.items()},
                 "image_size": network.preprocessing.size,
                 "steps": fitted.steps,

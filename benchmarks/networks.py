@@ -12,7 +12,7 @@ import dataclasses
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,9 @@ from benchmarks.measurement import Measurement
 
 if TYPE_CHECKING:
     import torch
+    from numpy.typing import NDArray
 
+    from clarify.embed.networks import Network
     from clarify.finetune.batches import Batches
     from clarify.workflow.model.project import Workspace
     from clarify.workflow.model.trained import Trained
@@ -200,8 +202,32 @@ class _Ready:
 def _seconds(data: Any, groups: Any, batches: Batches, *, ready: bool = False, **own: Any) -> float:
     """Return the median seconds of a step, the first ones left out."""
     from clarify.embed.networks import new_network
-    from clarify.finetune.loop import train
     from clarify.finetune.pictures import Pictures
+
+    network = new_network(MODEL, ("a", "b"), size=SIDE)
+    pictures: Any = (
+        _Ready(64)
+        if ready
+        else Pictures(data.path, data.root, network.preprocessing, workers=WORKERS, least_crop=0.5)
+    )
+    took = step_seconds(network, pictures, (data.labels, groups), batches, steps=STEPS, **own)
+    if not ready:
+        pictures.close()
+    return statistics.median(took[9:])
+
+
+def step_seconds(
+    network: Network,
+    pictures: Any,
+    labels_and_groups: tuple[NDArray[np.int64], NDArray[np.int64]],
+    batches: Batches,
+    *,
+    steps: int,
+    trainable: Sequence[str] | None = None,
+    **own: Any,
+) -> list[float]:
+    """Train for some steps; returns the seconds of each after the first. `own` is of the schedule."""
+    import clarify.finetune.loop as loop
     from clarify.finetune.processes import Processes
     from clarify.finetune.schedule import Schedule
     from clarify.finetune.task import Task, TrainingProgress
@@ -210,40 +236,31 @@ def _seconds(data: Any, groups: Any, batches: Batches, *, ready: bool = False, *
     class Over(Exception):
         pass
 
-    network = new_network(MODEL, ("a", "b"), size=SIDE)
-    pictures: Any = (
-        _Ready(64)
-        if ready
-        else Pictures(data.path, data.root, network.preprocessing, workers=WORKERS, least_crop=0.5)
-    )
     at: list[float] = []
 
     def told(progress: TrainingProgress) -> None:
         at.append(time.perf_counter())
-        if len(at) > STEPS:
+        if len(at) > steps:
             raise Over
 
     def score(_: object) -> Mapping[str, float]:
         return {"none": 0.0}
 
+    labels, groups = labels_and_groups
     task = Task(
         pictures=pictures,
-        labels=data.labels,
+        labels=labels,
         groups=groups,
         group_names=("a", "b", "c", "d"),
         batches=batches,
         objective=BatchReweight(),
-        trainable=None,
+        trainable=trainable,
         validation=pictures,
         validation_count=1,
         score=score,
     )
-    import clarify.finetune.loop as loop
-
     loop.REPORT_S = 0.0  # of every step
     plan = dataclasses.replace(Schedule(precision="fp32"), **own)
     with contextlib.suppress(Over):
-        train(network, task, plan, checkpoints=None, processes=Processes(), progress=told)
-    if not ready:
-        pictures.close()
-    return statistics.median(np.diff(at[10:]))
+        loop.train(network, task, plan, checkpoints=None, processes=Processes(), progress=told)
+    return [float(each) for each in np.diff(at)]

@@ -226,8 +226,9 @@ def add_train(commands: Commands) -> None:
         "--model timm:MODEL", "a network (default: the last layer on the backbone's features, by ERM)"
     )
     command.takes(
-        "--weights FILE|hub",
-        "where it begins; with --epochs 0 they are evaluated as they are (default: at random)",
+        "--weights FILE|pretrained",
+        "where it begins: pretrained are those that timm knows of, of an installed package (extra photos) or "
+        "of the hub; with --epochs 0 they are evaluated as they are (default: at random)",
     )
     command.takes(
         "--classes FILE",

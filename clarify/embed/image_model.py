@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from clarify.embed.folding import folded
 
 if TYPE_CHECKING:
     import torch
@@ -31,7 +34,7 @@ class NetworkConfig:
     config: Mapping[str, Any]
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class ImageModel:
     """An `ImageEncoder` made of a torch network.
 
@@ -72,6 +75,11 @@ class ImageModel:
             found = self.forward(torch.zeros(1, 3, side, side, device=self.device))
         object.__setattr__(self, "width", int(found.shape[1]))
 
+    @functools.cached_property
+    def _quick(self) -> Callable[[torch.Tensor], torch.Tensor]:
+        """The forward as it is run: made when a picture comes, which many commands never need."""
+        return folded(self.forward, self.preprocessing.size) if self.device == "cpu" else self.forward
+
     def preprocess(self, image: Image) -> torch.Tensor:
         """Return the input for an RGB picture, shape (3, size, size) float32."""
         import torch
@@ -83,7 +91,7 @@ class ImageModel:
         import torch
 
         with torch.inference_mode():
-            embeddings = self.forward(batch.to(self.device))
+            embeddings = self._quick(batch.to(self.device))
             if self.unit:
                 embeddings = torch.nn.functional.normalize(embeddings, dim=-1)
             return np.asarray(embeddings.float().cpu().numpy(), dtype=np.float32)

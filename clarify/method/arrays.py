@@ -127,16 +127,16 @@ def float_matrix(features: ArrayLike, *, what: str = "features", width: int | No
 
 
 def unit_chunks(
-    rows: Matrix, *, what: str = "features", unit: bool = True
+    rows: Matrix, *, what: str = "features", unit: bool = True, numbers: int = CHUNK_NUMBERS
 ) -> Iterator[tuple[int, NDArray[np.float64]]]:
-    """Yield (first row, float64 rows), a bounded number of them at a time, of unit length or not.
+    """Yield (first row, float64 rows), about so many numbers at a time, of unit length or not.
 
     Raises
     ------
     FeatureError
         For a row that is zero, NaN or infinite (says which).
     """
-    step = max(1, CHUNK_NUMBERS // rows.shape[1])
+    step = max(1, numbers // rows.shape[1])
     for start in range(0, len(rows), step):
         chunk = np.array(rows[start : start + step], dtype=np.float64)
         lengths = row_lengths(chunk)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import pickle
 from pathlib import Path
@@ -122,6 +123,24 @@ def test_a_checkpoint_of_another_architecture_is_refused(tmp_path: Path) -> None
         new_network("timm:test_vit", CLASSES, weights=str(path))
 
 
+def test_where_its_weights_are_from_is_known(tmp_path: Path) -> None:
+    path = weights_of(tmp_path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert new_network("timm:test_vit", CLASSES, weights=str(path)).began == (
+        f"{path.name}, SHA-256 {digest[:12]}"
+    )
+    assert new_network("timm:test_vit", CLASSES).began == "at random"
+
+
+@pytest.mark.parametrize("classes", [2, 3, 1000])
+def test_a_last_layer_made_anew_begins_near_chance(classes: int, tmp_path: Path) -> None:
+    """timm begins an EfficientNet's by the number of classes: the fewer, the wider."""
+    path = weights_of(tmp_path, model="test_efficientnet", classes=7)
+    names = tuple(str(number) for number in range(classes))
+    layer = new_network("timm:test_efficientnet", names, weights=str(path)).layer
+    assert float(layer.weight.detach().std()) < 2.1 * (3 * layer.in_features) ** -0.5
+
+
 @pytest.mark.parametrize(
     ("own", "error", "message"),
     [
@@ -136,6 +155,7 @@ def test_a_checkpoint_of_another_architecture_is_refused(tmp_path: Path) -> None
         ),
         ({"weights": "none.safetensors"}, NotFoundError, "there is no file none.safetensors"),
         ({"as_it_is": True}, InputError, "without weights knows nothing"),
+        ({"weights": "pretrained", "model": "timm:test_vit"}, NotFoundError, "hub"),
         ({"weights": "hub", "model": "timm:test_vit"}, NotFoundError, "hub"),
     ],
 )

@@ -13,6 +13,9 @@ from clarify.method.arrays import float_matrix, row_lengths, unit_chunks
 
 __all__ = ["normalised", "similarities"]
 
+IN_CACHE = 1 << 18
+"""Numbers that a core's cache holds: each is read three times."""
+
 
 def normalised(embeddings: ArrayLike) -> NDArray[np.float32]:
     """Return the rows scaled to length 1.
@@ -71,7 +74,7 @@ def similarities(image_embeddings: ArrayLike, text_embedding: ArrayLike) -> NDAr
         raise FeatureError("text embedding: it is zero, NaN or infinite; embed the phrase again")
     text = text / length
     result = np.empty(len(rows), dtype=np.float64)
-    for start, unit in unit_chunks(rows, what="embeddings"):
+    for start, unit in unit_chunks(rows, what="embeddings", numbers=IN_CACHE):
         # einsum adds up each row alone: a matrix product may round a row by its neighbours.
         result[start : start + len(unit)] = np.einsum("nd,d->n", unit, text)
     return np.clip(result, -1.0, 1.0, out=result)

@@ -101,7 +101,10 @@ class Networks:
         if not self._means.processes.is_first:
             return None
         finished = self._finished(training, network, fitted, schedule, rule="last_epoch", part="whole")
-        return dataclasses.replace(finished, notes=network.notes, finish=checkpoints.remove)
+        began = {"weights": network.began} if network.began else {}
+        return dataclasses.replace(
+            finished, settings={**finished.settings, **began}, notes=network.notes, finish=checkpoints.remove
+        )
 
     def corrected(self, training: Training, seed: int) -> Fitting | None:
         """Train a network on from the base model, and beside it a control with the classes as groups.
@@ -229,6 +232,7 @@ class Networks:
                 "objective": "erm" if training.base is None else training.recipe.objective,
                 "part": part,
                 "model": network.name,
+                "weights": network.began,
                 **{name: _plain(value) for name, value in chosen.items()},
                 "image_size": network.preprocessing.size,
                 "steps": fitted.steps,

@@ -92,6 +92,7 @@ VENDORS = {
 DOORS = {
     "data": {
         "clarify.data.manifest",
+        "clarify.data.captions",
         "clarify.data.images",
         "clarify.data.files",
         "clarify.data.predictions",
@@ -134,6 +135,7 @@ DOORS = {
     },
     "discover": {
         "clarify.discover.halves",
+        "clarify.discover.mentions",
         "clarify.discover.promise",
         "clarify.discover.suggest",
         "clarify.discover.vocabulary",

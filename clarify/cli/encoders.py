@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clarify.cli.shell import Commands, Shell, bar
-from clarify.cli.words import percent
+from clarify.cli.words import CAPTIONS_HELP, kept_captions_text, percent
 
 if TYPE_CHECKING:
     from clarify.embed.bridge import BridgeEncoder
@@ -18,6 +18,7 @@ WEAKEST = 12
 
 def _bridge(shell: Shell) -> None:
     """Learn words for photographs: a network, a text model, and one matrix between them."""
+    from clarify.data.captions import count_captioned
     from clarify.workflow.home.bridges import BridgePlan, learn_bridge
     from clarify.workflow.home.settling import Settled, settle, settled
 
@@ -31,8 +32,11 @@ def _bridge(shell: Shell) -> None:
         with_test=args.with_test,
         workers=shell.settings.workers,
     )
-    made = learn_bridge(project, plan, bar=bar)
     name = project.manifest.name
+    replaced = count_captioned(project.home, name)
+    made = learn_bridge(project, plan, bar=bar)
+    if plan.captions is not None:
+        shell.say(kept_captions_text(made.bridge.captions["images"], replaced))
     if settled(project.home, name) is None:
         settle(project.home, name, Settled(encoder=made.name))
     own = settled(project.home, name)
@@ -104,11 +108,7 @@ def _encoder(shell: Shell) -> None:
 def add_bridge(commands: Commands) -> None:
     """Add ``bridge``."""
     command = commands.add("bridge", _bridge, "bridge birds --captions captions.csv")
-    command.takes(
-        "--captions FILE",
-        ".csv, .tsv, .parquet or .jsonl with id or path, and caption (default: learn from the network's own "
-        "class names)",
-    )
+    command.takes("--captions FILE", f"{CAPTIONS_HELP} (default: learn from the network's own class names)")
     command.takes(
         "--network SPEC",
         "timm:MODEL[:PATH], imported:LABEL, or base for a network that was trained here (default: that of "

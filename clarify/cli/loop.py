@@ -104,6 +104,8 @@ def scored(result: ScoredPhrase) -> str:
     ]
     if found.few_wrong:
         lines.append(f"  only {score.n_wrong} wrong images: this score may be luck")
+    if result.tried.captions_told:
+        lines.append(f"  {result.tried.captions_told}")
     if result.tried.unknown_words:
         lines.append("  the encoder was never taught: " + ", ".join(result.tried.unknown_words))
     done = "kept" if result.kept else "tried"
@@ -152,7 +154,8 @@ def _add_phrase(command: Command) -> None:
     command.takes("class_name CLASS", "the class it fails on")
     command.takes(
         "phrase PHRASE",
-        "completes: the model is often wrong with images that have ___ in them; AND, OR, NOT join",
+        "completes: the model is often wrong with images that have ___ in them; AND, OR, NOT join; "
+        "mentioned: WORDS asks captions",
     )
     command.takes("--threshold", "a cut of your own (default: the best)", type=float)
     command.takes("--note", "anything worth remembering", default="")

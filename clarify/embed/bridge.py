@@ -22,6 +22,7 @@ from clarify.data.files import write_atomically, writing
 from clarify.embed.identity import EncoderIdentity, ImageEncoder
 from clarify.embed.sentences import SentenceEncoder, find_sentences
 from clarify.errors import FeatureError, NotFoundError, nearest
+from clarify.method.phrases.mentions import LITTLE_WORDS
 from clarify.method.phrases.similarity import normalised
 
 if TYPE_CHECKING:
@@ -47,12 +48,6 @@ SHORT_TEXT = 100
 """Characters that no text model is too short for."""
 
 WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
-_LITTLE_WORDS = """
-a an the of in on at with and or not without is are by it its this that there some something from to near
-under over behind beside between into onto for as has have very
-"""
-LITTLE_WORDS = frozenset(_LITTLE_WORDS.split())
-"""Words that say nothing of a picture by themselves."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)

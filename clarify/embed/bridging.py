@@ -21,9 +21,10 @@ import numpy as np
 import scipy.linalg
 import scipy.stats
 
-from clarify.embed.bridge import BRIDGE_TEMPLATE, LITTLE_WORDS, WORD, Bridge, Quality, Terms
+from clarify.embed.bridge import BRIDGE_TEMPLATE, WORD, Bridge, Quality, Terms
 from clarify.errors import InputError
 from clarify.method.arrays import generator
+from clarify.method.phrases.mentions import LITTLE_WORDS
 from clarify.method.phrases.similarity import normalised
 
 if TYPE_CHECKING:

@@ -243,7 +243,10 @@ def model_record(
     metrics: dict[str, float] = {}
     for split, found in evaluations.items():
         metrics |= metric_keys(split, found.to_dict())
-        worst = _worst_described(found, described.get(split))
+        # Where captions are missing that the phrases ask, it is not known.
+        worst = (
+            None if described and split not in described else _worst_described(found, described.get(split))
+        )
         if worst is not None:
             metrics[f"{split}/described_worst_group_accuracy"] = worst
     metrics |= metric_keys("cost", cost or {})

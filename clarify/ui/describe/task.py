@@ -134,6 +134,8 @@ def _doubts(tried: TriedPhrase) -> list[str]:
     p = "< 0.001" if found.p_corrected < 0.001 else f"= {found.p_corrected:.2g}"
     tries = "1 phrase" if found.n_tried == 1 else f"{found.n_tried:,} phrases"
     said.append(f"After {tries} tried: p {p}.")
+    if tried.captions_told:
+        said.append(f"{tried.captions_told.capitalize()}.")
     if tried.unknown_words:
         said.append(f"The encoder was never taught: {', '.join(tried.unknown_words)}.")
     return said

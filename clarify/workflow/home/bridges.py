@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from clarify.data.captions import Captions, read_captions
+from clarify.data.captions import Captions, keep_captions, read_captions
 from clarify.data.parallel import Progress
 from clarify.embed.bridge import Bridge, BridgeEncoder, write_bridge
 from clarify.embed.bridging import Captioned, bridge_from_captions, bridge_from_names
@@ -64,7 +64,9 @@ class BridgePlan:
 
 
 def learn_bridge(project: Workspace, plan: BridgePlan, *, bar: Bar) -> BridgeEncoder:
-    """Learn a bridge, keep it, and return it; the images are embedded by it if they are by its network.
+    """Learn a bridge, keep it and its captions, and return it.
+
+    The images are embedded by it if they are by its network.
 
     Raises
     ------
@@ -97,6 +99,8 @@ def learn_bridge(project: Workspace, plan: BridgePlan, *, bar: Bar) -> BridgeEnc
         bridge = _from_names(plan, spec, network, sentences, parts, bar)
     else:
         bridge = _from_captions(project, plan, captions, network, sentences, parts, bar)
+    if captions is not None:
+        keep_captions(project.home, project.manifest, captions)
     write_bridge(imported_folder(project.home, project.manifest.name), label, bridge)
     made = BridgeEncoder(name=f"bridge:{label}", bridge=bridge, network=network)
     if project.store.open(project.manifest, network.identity) is not None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from clarify.data.captions import kept_captions
 from clarify.data.manifest import Manifest
 from clarify.data.parallel import Progress
 from clarify.data.thumbnails import Thumbnails
@@ -90,6 +91,8 @@ class SplitData:
         Class by the first of these: for reports, and for runs that are labelled oracle.
     backbone : str
         Digest of what the features were made by; empty of arrays that no backbone made.
+    captions : mapping of id to texts
+        What is written under those images that have captions, of other splits too.
     """
 
     name: str
@@ -103,6 +106,7 @@ class SplitData:
     attributes: dict[str, NDArray[np.str_]]
     truth: AnnotatedGroups | None = None
     backbone: str = ""
+    captions: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
     def of_class(self, class_index: int) -> NDArray[np.int64]:
         """Return the rows of one class, shape (M,)."""
@@ -111,6 +115,10 @@ class SplitData:
     def path(self, row: int) -> Path:
         """Return where the image of a row lies."""
         return self.root / str(self.files[row])
+
+    def captions_of(self, rows: NDArray[np.int64] | slice) -> list[tuple[str, ...]]:
+        """Return what is written under some images; an empty tuple where nothing is."""
+        return [self.captions.get(name, ()) for name in self.ids[rows].tolist()]
 
     def take(self, rows: NDArray[np.int64]) -> SplitData:
         """Return some of its images, in the order given."""
@@ -161,6 +169,8 @@ def split_data(project: Workspace, split: str, backbone: ImageEncoder | None = N
         If a class has no readable image in it.
     FeatureError
         If a feature is not finite.
+    StoreError
+        If the data set's captions are damaged.
     """
     manifest = project.manifest
     if backbone is not None:
@@ -195,6 +205,7 @@ def split_data(project: Workspace, split: str, backbone: ImageEncoder | None = N
         attributes=attributes,
         truth=annotated_groups_of(manifest, labels, attributes),
         backbone=project.backbone.identity.image_digest,
+        captions=kept_captions(project.home, manifest.name),
     )
 
 

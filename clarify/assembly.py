@@ -21,12 +21,18 @@ def open_project(settings: Settings, name: str, *, say: Callable[[str], None] | 
     from clarify.data.thumbnails import Thumbnails
     from clarify.embed.store import FeatureStore
     from clarify.track.mlflow import TrackingStore
-    from clarify.workflow.home.settling import encoders_of
+    from clarify.workflow.home.settling import Settled, encoders_of
     from clarify.workflow.model.project import Workspace
 
     manifest = open_manifest(settings.home, name)
     tracking = TrackingStore(settings.home, uri=settings.tracking_uri, say=say)
-    encoder, backbone = encoders_of(settings, manifest, tracking)
+    encoder, backbone = encoders_of(
+        settings.home,
+        manifest,
+        tracking,
+        named=Settled(encoder=settings.encoder, backbone=settings.backbone),
+        usual=settings.usual_encoder,
+    )
     return Workspace(
         home=settings.home,
         manifest=manifest,

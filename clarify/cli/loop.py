@@ -19,8 +19,6 @@ __all__ = ["add_describe", "add_diagnose", "add_embed", "add_score", "diagnosis"
 
 def _embed(shell: Shell) -> None:
     """Extract the features of a data set's images."""
-    from clarify.workflow.home.settling import is_drawn
-
     project = shell.open()
     found = [
         {
@@ -33,9 +31,8 @@ def _embed(shell: Shell) -> None:
         }
         for encoder, features in project.embed(dtype=shell.args.dtype)
     ]
-    own = project.workspace.encoder
-    if own.domain and not is_drawn(project.workspace.manifest):
-        shell.say(f"note: encoder {own.name} knows {own.domain}; these images were not drawn by Clarify")
+    if project.workspace.caution:
+        shell.say(f"note: {project.workspace.caution}")
     digest = project.workspace.manifest.digest
     result = {"data_set": project.name, "manifest": digest, "features": found}
     shell.answer(result, _embedded(result))
@@ -89,13 +86,12 @@ def diagnosis(classes: Sequence[ClassDiagnosis]) -> str:
 
 def scored(result: ScoredPhrase) -> str:
     """Tell how well a phrase explains the errors, and how far to trust that."""
-    from clarify.method.phrases.error_score import band  # with NumPy, which `--help` needs not load
-
     found, score, halves = result.evidence, result.evidence.score, result.tried.halves
     held_out = "no held-out score" if found.held_out is None else (f"held-out {score_text(found.held_out)}")
-    lines = [
+    lines = [f"{result.tried.caution}: this score says nothing"] if result.tried.caution else []
+    lines += [
         f"{result.description.class_name}: {result.description.phrase!r} "
-        f"{score_text(score.value)}, {band(score.value)}. It puts "
+        f"{score_text(score.value)}, {result.tried.verdict}. It puts "
         f"{100 * score.wrong_on_wrong_side:.0f}% of the wrong images on one side and "
         f"{100 * (1 - score.correct_on_wrong_side):.0f}% of the right ones on the other.",
         f"  95% interval {score_text(found.interval[0])} to {score_text(found.interval[1])}, "
@@ -106,8 +102,6 @@ def scored(result: ScoredPhrase) -> str:
         lines.append(f"  only {score.n_wrong} wrong images: this score may be luck")
     if result.tried.captions_told:
         lines.append(f"  {result.tried.captions_told}")
-    if result.tried.unknown_words:
-        lines.append("  the encoder was never taught: " + ", ".join(result.tried.unknown_words))
     done = "kept" if result.kept else "tried"
     if result.waiting:
         lines.append(f"  {done}, and waiting in the outbox for the tracking store")

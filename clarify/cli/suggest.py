@@ -62,8 +62,13 @@ def _promise(shell: Shell) -> None:
             progress=move,
             searched=search,
         )
-    result = {"model": model.run_id, "classes": [each.to_dict() for each in found]}
-    shell.answer(result, _promised(found))
+    result = {
+        "model": model.run_id,
+        "caution": project.caution,
+        "classes": [each.to_dict() for each in found],
+    }
+    first = f"{project.caution}: these scores say nothing\n" if project.caution else ""
+    shell.answer(result, first + _promised(found))
 
 
 def _suggested(result: ClassSuggestions) -> str:
@@ -71,7 +76,9 @@ def _suggested(result: ClassSuggestions) -> str:
     from clarify.method.phrases.error_score import FEW_WRONG  # with NumPy, which `--help` needs not load
 
     found = result.found
-    lines = [
+    but = "" if result.mentioned is None else ", but for those of what captions mention"
+    lines = [f"{result.caution}: these scores say nothing{but}"] if result.caution else []
+    lines += [
         f"Suggested by the machine for {result.class_name}: {found.searched:,} phrases of "
         f"{result.vocabulary} searched" + (f", {result.left_out:,} left out." if result.left_out else "."),
         *_in_captions(result),

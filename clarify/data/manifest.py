@@ -28,7 +28,15 @@ from clarify.errors import ManifestError, NotFoundError, nearest, shown
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Manifest", "find_manifests", "open_manifest", "read_manifest", "write_again", "write_manifest"]
+__all__ = [
+    "DRAWN_BY",
+    "Manifest",
+    "find_manifests",
+    "open_manifest",
+    "read_manifest",
+    "write_again",
+    "write_manifest",
+]
 
 SCHEMA_VERSION = 1
 KEYS = {
@@ -45,6 +53,10 @@ KEYS = {
 }
 OPTIONAL = {"attributes"}
 NEEDED_SPLITS = ("train", "validation")
+
+
+DRAWN_BY = "drawn by clarify.demo"
+"""In the source of every data set that Clarify drew, and of its subsets."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +112,11 @@ class Manifest:
             table, name=self.name, classes=self.classes, splits=self.splits, attributes=attributes
         )
         object.__setattr__(self, "digest", digest)
+
+    @property
+    def drawn(self) -> bool:
+        """Whether Clarify drew the images: what it was taught on drawings it knows here alone."""
+        return DRAWN_BY in self.source
 
     def rows(self, split: str) -> pl.DataFrame:
         """Return the rows of a split in the table's order.

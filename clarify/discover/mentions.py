@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from clarify.discover.vocabulary import without_words
 from clarify.method.arrays import bool_vector
-from clarify.method.phrases.mentions import LITTLE_WORDS, MENTIONED, words_of
+from clarify.method.phrases.mentions import LITTLE_WORDS, MENTIONED, folded_words
 
 __all__ = ["LEAST_CAPTIONS", "MOST_WORDS", "CaptionWords", "CaptionedImages", "caption_words"]
 
@@ -102,7 +102,7 @@ def caption_words(captions: Sequence[Sequence[str]], classes: Iterable[str]) -> 
 
 
 def _searchable(caption: str) -> set[str]:
-    words = words_of(caption)
+    words = folded_words(caption)
     says = [len(word) > 1 and word.isalpha() and word not in LITTLE_WORDS for word in words]
     alone = {word for word, counts in zip(words, says, strict=True) if counts}
     pairs = zip(words, words[1:], says, says[1:], strict=False)

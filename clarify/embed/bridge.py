@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import itertools
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -30,7 +31,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-__all__ = ["BRIDGE_TEMPLATE", "Bridge", "BridgeEncoder", "Quality", "Terms", "open_bridge", "write_bridge"]
+__all__ = [
+    "BRIDGE_TEMPLATE",
+    "Bridge",
+    "BridgeEncoder",
+    "Quality",
+    "Terms",
+    "open_bridge",
+    "words_of",
+    "write_bridge",
+]
 
 SCHEMA_VERSION = 1
 DESCRIPTION, WEIGHTS = "bridge.json", "bridge.safetensors"
@@ -41,13 +51,19 @@ TOLD_FROM = 0.7
 NEAR = 0.5
 """A word that was never measured stands for the nearest one that was, from this similarity."""
 
-FEW_WORDS, MOST_KNOWN = 8, 1_000
-"""What a person tries is embedded once: each phrase is needed for several splits."""
+MOST_KNOWN = 10_000
+"""Phrases whose embeddings are kept at hand: each is needed for several splits."""
 
 SHORT_TEXT = 100
 """Characters that no text model is too short for."""
 
 WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of a text that say something, lower case, each once."""
+    found = dict.fromkeys(word.lower() for word in WORD.findall(text))
+    return [word for word in found if word not in LITTLE_WORDS]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -78,22 +94,18 @@ class Terms:
         return np.isnan(self.auc) | (self.auc >= TOLD_FROM)
 
     def unknown(
-        self, phrase: str, embedded: Callable[[Sequence[str]], NDArray[np.float32]]
-    ) -> tuple[str, ...]:
-        """Return the words of a phrase that the bridge cannot tell; see `NEAR`."""
-        found = dict.fromkeys(each.lower() for each in WORD.findall(phrase))
-        asked = [word for word in found if word not in LITTLE_WORDS]
+        self, phrases: Sequence[str], embedded: Callable[[Sequence[str]], NDArray[np.float32]]
+    ) -> list[tuple[str, ...]]:
+        """Return for each phrase the words that the bridge cannot tell; see `NEAR`."""
+        asked = [words_of(phrase) for phrase in phrases]
         told = {word: bool(tells) for word, tells in zip(self.words, self.told, strict=True)}
         told |= {part: True for word in self.words if told[word] for part in word.split() if part not in told}
-        new = [word for word in asked if word not in told]
+        new = [word for word in dict.fromkeys(itertools.chain(*asked)) if word not in told]
         if new and len(self.words):
             near = embedded(new) @ self.embeddings.T
-            best = near.argmax(axis=1)
-            told |= {
-                word: bool(self.told[row] and near[number, row] >= NEAR)
-                for number, (word, row) in enumerate(zip(new, best, strict=True))
-            }
-        return tuple(word for word in asked if not told.get(word, False))
+            tells = self.told[near.argmax(axis=1)] & (near.max(axis=1) >= NEAR)
+            told |= zip(new, tells.tolist(), strict=True)
+        return [tuple(word for word in words if not told.get(word, False)) for words in asked]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,19 +286,17 @@ class BridgeEncoder:
         PhraseError
             If one is longer than the text model reads.
         """
-        if len(phrases) > FEW_WORDS:
-            return self._embedded(phrases)
         new = [phrase for phrase in dict.fromkeys(phrases) if phrase not in self._known]
-        known = {phrase: self._known[phrase] for phrase in phrases if phrase not in new}
+        known = {phrase: self._known[phrase] for phrase in phrases if phrase in self._known}
         known |= zip(new, self._embedded(new), strict=True)
-        if len(self._known) > MOST_KNOWN:
+        if len(self._known) + len(new) > MOST_KNOWN:
             self._known.clear()
         self._known.update(known)
         return np.array([known[each] for each in phrases], np.float32).reshape(-1, self.width)
 
-    def unknown_words(self, phrase: str) -> tuple[str, ...]:
-        """Return the words of a phrase that the bridge cannot tell, or was never measured near."""
-        return self.bridge.terms.unknown(phrase, self.encode_phrases)
+    def unknown_words(self, phrases: Sequence[str]) -> list[tuple[str, ...]]:
+        """Return for each phrase the words that the bridge cannot tell, or was never measured near."""
+        return self.bridge.terms.unknown(phrases, self.encode_phrases)
 
     def _embedded(self, phrases: Sequence[str]) -> NDArray[np.float32]:
         texts = [BRIDGE_TEMPLATE.replace("{}", phrase) for phrase in phrases]
@@ -311,16 +321,18 @@ def write_bridge(folder: Path, label: str, bridge: Bridge) -> None:
         "auc": terms.auc,
         "counts": terms.counts,
     }
-    tensors = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-    described = {**bridge.describe(), "terms": list(terms.words)}
+    content = save({name: np.ascontiguousarray(array) for name, array in tensors.items()})
+    described = {
+        **bridge.describe(),
+        "terms": list(terms.words),
+        "file_sha256": hashlib.sha256(content).hexdigest(),
+    }
     place = folder / label
     with writing(place, hint="then give the same command again"):
         place.mkdir(parents=True, exist_ok=True)
         # The description last: without it there is no bridge.
         (place / DESCRIPTION).unlink(missing_ok=True)
-        write_atomically(
-            place / WEIGHTS, [save({key: np.ascontiguousarray(tensors[key]) for key in tensors})]
-        )
+        write_atomically(place / WEIGHTS, [content])
         write_atomically(place / DESCRIPTION, [json.dumps(described, ensure_ascii=False, indent=1).encode()])
 
 
@@ -354,13 +366,16 @@ def open_bridge(
 
 
 def _read(place: Path) -> Bridge:
-    from safetensors.numpy import load_file
+    from safetensors.numpy import load
 
     try:
         described = json.loads((place / DESCRIPTION).read_bytes())
         if described.get("schema_version") != SCHEMA_VERSION:
             raise ValueError(f"schema_version is {described.get('schema_version')!r}")
-        tensors = load_file(place / WEIGHTS)
+        content = (place / WEIGHTS).read_bytes()
+        if hashlib.sha256(content).hexdigest() != described["file_sha256"]:
+            raise ValueError("its numbers are others than those that were written")
+        tensors = load(content)
         found = Bridge(
             matrix=tensors["matrix"],
             offset=tensors["offset"],
@@ -379,7 +394,7 @@ def _read(place: Path) -> Bridge:
             penalty=described["penalty"],
         )
         if found.identity.to_dict() != described["identity"]:
-            raise ValueError("its numbers are others than those that were written")
+            raise ValueError("its parts are others than those that were written")
     except Exception as error:  # safetensors has errors of its own
         raise FeatureError(
             f"the bridge in {place} is damaged ({error}); learn it again: clarify bridge"

@@ -18,13 +18,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy.linalg
-import scipy.stats
 
-from clarify.embed.bridge import BRIDGE_TEMPLATE, WORD, Bridge, Quality, Terms
+from clarify.embed.bridge import BRIDGE_TEMPLATE, WORD, Bridge, Quality, Terms, words_of
 from clarify.errors import InputError
 from clarify.method.arrays import generator
-from clarify.method.phrases.mentions import LITTLE_WORDS
 from clarify.method.phrases.similarity import normalised
 
 if TYPE_CHECKING:
@@ -136,14 +133,16 @@ def bridge_from_captions(
     centre = raw.mean(axis=0)
     told = raw - centre
     fold = generator(0, "folds of captions").permutation(count) % FOLDS
-    parts = [(fold == number, _Ridge.of(found, told, fold != number)) for number in range(FOLDS)]
+    parts = []
+    for number in range(FOLDS):
+        ridge, out = _Ridge.of(found, told, fold != number), fold == number
+        parts.append((out, ridge, ridge.turned(found.features[out])))
 
     def held_out(penalty: float) -> NDArray[np.float32]:
         """Return where each image lies by a matrix that was learned without it, shape (N, E)."""
         lies = np.empty((count, told.shape[1]), np.float32)
-        for rows, ridge in parts:
-            matrix, offset = ridge.matrix(penalty)
-            lies[rows] = normalised(found.features[rows] @ matrix + offset)
+        for out, ridge, turned in parts:
+            lies[out] = normalised(turned @ ridge.shrunken(penalty))
         return lies
 
     own = normalised(_sums(found, told))
@@ -169,34 +168,48 @@ def bridge_from_captions(
 class _Ridge:
     """Ridge regression from standardised features to sentences, for any penalty at once."""
 
-    mean: NDArray[np.float64]
-    spread: NDArray[np.float64]
-    values: NDArray[np.float64]
-    vectors: NDArray[np.float64]
-    target: NDArray[np.float64]
+    mean: NDArray[np.float32]
+    spread: NDArray[np.float32]
+    values: NDArray[np.float32]
+    vectors: NDArray[np.float32]
+    target: NDArray[np.float32]
 
     @classmethod
     def of(cls, found: Captioned, told: NDArray[np.float32], rows: NDArray[np.bool_]) -> _Ridge:
-        features = found.features[rows].astype(np.float64)
-        counts = np.bincount(found.image, minlength=len(rows))[rows].astype(np.float64)
+        import scipy.linalg
+
+        features = found.features[rows].astype(np.float32)
+        counts = np.bincount(found.image, minlength=len(rows))[rows].astype(np.float32)
         spread = features.std(axis=0)
-        spread = np.maximum(spread, SMALLEST_SPREAD * max(spread.max(), np.finfo(np.float64).tiny))
+        least = SMALLEST_SPREAD * max(float(spread.max()), float(np.finfo(np.float32).tiny))
+        spread = np.maximum(spread, np.float32(least))
         mean = features.mean(axis=0)
         scaled = (features - mean) / spread
-        values, vectors = scipy.linalg.eigh((scaled * counts[:, None]).T @ scaled, overwrite_a=True)
+        # Single precision will do: the smallest penalty is far above its rounding of the largest value.
+        gram = (scaled * counts[:, None]).T @ scaled
+        values, vectors = scipy.linalg.eigh(gram, overwrite_a=True, driver="evd")
         target = vectors.T @ (scaled.T @ _sums(found, told)[rows])
-        return cls(mean=mean, spread=spread, values=values, vectors=vectors, target=target)
+        return cls(mean=mean, spread=spread, values=np.maximum(values, 0), vectors=vectors, target=target)
+
+    def turned(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return features (N, D) along the axes in which a penalty shrinks each by itself."""
+        scaled = (features - self.mean) / self.spread
+        return np.asarray(scaled @ self.vectors, dtype=np.float32)
+
+    def shrunken(self, penalty: float) -> NDArray[np.float32]:
+        """Return the slopes (D, E) along these axes."""
+        slopes: NDArray[np.float32] = self.target / (self.values + np.float32(penalty))[:, None]
+        return slopes
 
     def matrix(self, penalty: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return the matrix (D, E) for features as they are, and the offset (E,)."""
-        slope = self.vectors @ (self.target / (np.maximum(self.values, 0.0) + penalty)[:, None])
-        slope /= self.spread[:, None]
-        return slope.astype(np.float32), (-self.mean @ slope).astype(np.float32)
+        slope = (self.vectors @ self.shrunken(penalty)) / self.spread[:, None]
+        return slope, -self.mean @ slope
 
 
-def _sums(found: Captioned, told: NDArray[np.float32]) -> NDArray[np.float64]:
+def _sums(found: Captioned, told: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the sum of each image's captions, shape (N, E)."""
-    sums = np.zeros((len(found.features), told.shape[1]))
+    sums = np.zeros((len(found.features), told.shape[1]), np.float32)
     np.add.at(sums, found.image, told)
     return sums
 
@@ -205,7 +218,7 @@ def _terms(found: Captioned, lies: NDArray[np.float32], encode: Encode, centre: 
     """Measure of each word that stands in enough captions how well images that have it are told."""
     holding: dict[str, list[int]] = collections.defaultdict(list)
     for image, text in zip(found.image.tolist(), found.texts, strict=True):
-        for word in {word.lower() for word in WORD.findall(text)} - LITTLE_WORDS:
+        for word in words_of(text):
             holding[word].append(image)
     enough = {
         word: images
@@ -234,6 +247,8 @@ def _terms(found: Captioned, lies: NDArray[np.float32], encode: Encode, centre: 
 
 def _auc(similarity: NDArray[np.float32], has: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return for each column the chance that an image that has it is the more similar of two."""
+    import scipy.stats
+
     ranks = scipy.stats.rankdata(similarity, axis=0)
     n_with = has.sum(axis=0)
     above = (ranks * has).sum(axis=0) - n_with * (n_with + 1) / 2

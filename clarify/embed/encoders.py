@@ -31,7 +31,9 @@ __all__ = [
     "Encoder",
     "EncoderIdentity",
     "ImageEncoder",
+    "cached_clip",
     "load_backbone",
+    "load_classifier",
     "load_encoder",
     "load_network",
     "loaded",
@@ -72,12 +74,8 @@ class DeferredEncoder:
         FeatureError
             If it is another than the one that is known.
         """
-        found, meant = self.load(), self.identity.image_digest
-        if found.identity.image_digest != meant:
-            raise FeatureError(
-                f"{self.name} is another network ({found.identity.image_digest}) than the one that was used "
-                f"({meant}): its weights or its preprocessing changed; put those back"
-            )
+        found = self.load()
+        _check_same(found, self.identity)
         return found
 
     def preprocess(self, image: Image) -> torch.Tensor:
@@ -87,6 +85,15 @@ class DeferredEncoder:
     def encode_images(self, batch: torch.Tensor) -> NDArray[np.float32]:
         """Embed inputs of shape (B, 3, H, W); returns (B, D) float32."""
         return self.encoder.encode_images(batch)
+
+
+def _check_same(found: ImageEncoder, meant: EncoderIdentity) -> None:
+    if found.identity.image_digest != meant.image_digest:
+        raise FeatureError(
+            f"{found.name} is another network ({found.identity.image_digest}) than the one that was used "
+            f"({meant.image_digest}): its weights or its preprocessing changed; put those back, or learn "
+            "the bridge anew: clarify bridge"
+        )
 
 
 def loaded(encoder: ImageEncoder) -> ImageEncoder:
@@ -175,8 +182,11 @@ def load_network(
         Its ``identity``, ``width`` and whether its features are of ``unit`` length.
     """
     kind, _, rest = spec.partition(":")
+    identity = EncoderIdentity.from_dict(known["identity"])
     if kind == "imported":
-        return load_backbone(spec, imported=imported)
+        found = load_backbone(spec, imported=imported)
+        _check_same(found, identity)
+        return found
 
     def load() -> ImageEncoder:
         if kind != "run":
@@ -186,11 +196,7 @@ def load_network(
         return of_run(rest)
 
     return DeferredEncoder(
-        name=spec,
-        identity=EncoderIdentity.from_dict(known["identity"]),
-        width=int(known["width"]),
-        unit=bool(known["unit"]),
-        load=load,
+        name=spec, identity=identity, width=int(known["width"]), unit=bool(known["unit"]), load=load
     )
 
 
@@ -205,3 +211,17 @@ def load_backbone(spec: str, *, imported: Path | None = None, device: str = "cpu
 
         return load_timm(spec, rest, device=device)
     return load_encoder(spec, imported=imported, device=device)
+
+
+def load_classifier(spec: str) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    """Return the last layer of a network, shape (K, D), and its K class names; see `classifier`."""
+    from clarify.embed.timm_models import classifier
+
+    return classifier(spec)
+
+
+def cached_clip() -> str:
+    """Return the name of the first CLIP whose weights the hub's cache has; empty for none."""
+    from clarify.embed.open_clip_models import cached_clip
+
+    return cached_clip()

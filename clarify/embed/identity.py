@@ -133,8 +133,8 @@ class Encoder(ImageEncoder, Protocol):
     def encode_phrases(self, phrases: Sequence[str]) -> NDArray[np.float32]:
         """Put P phrases into the template and embed them; returns (P, D) float32, unit length."""
 
-    def unknown_words(self, phrase: str) -> tuple[str, ...]:
-        """Return the words that the encoder was never taught; empty if it has no such list."""
+    def unknown_words(self, phrases: Sequence[str]) -> list[tuple[str, ...]]:
+        """Return for each phrase the words that the encoder does not know; none if nobody can say."""
 
 
 def check_template(template: str) -> None:

@@ -93,9 +93,9 @@ class ImportedEncoder:
                 self._refuse_phrase(phrase)
         return found
 
-    def unknown_words(self, phrase: str) -> tuple[str, ...]:
+    def unknown_words(self, phrases: Sequence[str]) -> list[tuple[str, ...]]:
         """Return no word: phrases that are not known are refused."""
-        return ()
+        return [() for _ in phrases]
 
     def _refuse(self) -> NoReturn:
         raise InputError(

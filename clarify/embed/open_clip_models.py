@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-__all__ = ["SMALL_CLIP", "build_image_half", "load_open_clip", "load_small_clip"]
+__all__ = ["SMALL_CLIP", "build_image_half", "cached_clip", "load_open_clip", "load_small_clip"]
 
 SMALL_CLIP = "small-clip"
 PHRASES_AT_ONCE = 256
@@ -96,9 +96,9 @@ class OpenClipEncoder(ImageModel):
                 found.append(embeddings.float().cpu().numpy())
         return np.concatenate(found)
 
-    def unknown_words(self, phrase: str) -> tuple[str, ...]:
-        """Return the words of a phrase that the encoder was never taught."""
-        return self.vocabulary(phrase) if self.vocabulary is not None else ()
+    def unknown_words(self, phrases: Sequence[str]) -> list[tuple[str, ...]]:
+        """Return for each phrase the words that the encoder was never taught."""
+        return [() if self.vocabulary is None else self.vocabulary(each) for each in phrases]
 
     def _check_length(self, phrase: str, text: str) -> None:
         encode = getattr(self.tokenize, "encode", None)
@@ -340,3 +340,14 @@ def build_image_half(config: Mapping[str, Any], device: str) -> tuple[Any, Any]:
             setattr(model, name, None)
     model.eval()
     return model.visual, model.encode_image
+
+
+def cached_clip() -> str:
+    """Return the name of the first CLIP whose weights the hub's cache has; empty for none."""
+    import open_clip
+
+    for architecture, tag in open_clip.list_pretrained():
+        config = open_clip.get_pretrained_cfg(architecture, tag)
+        if cached_weights(str(config.get("hf_hub") or ""), DEFAULT_FILES) is not None:
+            return f"open_clip:{architecture}:{tag}"
+    return ""

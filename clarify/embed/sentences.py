@@ -152,8 +152,10 @@ def _loaded(folder: Path) -> Any:
     """Load a model once; nothing of it is fetched, and no code of its folder is run."""
     try:
         from sentence_transformers import SentenceTransformer
+        from transformers.utils import logging
     except ImportError:
         raise NotFoundError(f"a text model needs sentence-transformers: {EXTRA}") from None
+    logging.disable_progress_bar()  # of loading; ours are drawn by the shells
     try:
         with quiet():
             return SentenceTransformer(

@@ -9,13 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from clarify.discover.vocabulary import plain_phrases, vocabulary
+from clarify.discover.vocabulary import vocabulary
 from clarify.errors import InputError, NotFoundError, nearest
 from clarify.evidence.cells import Cell, Figures, Ledger, Refused, cells_of
 from clarify.evidence.comparison import Row, rows_of
 from clarify.evidence.methods import methods as all_methods
 from clarify.evidence.situation import Situation, seen_by, truth_of
 from clarify.evidence.studies import STUDIES
+from clarify.workflow.describe.suggest import known_phrases
 from clarify.workflow.model.project import Workspace, embed, run_context, split_data
 from clarify.workflow.shows.demo import draw_data_set
 
@@ -166,7 +167,7 @@ def study(project: Workspace, name: str, phrases: Mapping[str, str], *, seeds: i
     """
     if name not in STUDIES:
         raise NotFoundError(f"no study is called {name!r}; {nearest(name, STUDIES)}")
-    known = [each for each in plain_phrases(vocabulary()) if not project.encoder.unknown_words(each)]
+    known = list(known_phrases(project.encoder, vocabulary()))
     found = STUDIES[name]
     rows = found.run(situation_of(project, phrases), seeds, known)
     return {

@@ -16,7 +16,7 @@ from clarify.errors import FeatureError, InputError, one_line, shown
 from clarify.face.pages import check_home, check_type, percent, table
 from clarify.method.arrays import class_tuple
 from clarify.method.groups.metrics import HalvesAccuracy, Side
-from clarify.method.phrases.error_score import Evidence, band
+from clarify.method.phrases.error_score import Evidence
 from clarify.workflow.describe.phrases import TriedPhrase, try_phrase
 from clarify.workflow.describe.recording import ScoredPhrase, record_phrase, score_phrase
 from clarify.workflow.model import failures as model_failures
@@ -258,9 +258,8 @@ class Score:
     def __repr__(self) -> str:
         """Say in one line what it came to."""
         what = self.tried.description
-        unknown = ", ".join(self.tried.unknown_words)
-        told = f"but the encoder was never taught: {unknown}" if unknown else band(self.value)
-        return f"<{what.class_name}: {what.phrase!r} {self.value:.2f}, {told}>"
+        why = f": {self.tried.caution}" if self.tried.caution else ""
+        return f"<{what.class_name}: {what.phrase!r} {self.value:.2f}, {self.tried.verdict}{why}>"
 
     def _repr_html_(self) -> str:
         what, halves = self.tried.description, self.halves
@@ -268,11 +267,11 @@ class Score:
             [side, f"{found.count:,}", percent(found.value)]
             for side, found in (("with it", halves.with_phrase), ("without it", halves.without_phrase))
         ]
-        doubts = f"{self.value:.2f}, {band(self.value)}; p {self.evidence.p_corrected:.2g} corrected"
+        doubts = f"{self.value:.2f}, {self.tried.verdict}; p {self.evidence.p_corrected:.2g} corrected"
         if self.tried.captions_told:
             doubts += f"; {self.tried.captions_told}"
-        if self.tried.unknown_words:
-            doubts += f"; the encoder was never taught: {', '.join(self.tried.unknown_words)}"
+        if self.tried.caution:
+            doubts = f"{self.tried.caution}; {doubts}"
         return table(f"{what.class_name}: {what.phrase}", doubts, ["half", "images", "right"], rows)
 
 

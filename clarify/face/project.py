@@ -128,7 +128,7 @@ class Project:
         NotFoundError
             For photographs, where nothing is here that knows them; tells the ways out.
         """
-        first = is_first(self.settings, self._open().manifest)
+        first = is_first(self._open().home, self.workspace.manifest)
         if isinstance(self.workspace.encoder, UnsettledEncoder):
             self.workspace = self._with_usual_encoder(progress)
         missing = [(encoder, dtype) for encoder in self.workspace.encoders]
@@ -145,7 +145,7 @@ class Project:
 
     def _with_usual_encoder(self, progress: Bar) -> Workspace:
         """Open it with what embeds such a data set where nothing was said; a bridge is learned first."""
-        spec = usual_encoder(self.settings, self.workspace.manifest)
+        spec = usual_encoder(self.workspace.manifest, self.settings.usual_encoder)
         if spec == BY_NAMES:
             learn_bridge(self.workspace, BridgePlan(), bar=progress)
         return open_project(dataclasses.replace(self.settings, encoder=spec), self.name)

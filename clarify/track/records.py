@@ -325,6 +325,7 @@ def description_record(
     with_phrase: Accuracy,
     without_phrase: Accuracy,
     unknown_words: Sequence[str],
+    caution: str,
     similarities: pl.DataFrame,
     pictures: Mapping[str, Image],
     parent: str,
@@ -355,6 +356,7 @@ def description_record(
         "without_accuracy": without_phrase.value,
     }
     metrics = {name: value for name, value in measured.items() if value is not None}
+    doubts = {"unknown_words": list(unknown_words), "caution": caution}
     return RunRecord(
         kind="description",
         name=f"{description.class_name}: {description.phrase}"[:200],
@@ -374,7 +376,7 @@ def description_record(
         ),
         artifacts=(
             json_artifact("description.json", description.to_dict()),
-            json_artifact("evidence.json", {**evidence.to_dict(), "unknown_words": list(unknown_words)}),
+            json_artifact("evidence.json", {**evidence.to_dict(), **doubts}),
             json_artifact("encoder.json", dict(context.encoder)),
             parquet_artifact("similarities.parquet", similarities),
             *(_charts(description, similarities) if kept else ()),

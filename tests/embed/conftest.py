@@ -119,8 +119,8 @@ class Projection:
     def encode_phrases(self, phrases: Sequence[str]) -> np.ndarray:
         raise AssertionError("a test of extraction has no phrases")
 
-    def unknown_words(self, phrase: str) -> tuple[str, ...]:
-        return ()
+    def unknown_words(self, phrases: Sequence[str]) -> list[tuple[str, ...]]:
+        return [() for _ in phrases]
 
 
 @pytest.fixture

@@ -155,7 +155,7 @@ def test_an_identity_that_is_not_legal_is_refused(change: dict[str, object], wor
 
 
 def test_open_vocabularies_have_no_unknown_words_and_no_limits(tiny: Encoder) -> None:
-    assert tiny.unknown_words("zyzzyva qwrt") == ()
+    assert tiny.unknown_words(["zyzzyva qwrt"]) == [()]
     assert tiny.domain == ""
 
 
@@ -285,7 +285,7 @@ def test_the_small_clip_is_loaded_with_its_limits_and_its_vocabulary() -> None:
     assert encoder.identity.weights == hashlib.sha256(weights).hexdigest()
     assert encoder.identity.architecture == encoder.name == "small-clip"
     assert encoder.domain == "drawn scenes only"
-    assert encoder.unknown_words("a red carburettor in the forest") == ("carburettor",)
+    assert encoder.unknown_words(["a red carburettor in the forest"]) == [("carburettor",)]
     model, transform, tokenize = small_clip.load()
     scene = picture(128, 96)
     assert torch.equal(encoder.preprocess(scene), transform(scene))

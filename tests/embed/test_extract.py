@@ -91,8 +91,8 @@ class Changed:
     def encode_phrases(self, phrases: Sequence[str]) -> np.ndarray:
         return self.encoder.encode_phrases(phrases)
 
-    def unknown_words(self, phrase: str) -> tuple[str, ...]:
-        return ()
+    def unknown_words(self, phrases: Sequence[str]) -> list[tuple[str, ...]]:
+        return [() for _ in phrases]
 
 
 def test_each_row_is_the_embedding_of_its_image(

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LITTLE_WORDS", "MENTIONED", "asked_words", "mentioned", "words_of"]
+__all__ = ["LITTLE_WORDS", "MENTIONED", "asked_words", "folded_words", "mentioned"]
 
 MENTIONED = "mentioned:"
 """How a part of a phrase begins that asks captions."""
@@ -28,7 +28,7 @@ LITTLE_WORDS = frozenset(_LITTLE_WORDS.split())
 WORD = re.compile(r"[^\W_]+")
 
 
-def words_of(text: str) -> tuple[str, ...]:
+def folded_words(text: str) -> tuple[str, ...]:
     """Return the words of a text in order, case folded: "Palm-tree." has palm and tree."""
     return tuple(WORD.findall(unicodedata.normalize("NFKC", text).casefold()))
 
@@ -58,4 +58,4 @@ def mentioned(atom: str, captions: Sequence[Sequence[str]]) -> NDArray[np.float6
 
 
 def _spaced(text: str) -> str:
-    return f" {' '.join(words_of(text))} "
+    return f" {' '.join(folded_words(text))} "

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from clarify.errors import ClarifyError
-from clarify.method.phrases.error_score import band
 from clarify.ui.describe.phrase_list import phrase_chips, phrase_rows
 from clarify.ui.describe.phrases import (
     keep,
@@ -109,9 +108,11 @@ def _draw_sentence() -> bool:
 def _draw_score(tried: TriedPhrase) -> None:
     """Say how well the phrase explains the errors, and how far to trust that."""
     score, found = tried.evidence.score, tried.evidence
+    if tried.caution:
+        st.warning(blocks.plain(f"{tried.caution[0].upper()}{tried.caution[1:]}. This score says nothing."))
     st.html(
         f'<div class="c-score"><b class="c-big">{score.value:.2f}</b><div class="c-muted">'
-        f"<b>{blocks.cell(band(score.value).capitalize())}.</b> It puts "
+        f"<b>{blocks.cell(tried.verdict.capitalize())}.</b> It puts "
         f"{100 * score.wrong_on_wrong_side:.0f}% of the wrong images on one side and "
         f"{100 * (1 - score.correct_on_wrong_side):.0f}% of the right ones on the other.</div>"
         f"</div>{blocks.bar(score.value)}"
@@ -136,8 +137,6 @@ def _doubts(tried: TriedPhrase) -> list[str]:
     said.append(f"After {tries} tried: p {p}.")
     if tried.captions_told:
         said.append(f"{tried.captions_told.capitalize()}.")
-    if tried.unknown_words:
-        said.append(f"The encoder was never taught: {', '.join(tried.unknown_words)}.")
     return said
 
 
@@ -182,6 +181,8 @@ def _draw_suggestions(page: Page, failures: Failures, class_name: str) -> None:
     if not wants_suggestions(page, failures, class_name):
         return
     st.html(blocks.heading("The machine suggests"))
+    if page.project.caution:
+        st.html(blocks.muted(f"{page.project.caution[0].upper()}{page.project.caution[1:]}."))
     found = suggestions(page, failures, class_name)
     if found is None:
         _await_suggestions(page, failures, class_name)

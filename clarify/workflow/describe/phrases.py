@@ -48,6 +48,7 @@ __all__ = [
 
 GRID_IMAGES = 70
 EVERY = slice(None)
+NO_VERDICT = "no verdict"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -61,7 +62,9 @@ class TriedPhrase:
     evidence : Evidence
         Score, p-value corrected for tries, interval, held-out score.
     unknown_words : tuple of str
-        Words that the encoder was never taught; empty when it has an open vocabulary.
+        Words that the encoder does not know; empty when it has an open vocabulary.
+    caution : str
+        Why the score says nothing, if it does not: said first, and then there is no verdict.
     rows : (N,) int64
         The images' rows in the split.
     scores : (N,) float64
@@ -75,6 +78,7 @@ class TriedPhrase:
     description: Description
     evidence: Evidence
     unknown_words: tuple[str, ...]
+    caution: str
     rows: NDArray[np.int64]
     scores: NDArray[np.float64]
     right: NDArray[np.bool_]
@@ -86,6 +90,11 @@ class TriedPhrase:
         if not parse_phrase(self.description.phrase).mentions:
             return ""
         return f"scored by the captions of {len(self.rows):,} images; {self.without_caption:,} have none"
+
+    @property
+    def verdict(self) -> str:
+        """What the score means, in words: "strong" and so on, or that nobody can say."""
+        return NO_VERDICT if self.caution else band(self.evidence.score.value)
 
     @property
     def with_half(self) -> NDArray[np.bool_]:
@@ -125,7 +134,8 @@ class TriedPhrase:
             "class": self.description.class_name,
             "phrase": self.description.phrase,
             "error_score": score.value,
-            "meaning": band(score.value),
+            "meaning": self.verdict,
+            "caution": self.caution,
             "evidence": self.evidence.to_dict(),
             "threshold": self.description.threshold,
             "unknown_words": list(self.unknown_words),
@@ -232,6 +242,7 @@ def try_phrase(
     scores = description_scores(project, phrase, data, calibrations, rows)
     right = failures.right[rows]
     found = evidence(scores[right], scores[~right], n_tried=n_tried, seed=seed)
+    (unknown,) = project.encoder.unknown_words([" ".join(phrase.embedded)]) if phrase.embedded else ((),)
     description = Description(
         data_set=project.manifest.name,
         class_name=class_name,
@@ -247,7 +258,8 @@ def try_phrase(
     return TriedPhrase(
         description=description,
         evidence=found,
-        unknown_words=project.encoder.unknown_words(" ".join(phrase.embedded)) if phrase.embedded else (),
+        unknown_words=unknown,
+        caution=". ".join(filter(None, (project.caution if phrase.embedded else "", _of_words(unknown)))),
         rows=rows,
         scores=scores,
         right=right,
@@ -300,6 +312,10 @@ def _likened(
     of_atoms = project.encoder.encode_phrases(phrase.embedded)
     pairs = zip(phrase.embedded, of_atoms, strict=True)
     return {atom: similarities_to(embeddings, of) for atom, of in pairs}
+
+
+def _of_words(unknown: Sequence[str]) -> str:
+    return f"the encoder does not know: {', '.join(unknown)}" if unknown else ""
 
 
 def _cut(score: ErrorScore, asked: float | None, scores: NDArray[np.float64]) -> float:

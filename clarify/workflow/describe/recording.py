@@ -110,6 +110,7 @@ def record_phrase(
         with_phrase=halves.with_phrase,
         without_phrase=halves.without_phrase,
         unknown_words=noted.unknown_words,
+        caution=noted.caution,
         similarities=noted.table(data),
         pictures={half: noted.grid(project, data, half, seed=seed) for half in SIDES if keep},
         parent=failures.model.run_id,

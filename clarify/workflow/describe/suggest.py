@@ -13,7 +13,7 @@ import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +28,14 @@ from clarify.discover import suggest as searching
 from clarify.discover.halves import ImagesOfClass
 from clarify.discover.mentions import CaptionedImages, CaptionWords, caption_words
 from clarify.discover.vocabulary import plain_phrases, read_vocabulary, vocabulary, without_name
+from clarify.embed.encoders import Encoder
 from clarify.embed.imported import ImportedEncoder
 from clarify.errors import InputError, PhraseError, StoreError
 from clarify.workflow.describe.phrase_cache import phrase_embeddings
 from clarify.workflow.model.models import Model
 from clarify.workflow.model.project import SplitData, Workspace
 
-__all__ = ["ClassPromise", "ClassSuggestions", "phrases_searched", "promises", "suggest"]
+__all__ = ["ClassPromise", "ClassSuggestions", "known_phrases", "phrases_searched", "promises", "suggest"]
 
 SCHEMA_VERSION = 1
 PATIENCE_S = 30
@@ -57,6 +58,8 @@ class ClassSuggestions:
         Of the vocabulary.
     mentioned : Suggestions or None
         Of the words of captions; None where they have none that ten captions of the class mention.
+    caution : str
+        Why their scores say nothing, if they do not: said first.
     """
 
     data_set: str
@@ -65,6 +68,7 @@ class ClassSuggestions:
     vocabulary: str
     left_out: int
     found: searching.Suggestions
+    caution: str = ""
     mentioned: searching.Suggestions | None = None
 
     @property
@@ -82,6 +86,7 @@ class ClassSuggestions:
             "by": "machine",
             "vocabulary": self.vocabulary,
             "left_out": self.left_out,
+            "caution": self.caution,
             **_searched_in(self.found),
             "captions": None if self.mentioned is None else _searched_in(self.mentioned),
             "suggestions": [
@@ -181,6 +186,7 @@ def suggest(
         left_out=searched.left_out + len(searched.phrases) - len(phrases),
         found=found,
         mentioned=mentioned,
+        caution=project.caution if phrases else "",
     )
 
 
@@ -226,6 +232,13 @@ def phrases_searched(project: Workspace, model: Model, class_name: str) -> int:
     return sum(by_vocabulary.values())
 
 
+def known_phrases(encoder: Encoder, texts: Iterable[str]) -> tuple[str, ...]:
+    """Return those texts that are plain phrases, of words that an encoder knows."""
+    plain = plain_phrases(texts)
+    unknown = encoder.unknown_words(plain)
+    return tuple(phrase for phrase, words in zip(plain, unknown, strict=True) if not words)
+
+
 def _images(predicted: NDArray[np.int64], data: SplitData, label: int) -> ImagesOfClass:
     rows = data.of_class(label)
     return ImagesOfClass(embeddings=data.embeddings[rows], right=predicted[rows] == label)
@@ -253,7 +266,7 @@ def _searched(project: Workspace, file: Path | None, *, needed: bool = True) -> 
         name, given = f"the bank of {encoder.name}", encoder.bank.phrases
     else:
         name, given = "Clarify's own vocabulary", vocabulary()
-    phrases = tuple(each for each in plain_phrases(given) if not encoder.unknown_words(each))
+    phrases = known_phrases(encoder, given)
     if not phrases and needed:
         raise InputError(
             f"{name}: encoder {encoder.name} knows none of its {len(given):,} phrases; give "

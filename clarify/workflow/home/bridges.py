@@ -13,11 +13,10 @@ from clarify.data.captions import Captions, keep_captions, read_captions
 from clarify.data.parallel import Progress
 from clarify.embed.bridge import Bridge, BridgeEncoder, write_bridge
 from clarify.embed.bridging import Captioned, bridge_from_captions, bridge_from_names
-from clarify.embed.encoders import ImageEncoder, load_backbone
+from clarify.embed.encoders import ImageEncoder, load_backbone, load_classifier
 from clarify.embed.imported import LABEL, imported_folder
 from clarify.embed.packages import EXTRA, NETWORKS
 from clarify.embed.sentences import SentenceEncoder, find_sentences
-from clarify.embed.timm_models import classifier
 from clarify.errors import FeatureError, InputError, NotFoundError, shown
 from clarify.track.runs import IN_RUN, BaseRun
 from clarify.workflow.home.settling import PHOTO_NETWORK
@@ -134,7 +133,7 @@ def _from_names(
     parts: dict[str, Any],
     bar: Bar,
 ) -> Bridge:
-    weight, names = classifier(plan.classifier or spec)
+    weight, names = load_classifier(plan.classifier or spec)
     if weight.shape[1] != network.width:
         raise FeatureError(
             f"the last layer of {plan.classifier or spec} takes {weight.shape[1]} features, {network.name} "

@@ -12,10 +12,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from clarify.config import Settings
 from clarify.data.files import write_atomically, writing
 from clarify.data.manifest import Manifest
-from clarify.embed.encoders import Encoder, EncoderIdentity, ImageEncoder, load_backbone, load_encoder
+from clarify.embed.encoders import (
+    Encoder,
+    EncoderIdentity,
+    ImageEncoder,
+    cached_clip,
+    load_backbone,
+    load_encoder,
+)
 from clarify.embed.imported import imported_folder
 from clarify.embed.packages import EXTRA, NETWORKS, SENTENCES
 from clarify.embed.store import FeatureStore
@@ -31,13 +37,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BY_NAMES",
-    "DRAWN_BY",
     "PHOTO_NETWORK",
     "SMALL_CLIP",
     "Settled",
     "UnsettledEncoder",
     "encoders_of",
-    "is_drawn",
     "is_first",
     "settle",
     "settled",
@@ -50,8 +54,6 @@ PHOTO_NETWORK = f"timm:{next(iter(NETWORKS))}"
 """What sees photographs where nothing else was said."""
 
 BY_NAMES = "bridge:names"
-DRAWN_BY = "drawn by clarify.demo"
-"""How the source of every data set begins that Clarify drew."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +103,7 @@ class UnsettledEncoder:
         """Refuse."""
         self._refuse()
 
-    def unknown_words(self, phrase: str) -> tuple[str, ...]:
+    def unknown_words(self, phrases: Sequence[str]) -> list[tuple[str, ...]]:
         """Refuse."""
         self._refuse()
 
@@ -113,50 +115,57 @@ class UnsettledEncoder:
 
 
 def encoders_of(
-    settings: Settings, manifest: Manifest, tracking: TrackingStore
+    home: Path, manifest: Manifest, tracking: TrackingStore, *, named: Settled, usual: str = ""
 ) -> tuple[Encoder, ImageEncoder]:
     """Return a data set's encoder, and the backbone that its models stand on.
 
     What was named for the command counts first, then what the data set was settled with; a drawn one,
     and one of an older home, has the small CLIP.
 
+    Parameters
+    ----------
+    named : Settled
+        What a flag or the environment named; parts may be empty.
+    usual : str
+        The encoder of the home's ``clarify.toml``, if it has one.
+
     Raises
     ------
     InputError, NotFoundError, FeatureError
         As `load_encoder`.
     """
-    own = settled(settings.home, manifest.name)
-    spec = settings.encoder or (own.encoder if own is not None else _of_older_home(settings, manifest))
+    own = settled(home, manifest.name)
+    spec = named.encoder or (own.encoder if own is not None else _of_older_home(home, manifest, usual))
     if not spec:
         nothing = UnsettledEncoder(data_set=manifest.name)
         return nothing, nothing
 
     def body(run: str) -> ImageEncoder:
-        return body_of_run(settings.home, tracking, run)
+        return body_of_run(home, tracking, run)
 
-    imported = imported_folder(settings.home, manifest.name)
+    imported = imported_folder(home, manifest.name)
     encoder = load_encoder(spec, imported=imported, of_run=body)
     settled_backbone = own.backbone if own is not None and spec == own.encoder else ""
-    backbone = settings.backbone or settled_backbone
+    backbone = named.backbone or settled_backbone
     if backbone in ("", spec):
         return encoder, getattr(encoder, "network", encoder)
     return encoder, load_backbone(backbone, imported=imported)
 
 
-def is_first(settings: Settings, manifest: Manifest) -> bool:
+def is_first(home: Path, manifest: Manifest) -> bool:
     """Whether nothing embedded the data set yet; an older home says so by its features alone."""
-    if settled(settings.home, manifest.name) is not None:
+    if settled(home, manifest.name) is not None:
         return False
-    known = FeatureStore(settings.home).open(manifest, load_encoder(SMALL_CLIP).identity)
+    known = FeatureStore(home).open(manifest, load_encoder(SMALL_CLIP).identity)
     return known is None
 
 
-def _of_older_home(settings: Settings, manifest: Manifest) -> str:
+def _of_older_home(home: Path, manifest: Manifest, usual: str) -> str:
     """Return the encoder of a data set that nothing was written about; empty if there is none yet."""
-    if is_drawn(manifest) and not settings.usual_encoder:
+    if manifest.drawn and not usual:
         return SMALL_CLIP
-    store = FeatureStore(settings.home)
-    for spec in filter(None, (settings.usual_encoder, SMALL_CLIP)):
+    store = FeatureStore(home)
+    for spec in filter(None, (usual, SMALL_CLIP)):
         if store.open(manifest, load_encoder(spec).identity) is not None:
             return spec
     return ""
@@ -190,25 +199,19 @@ def settle(home: Path, data_set: str, chosen: Settled) -> None:
         write_atomically(path, [json.dumps(dataclasses.asdict(chosen), indent=1).encode()])
 
 
-def is_drawn(manifest: Manifest) -> bool:
-    """Whether Clarify drew the images, so that the small CLIP knows what is in them."""
-    return DRAWN_BY in manifest.source
-
-
-def usual_encoder(settings: Settings, manifest: Manifest) -> str:
-    """Return what embeds a data set of which nothing was said.
+def usual_encoder(manifest: Manifest, usual: str = "") -> str:
+    """Return what embeds a data set of which nothing was said but perhaps in ``clarify.toml``.
 
     Raises
     ------
     NotFoundError
         For photographs, where nothing is here that knows them; tells the ways out.
     """
-    if settings.usual_encoder:
-        return settings.usual_encoder
-    if is_drawn(manifest):
+    if usual:
+        return usual
+    if manifest.drawn:
         return SMALL_CLIP
-    cached = _cached_clip()
-    if cached:
+    if cached := cached_clip():
         return cached
     if NETWORKS[PHOTO_NETWORK.partition(":")[2]].installed() and SENTENCES.installed():
         return BY_NAMES
@@ -216,17 +219,3 @@ def usual_encoder(settings: Settings, manifest: Manifest) -> str:
         f"data set {manifest.name}: nothing here knows photographs; {EXTRA}, or name a CLIP with --encoder "
         "open_clip:ARCHITECTURE:TAG_OR_FILE, or bring features: clarify features import"
     )
-
-
-def _cached_clip() -> str:
-    """Return the first CLIP whose weights the hub's cache has; empty for none."""
-    import open_clip
-
-    from clarify.embed.hub import cached_weights
-    from clarify.embed.open_clip_models import DEFAULT_FILES
-
-    for architecture, tag in open_clip.list_pretrained():
-        config = open_clip.get_pretrained_cfg(architecture, tag)
-        if cached_weights(str(config.get("hf_hub") or ""), DEFAULT_FILES) is not None:
-            return f"open_clip:{architecture}:{tag}"
-    return ""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from clarify.data.checking import group_counts
-from clarify.data.manifest import Manifest, find_manifests, read_manifest
+from clarify.data.manifest import DRAWN_BY, Manifest, find_manifests, read_manifest
 from clarify.data.sources.origins import ORIGINS, Origin, Published
 from clarify.demo.datasets import DATASETS
 from clarify.errors import NotFoundError, nearest, shown
@@ -169,7 +169,7 @@ def _drawn(name: str) -> Origin | None:
     data_set = DATASETS[base]
     return Origin(
         title=data_set.title,
-        source=f"drawn by clarify.demo, seed {seed}",
+        source=f"{DRAWN_BY}, seed {seed}",
         licence=data_set.licence,
         get="nothing is needed: it is drawn on this machine, the same on any",
         command=f"clarify data draw {base}" + (f" --seed {seed}" if seed else ""),

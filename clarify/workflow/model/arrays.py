@@ -80,9 +80,9 @@ class CallableEncoder:
             )
         return found
 
-    def unknown_words(self, phrase: str) -> tuple[str, ...]:
-        """Return none: nobody knows."""
-        return ()
+    def unknown_words(self, phrases: Sequence[str]) -> list[tuple[str, ...]]:
+        """Return none: nobody can say."""
+        return [() for _ in phrases]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,9 +93,14 @@ class ArrayData:
     encoder: Encoder | CallableEncoder
     reviewer: str = "unknown"
 
+    @property
+    def caution(self) -> str:
+        """Nothing is known of the images."""
+        return ""
+
 
 DataSet: TypeAlias = "Workspace | ArrayData"
-"""What the core takes: it asks for ``manifest`` (name, classes), ``encoder`` and ``reviewer`` alone."""
+"""What the core takes: it asks for ``manifest`` (name, classes), ``encoder``, ``caution``, ``reviewer``."""
 
 
 def split_of(

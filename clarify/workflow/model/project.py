@@ -63,6 +63,16 @@ class Workspace:
     reviewer: str
 
     @property
+    def caution(self) -> str:
+        """What is to be said before any score: the encoder does not know such images; else empty."""
+        if not self.encoder.domain or self.manifest.drawn:
+            return ""
+        return (
+            f"encoder {self.encoder.name} knows {self.encoder.domain}, and Clarify did not draw these "
+            "images: what it says of them means nothing"
+        )
+
+    @property
     def encoders(self) -> tuple[ImageEncoder, ...]:
         """Return whose features are needed: the encoder first, the backbone last, each once."""
         return (self.encoder,) if self.backbone is self.encoder else (self.encoder, self.backbone)

@@ -11,14 +11,13 @@ from typing import Any
 
 import polars as pl
 
-from clarify.data.manifest import write_manifest
+from clarify.data.manifest import DRAWN_BY, write_manifest
 from clarify.data.parallel import Progress
 from clarify.demo.datasets import DATASETS, DemoDataset, write_images
 from clarify.errors import NotFoundError, nearest, shown
 from clarify.track.promotion import Verdict
 from clarify.workflow.decide.promote import Promotion, judge, promote
 from clarify.workflow.describe.recording import ScoredPhrase, score_phrase
-from clarify.workflow.home.settling import DRAWN_BY
 from clarify.workflow.model.failures import ClassDiagnosis, Failures, diagnose, failures_of
 from clarify.workflow.model.project import Workspace, embed
 from clarify.workflow.model.trained import Trained

@@ -68,7 +68,7 @@ class Calibration:
 
 
 CERTAIN = Calibration(threshold=0.5, scale=2.0**-6)
-"""Of an atom that captions mention or not: log-odds of 32 or -32, beyond what similarities come to, so
+"""Of an atom that captions mention or not: log-odds of 32 or -32, beyond what most similarities come to, so
 that beside a similarity it decides alone, and finite, so that cuts and charts have ends."""
 
 

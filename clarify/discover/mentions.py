@@ -61,7 +61,7 @@ class CaptionWords:
     has : (P, N) float32
         1 where a caption of the image has it, else 0.
     left_out : int
-        Words in as many captions that name classes or are too many.
+        Words in as many captions that name classes, are mentioned of every image, or are too many.
     """
 
     phrases: tuple[str, ...]
@@ -91,8 +91,10 @@ def caption_words(captions: Sequence[Sequence[str]], classes: Iterable[str]) -> 
             counts.update(found)
         for phrase in set().union(*by_caption):
             images[phrase].append(number)
-    frequent = [phrase for phrase, count in counts.most_common() if count >= LEAST_CAPTIONS]
-    kept = without_words(frequent, classes)[:MOST_WORDS]
+    by_count = sorted(counts.items(), key=lambda each: (-each[1], each[0]))  # sets have no order of their own
+    frequent = [phrase for phrase, count in by_count if count >= LEAST_CAPTIONS]
+    tells = [phrase for phrase in frequent if len(images[phrase]) < len(captions)]
+    kept = without_words(tells, classes)[:MOST_WORDS]
     has = np.zeros((len(kept), len(captions)), dtype=np.float32)
     for row, phrase in enumerate(kept):
         has[row, images[phrase]] = 1

@@ -29,7 +29,7 @@ def test_words_count_from_ten_captions_little_ones_and_class_names_never() -> No
 
 
 def test_pairs_are_neighbours_in_one_caption_and_hold_no_little_word() -> None:
-    captions = captions_of((10, ("palm tree on a beach", "green")), (10, ("tree palm",)))
+    captions = captions_of((10, ("palm tree on a beach", "green")), (10, ("tree palm",)), (1, ("x",)))
     found = caption_words(captions, ["cat"]).phrases
     assert {each.removeprefix("mentioned: ") for each in found} == {
         "palm",
@@ -42,15 +42,21 @@ def test_pairs_are_neighbours_in_one_caption_and_hold_no_little_word() -> None:
 
 
 def test_a_word_that_is_part_of_a_name_is_left_out_and_told() -> None:
-    captions = captions_of((10, ("a white shark near rocks",)))
+    captions = captions_of((10, ("a white shark near rocks",)), (1, ("a shark",)))
     found = caption_words(captions, ["great white shark", "sea"])
     assert found.phrases == ("mentioned: rocks",)
     assert found.left_out == 3  # white, shark, white shark
 
 
+def test_a_word_that_every_image_has_is_not_searched() -> None:
+    found = caption_words(captions_of((10, ("a bird at sea",)), (10, ("birds", "a bird"))), ["cat"])
+    assert found.phrases == ("mentioned: birds", "mentioned: sea")
+    assert found.left_out == 1
+
+
 def test_no_more_words_than_can_be_held_are_searched(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mentions, "MOST_WORDS", 1)
-    found = caption_words(captions_of((12, ("sea",)), (10, ("lake",))), ["cat"])
+    found = caption_words(captions_of((12, ("sea",)), (10, ("lake",)), (1, ("",))), ["cat"])
     assert (found.phrases, found.left_out) == (("mentioned: sea",), 1)
 
 

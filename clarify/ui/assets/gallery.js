@@ -5,7 +5,7 @@ export default function ({ parentElement, data, setTriggerValue }) {
   grid.replaceChildren();
   const captioned = data.pictures.some((picture) => picture.caption);
   grid.classList.toggle("captioned", captioned);
-  grid.style.setProperty("--side", `${captioned ? 2 * data.side : data.side}px`);
+  grid.style.setProperty("--side", `${captioned ? 1.6 * data.side : data.side}px`);
   if (!data.pictures.length) {
     const none = document.createElement("div");
     none.className = "none";

@@ -72,6 +72,12 @@ class Workspace:
         )
 
     @property
+    def backbone_name(self) -> str:
+        """The backbone's name; empty where it comes with the encoder."""
+        own = getattr(self.encoder, "network", self.encoder)
+        return "" if self.backbone is own else self.backbone.name
+
+    @property
     def encoders(self) -> tuple[ImageEncoder, ...]:
         """Return whose features are needed: the encoder first, the backbone last, each once."""
         return (self.encoder,) if self.backbone is self.encoder else (self.encoder, self.backbone)

@@ -40,10 +40,12 @@ if TYPE_CHECKING:
 __all__ = [
     "BY_NAMES",
     "PHOTO_NETWORK",
+    "SETTLED",
     "SMALL_CLIP",
     "Settled",
     "UnsettledEncoder",
     "changed_at",
+    "chosen_of",
     "encoders_of",
     "is_first",
     "settle",
@@ -53,7 +55,7 @@ __all__ = [
     "usual_encoder",
 ]
 
-FILE = "settled.json"
+SETTLED = "settled.json"
 SMALL_CLIP = "small-clip"
 PHOTO_NETWORK = f"timm:{next(iter(NETWORKS))}"
 """What sees photographs where nothing else was said."""
@@ -139,12 +141,7 @@ def encoders_of(
     InputError, NotFoundError, FeatureError
         As `load_encoder`.
     """
-    # Where both were named, what is settled is not even read: it may be damaged.
-    own = None if named.encoder and named.backbone else settled(home, manifest.name)
-    spec = named.encoder or spec_of(home, manifest, usual)
-    backbone = named.backbone
-    if own is not None and own.encoder in ("", spec):
-        backbone = backbone or own.backbone
+    chosen = chosen_of(home, manifest, named=named, usual=usual)
 
     def body(run: str) -> ImageEncoder:
         # One that came in a bundle has another id here than the bridge knows it by.
@@ -152,13 +149,26 @@ def encoders_of(
         return body_of_run(home, tracking, next((each.id for each in bases if run in each.ids), run))
 
     imported = imported_folder(home, manifest.name)
-    if not spec:
-        nothing = UnsettledEncoder(data_set=manifest.name)
-        return nothing, load_backbone(backbone, imported=imported) if backbone else nothing
-    encoder = load_encoder(spec, imported=imported, of_run=body)
-    if backbone in ("", spec):
+    if chosen.encoder:
+        encoder = load_encoder(chosen.encoder, imported=imported, of_run=body)
+    else:
+        encoder = UnsettledEncoder(data_set=manifest.name)
+    if not chosen.backbone:
         return encoder, getattr(encoder, "network", encoder)
-    return encoder, load_backbone(backbone, imported=imported)
+    return encoder, load_backbone(chosen.backbone, imported=imported)
+
+
+def chosen_of(home: Path, manifest: Manifest, *, named: Settled, usual: str = "") -> Settled:
+    """Return the names of what embeds a data set; the encoder's is empty where nothing did yet.
+
+    Parameters are those of `encoders_of`; nothing is loaded but what an older home asks for.
+    """
+    # Where both were named, what is settled is not even read: it may be damaged.
+    own = None if named.encoder and named.backbone else settled(home, manifest.name)
+    encoder, backbone = named.encoder or spec_of(home, manifest, usual), named.backbone
+    if own is not None and own.encoder in ("", encoder):
+        backbone = backbone or own.backbone
+    return Settled(encoder=encoder, backbone="" if backbone == encoder else backbone)
 
 
 def spec_of(home: Path, manifest: Manifest, usual: str = "") -> str:
@@ -196,7 +206,7 @@ def settled(home: Path, data_set: str) -> Settled | None:
     FeatureError
         If the file that says it is damaged.
     """
-    path = imported_folder(home, data_set) / FILE
+    path = imported_folder(home, data_set) / SETTLED
     try:
         found = json.loads(path.read_bytes())
         return Settled(encoder=str(found["encoder"]), backbone=str(found["backbone"]))
@@ -210,7 +220,7 @@ def settled(home: Path, data_set: str) -> Settled | None:
 
 def settle(home: Path, data_set: str, chosen: Settled) -> None:
     """Make an encoder a data set's own."""
-    path = imported_folder(home, data_set) / FILE
+    path = imported_folder(home, data_set) / SETTLED
     values = {name: _lasting(spec) for name, spec in dataclasses.asdict(chosen).items()}
     with writing(path.parent, hint="then give the same command again"):
         path.parent.mkdir(parents=True, exist_ok=True)

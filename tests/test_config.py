@@ -9,9 +9,10 @@ from clarify.errors import InputError
 
 
 def test_a_flag_beats_the_environment_which_beats_the_file_which_beats_the_default(tmp_path: Path) -> None:
-    assert read_settings({}, {}, tmp_path).encoder == "small-clip"
+    assert read_settings({}, {}, tmp_path).encoder == ""
     (tmp_path / "clarify.toml").write_text('encoder = "open_clip:RN50:openai"\nworkers = 3\n')
-    assert read_settings({}, {}, tmp_path).encoder == "open_clip:RN50:openai"
+    of_file = read_settings({}, {}, tmp_path)
+    assert (of_file.encoder, of_file.usual_encoder) == ("", "open_clip:RN50:openai")
     environment = {"CLARIFY_ENCODER": "open_clip:RN101:openai"}
     assert read_settings({}, environment, tmp_path).encoder == "open_clip:RN101:openai"
     found = read_settings({"encoder": "small-clip"}, environment, tmp_path)

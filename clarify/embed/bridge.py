@@ -330,16 +330,18 @@ def write_bridge(folder: Path, label: str, bridge: Bridge) -> None:
         "auc": terms.auc,
         "counts": terms.counts,
     }
-    tensors = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-    described = {**bridge.describe(), "terms": list(terms.words)}
+    content = save({name: np.ascontiguousarray(array) for name, array in tensors.items()})
+    described = {
+        **bridge.describe(),
+        "terms": list(terms.words),
+        "file_sha256": hashlib.sha256(content).hexdigest(),
+    }
     place = folder / label
     with writing(place, hint="then give the same command again"):
         place.mkdir(parents=True, exist_ok=True)
         # The description last: without it there is no bridge.
         (place / DESCRIPTION).unlink(missing_ok=True)
-        write_atomically(
-            place / WEIGHTS, [save({key: np.ascontiguousarray(tensors[key]) for key in tensors})]
-        )
+        write_atomically(place / WEIGHTS, [content])
         write_atomically(place / DESCRIPTION, [json.dumps(described, ensure_ascii=False, indent=1).encode()])
 
 
@@ -374,13 +376,16 @@ def open_bridge(
 
 def read_bridge(place: Path) -> Bridge:
     """Read what `write_bridge` put into a folder; FeatureError if it is damaged."""
-    from safetensors.numpy import load_file
+    from safetensors.numpy import load
 
     try:
         described = json.loads((place / DESCRIPTION).read_bytes())
         if described.get("schema_version") != SCHEMA_VERSION:
             raise ValueError(f"schema_version is {described.get('schema_version')!r}")
-        tensors = load_file(place / WEIGHTS)
+        content = (place / WEIGHTS).read_bytes()
+        if hashlib.sha256(content).hexdigest() != described["file_sha256"]:
+            raise ValueError("its numbers are others than those that were written")
+        tensors = load(content)
         found = Bridge(
             matrix=tensors["matrix"],
             offset=tensors["offset"],
@@ -399,7 +404,7 @@ def read_bridge(place: Path) -> Bridge:
             penalty=described["penalty"],
         )
         if found.identity.to_dict() != described["identity"]:
-            raise ValueError("its numbers are others than those that were written")
+            raise ValueError("its parts are others than those that were written")
     except Exception as error:  # safetensors has errors of its own
         raise FeatureError(
             f"the bridge in {place} is damaged ({error}); learn it again: clarify bridge"

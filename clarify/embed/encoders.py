@@ -74,12 +74,8 @@ class DeferredEncoder:
         FeatureError
             If it is another than the one that is known.
         """
-        found, meant = self.load(), self.identity.image_digest
-        if found.identity.image_digest != meant:
-            raise FeatureError(
-                f"{self.name} is another network ({found.identity.image_digest}) than the one that was used "
-                f"({meant}): its weights or its preprocessing changed; put those back"
-            )
+        found = self.load()
+        _check_same(found, self.identity)
         return found
 
     def preprocess(self, image: Image) -> torch.Tensor:
@@ -89,6 +85,15 @@ class DeferredEncoder:
     def encode_images(self, batch: torch.Tensor) -> NDArray[np.float32]:
         """Embed inputs of shape (B, 3, H, W); returns (B, D) float32."""
         return self.encoder.encode_images(batch)
+
+
+def _check_same(found: ImageEncoder, meant: EncoderIdentity) -> None:
+    if found.identity.image_digest != meant.image_digest:
+        raise FeatureError(
+            f"{found.name} is another network ({found.identity.image_digest}) than the one that was used "
+            f"({meant.image_digest}): its weights or its preprocessing changed; put those back, or learn "
+            "the bridge anew: clarify bridge"
+        )
 
 
 def loaded(encoder: ImageEncoder) -> ImageEncoder:
@@ -177,8 +182,11 @@ def load_network(
         Its ``identity``, ``width`` and whether its features are of ``unit`` length.
     """
     kind, _, rest = spec.partition(":")
+    identity = EncoderIdentity.from_dict(known["identity"])
     if kind == "imported":
-        return load_backbone(spec, imported=imported)
+        found = load_backbone(spec, imported=imported)
+        _check_same(found, identity)
+        return found
 
     def load() -> ImageEncoder:
         if kind != "run":
@@ -188,11 +196,7 @@ def load_network(
         return of_run(rest)
 
     return DeferredEncoder(
-        name=spec,
-        identity=EncoderIdentity.from_dict(known["identity"]),
-        width=int(known["width"]),
-        unit=bool(known["unit"]),
-        load=load,
+        name=spec, identity=identity, width=int(known["width"]), unit=bool(known["unit"]), load=load
     )
 
 

@@ -155,7 +155,9 @@ def _loaded(folder: Path) -> Any:
     """Load a model once; nothing of it is fetched, and no code of its folder is run."""
     try:
         from sentence_transformers import SentenceTransformer
+        from transformers.utils import logging
 
+        logging.disable_progress_bar()  # of loading; ours are drawn by the shells
         with quiet():
             return SentenceTransformer(
                 str(folder),

@@ -8,7 +8,7 @@ from tests.conftest import run_clarify
 
 HEADINGS = {
     "the loop": "demo embed train diagnose promise suggest score describe retrain compare promote",
-    "data": "data features predictions import export",
+    "data": "data bridge encoder features predictions import export",
     "models and registry": "predict history rollback",
     "team": "serve",
     "look after": "doctor relocate benchmark",

@@ -107,8 +107,8 @@ def test_a_data_set_without_a_model_tells_the_next_step(visit: Visit, home: Path
 @pytest.fixture
 def hostile(home: Path) -> Path:
     _other_names(home, HOSTILE)
-    for step in ("embed", "train"):
-        assert run_clarify(step, "renamed", home=home).status == 0
+    for step in (("embed", "renamed", "--encoder", "small-clip"), ("train", "renamed")):
+        assert run_clarify(*step, home=home).status == 0
     return home
 
 

@@ -42,12 +42,8 @@ def _bridge(shell: Shell) -> None:
 
 
 def _described(made: BridgeEncoder) -> dict[str, Any]:
-    terms = made.bridge.terms
-    words = [
-        {"word": word, "captions": int(count), "auc": None if auc != auc else round(float(auc), 3)}
-        for word, count, auc in zip(terms.words, terms.counts, terms.auc, strict=True)
-    ]
-    return {**made.bridge.describe(), "words": words if made.bridge.way == "captions" else []}
+    words = made.bridge.terms.rows() if made.bridge.way == "captions" else []
+    return {**made.bridge.describe(), "words": words}
 
 
 def _told(made: BridgeEncoder, own: str, name: str) -> str:

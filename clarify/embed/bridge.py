@@ -102,6 +102,13 @@ class Terms:
         """Which of them the bridge can tell, shape (V,)."""
         return np.isnan(self.auc) | (self.auc >= TOLD_FROM)
 
+    def rows(self) -> list[dict[str, Any]]:
+        """Return ``word, captions, auc`` of each; None where nothing could measure it."""
+        return [
+            {"word": word, "captions": int(count), "auc": None if np.isnan(auc) else round(float(auc), 3)}
+            for word, count, auc in zip(self.words, self.counts, self.auc, strict=True)
+        ]
+
     def unknown(
         self, phrases: Sequence[str], embedded: Callable[[Sequence[str]], NDArray[np.float32]]
     ) -> list[tuple[str, ...]]:

@@ -48,6 +48,7 @@ __all__ = [
     "chosen_of",
     "encoders_of",
     "is_first",
+    "lasting",
     "settle",
     "settle_first",
     "settled",
@@ -221,7 +222,7 @@ def settled(home: Path, data_set: str) -> Settled | None:
 def settle(home: Path, data_set: str, chosen: Settled) -> None:
     """Make an encoder a data set's own."""
     path = imported_folder(home, data_set) / SETTLED
-    values = {name: _lasting(spec) for name, spec in dataclasses.asdict(chosen).items()}
+    values = {name: lasting(spec) for name, spec in dataclasses.asdict(chosen).items()}
     with writing(path.parent, hint="then give the same command again"):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, [json.dumps(values, indent=1).encode()])
@@ -242,7 +243,7 @@ def changed_at(home: Path, data_set: str) -> int:
     return newest
 
 
-def _lasting(spec: str) -> str:
+def lasting(spec: str) -> str:
     """Return a name that means the same in every folder: a file in it is absolute."""
     kind, _, rest = spec.partition(":")
     model, _, file = rest.partition(":")

@@ -9,9 +9,12 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
 import pytest
 
-from clarify.track.runs import BaseRun
+from clarify.errors import AwayError
+from clarify.track.mlflow import TrackingStore
+from clarify.track.runs import BaseRun, BridgeRun, DescriptionRun
 from clarify.workflow.home.settling import Settled, settled
 from tests.conftest import DATA_SET, copied, run_clarify
 from tests.sentences import learn_bridge, use_words
@@ -132,7 +135,7 @@ def unsettled(content: dict[str, bytes]) -> None:
     ("break_it", "told"),
     [
         (cut_short, f"the bridge in {BRIDGE} is damaged"),
-        (changed, "its numbers are others"),
+        (changed, f"the bridge in {BRIDGE} is damaged"),
         (without_numbers, f"the bridge in {BRIDGE} is damaged"),
         (unsettled, f"{SAYS} is damaged"),
     ],
@@ -177,3 +180,37 @@ def test_a_data_set_that_nothing_embedded_goes_as_well(home: Path, tmp_path: Pat
     assert (done.result["bundle"]["features"], done.result["bundle"]["bridges"]) == (0, 0)
     assert run_clarify("import", str(tmp_path / "b.tar"), home=tmp_path / "other").status == 0
     assert not os.path.exists(tmp_path / "other" / "encoders")
+
+
+def test_what_is_known_of_a_bridge_is_a_run_that_its_scores_lead_to(
+    origin: Path, bundle: Path, tmp_path: Path, words: None
+) -> None:
+    """Here, and where the bundle was imported."""
+    home = tmp_path / "home"
+    assert run_clarify("import", str(bundle), home=home).status == 0
+    learned = json.loads((origin / BRIDGE / "bridge.json").read_bytes())
+    for store in (TrackingStore(origin), TrackingStore(home)):
+        (run,) = store.runs(DATA_SET, BridgeRun)
+        assert (run.name, run.way, run.network) == ("bridge:captions", "captions", "small-clip")
+        assert run.quality == learned["quality"]
+        (phrase, *_) = [each for each in store.runs(DATA_SET, DescriptionRun) if each.encoder == run.encoder]
+        named = json.loads(store.artifact(phrase.id, "encoder.json"))
+        assert named.pop("name") == "bridge:captions"
+        assert named == learned["identity"]
+        described = json.loads(store.artifact(run.id, "bridge.json"))
+        assert described == {key: value for key, value in learned.items() if key not in ("terms", "file_sha256")}
+        table = pl.read_parquet(store.artifact(run.id, "words.parquet"))
+        assert table["word"].to_list() == learned["terms"]
+
+
+def test_a_bridge_that_cannot_be_recorded_is_not_there(
+    home: Path, tmp_path: Path, words: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(self: object, record: object) -> str:
+        raise AwayError("the tracking store is away; start it")
+
+    monkeypatch.setattr("clarify.track.mlflow.TrackingStore.log", away)
+    before = set((home / "encoders").rglob("*"))
+    with pytest.raises(AssertionError, match="is away"):
+        learn_bridge(home, tmp_path)
+    assert set((home / "encoders").rglob("*")) == before

@@ -198,7 +198,9 @@ def test_what_is_known_of_a_bridge_is_a_run_that_its_scores_lead_to(
         assert named.pop("name") == "bridge:captions"
         assert named == learned["identity"]
         described = json.loads(store.artifact(run.id, "bridge.json"))
-        assert described == {key: value for key, value in learned.items() if key not in ("terms", "file_sha256")}
+        assert described == {
+            key: value for key, value in learned.items() if key not in ("terms", "file_sha256")
+        }
         table = pl.read_parquet(store.artifact(run.id, "words.parquet"))
         assert table["word"].to_list() == learned["terms"]
 

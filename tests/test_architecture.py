@@ -170,7 +170,7 @@ ROOMS = {
         "describe": {"model"},
         "retrain": {"model", "describe"},
         "decide": {"model"},
-        "exchange": {"model", "describe", "decide"},
+        "exchange": {"model", "describe", "decide", "home"},
         "home": {"model"},
         "jobs": {"model", "describe", "retrain"},
         "shows": {"model", "describe", "retrain", "decide"},

@@ -20,6 +20,7 @@ from clarify.errors import ClarifyError, NotFoundError, nearest, shown
 from clarify.track.listing import Listings
 from clarify.track.runs import BaseRun
 from clarify.workflow.describe.suggest import ClassSuggestions, suggest
+from clarify.workflow.home.settling import changed_at
 from clarify.workflow.model.failures import Failures, failures_of
 from clarify.workflow.model.models import open_model, usable_runs
 from clarify.workflow.model.project import split_data
@@ -44,8 +45,8 @@ KEPT_FAILURES = 4
 KEPT_PREVIEWS = 1_000
 
 Kept = TypeVar("Kept")
-Stamp: TypeAlias = tuple[int, int]
-"""When the manifest and the captions of a data set were written; 0 where it has none."""
+Stamp: TypeAlias = tuple[int, int, int]
+"""When a data set's manifest, captions, and anything of its own encoders were written; 0 without any."""
 
 
 class Desk:
@@ -212,7 +213,7 @@ class Desks:
         return list(self._places())
 
     def desk(self, name: str) -> Desk:
-        """Return a data set's desk; opened anew if its manifest or its captions were changed.
+        """Return a data set's desk; opened anew if its manifest, captions or own encoders were changed.
 
         Raises
         ------
@@ -232,7 +233,7 @@ class Desks:
                 desk.close()
 
     def _newest(self, kept: dict[str, tuple[Stamp, Kept]], name: str, make: Callable[[], Kept]) -> Kept:
-        """Return what was made of a manifest, and of captions, as they are now."""
+        """Return what was made of a data set as it is now."""
         stamp = self._stamp(name)
         with self._lock:
             if name not in kept or kept[name][0] != stamp:
@@ -243,7 +244,7 @@ class Desks:
         found, captions = self._places(), captions_file(self.home, name)
         with contextlib.suppress(KeyError, FileNotFoundError):
             written = captions.stat().st_mtime_ns if captions.exists() else 0
-            return found[name].stat().st_mtime_ns, written
+            return found[name].stat().st_mtime_ns, written, changed_at(self.home, name)
         raise NotFoundError(f"there is no data set {shown(name)}; {nearest(name, found)}")
 
     def _places(self) -> dict[str, Path]:

@@ -73,6 +73,12 @@ class Workspace:
         )
 
     @property
+    def backbone_name(self) -> str:
+        """The backbone's name; empty where it comes with the encoder."""
+        own = getattr(self.encoder, "network", self.encoder)
+        return "" if self.backbone is own else self.backbone.name
+
+    @property
     def encoders(self) -> tuple[ImageEncoder, ...]:
         """Return whose features are needed: the encoder first, the backbone last, each once."""
         return (self.encoder,) if self.backbone is self.encoder else (self.encoder, self.backbone)
@@ -247,14 +253,15 @@ def run_context(project: Workspace, split: str, backbone: ImageEncoder | None = 
         What the run's model stands on; the project's own unless given.
     """
     manifest, encoder = project.manifest, project.encoder.identity
-    body = (backbone or project.backbone).identity
+    stands_on = backbone or project.backbone
+    body = stands_on.identity
     return RunContext(
         dataset=DatasetRef(
             name=manifest.name, digest=manifest.digest, source=str(manifest.root), table=manifest.rows(split)
         ),
-        encoder=encoder.to_dict(),
+        encoder={"name": project.encoder.name, **encoder.to_dict()},
         encoder_digest=encoder.digest,
-        backbone=body.to_dict(),
+        backbone={"name": stands_on.name, **body.to_dict()},
         backbone_digest=body.image_digest,
         reviewer=project.reviewer,
         code_version=__version__,

@@ -1,9 +1,9 @@
 """A data set with all that was made of it in one file, for another machine.
 
 A bundle unpacks to a small home: ``data_manifests/NAME``, ``images/NAME``, ``features/...``,
-``encoders/NAME``; and ``runs/ID/run.json`` with the run's files beside it, which go into the
-tracking store. Runs keep the id of the machine that made them first as the tag ``original``. Of a
-bridge the network and the text model stay behind: it names both by their hashes.
+``encoders/NAME``, ``captions/NAME.parquet``; and ``runs/ID/run.json`` with the run's files beside it,
+which go into the tracking store. Runs keep the id of the machine that made them first as the tag
+``original``. Of a bridge the network and the text model stay behind: it names both by their hashes.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from clarify.data.archive import Member, write_archive
+from clarify.data.captions import captions_file
 from clarify.data.images import BadImage
 from clarify.data.manifest import Manifest, write_again
 from clarify.data.opening import CONTENT_DIGITS, full_content, open_image_file
@@ -25,7 +26,7 @@ from clarify.errors import InputError
 from clarify.track.carrying import run_values, runs_to_carry
 from clarify.track.run import StoredRun
 from clarify.workflow.exchange.predict import output_file
-from clarify.workflow.home.settling import SETTLED, settled
+from clarify.workflow.home.settling import SETTLED
 from clarify.workflow.model.project import Workspace
 
 __all__ = ["BRIDGE_FILES", "BUNDLE", "ENDINGS", "FEATURE_FILES", "IMPORTED_FILES", "Bundled", "export_bundle"]
@@ -68,7 +69,7 @@ class Bundled:
 def export_bundle(
     project: Workspace, path: Path, *, progress: Callable[[Progress], None] | None = None
 ) -> Bundled:
-    """Write a data set, its images, features, own encoders and runs into one file.
+    """Write a data set, its images, captions, features, own encoders and runs into one file.
 
     Runs of other contents of the manifest stay behind, and so do registered models: promote again
     where the bundle is imported.
@@ -92,13 +93,13 @@ def export_bundle(
     own = imported_folder(project.home, manifest.name)
     encoders = list(_whole(project.home, own, IMPORTED_FILES))
     bridges = list(_whole(project.home, own, BRIDGE_FILES))
-    says = [] if settled(project.home, manifest.name) is None else [own / SETTLED]
+    single = [each for each in (own / SETTLED, captions_file(project.home, manifest.name)) if each.exists()]
     runs = runs_to_carry(project.tracking, manifest.name, manifest.digest)
     # Runs' files are fetched once, into a folder: from a server they come slowly.
     with tempfile.TemporaryDirectory(prefix="clarify-") as folder:
         toml, of_runs = _manifest(manifest, Path(folder)), _run_members(project, runs, Path(folder))
-        settling = [Member(name=each.relative_to(project.home).as_posix(), source=each) for each in says]
-        members = [*toml, *images, *features, *encoders, *bridges, *settling, *of_runs]
+        alone = [Member(name=each.relative_to(project.home).as_posix(), source=each) for each in single]
+        members = [*toml, *images, *features, *encoders, *bridges, *alone, *of_runs]
         head = {"kind": BUNDLE, "data_set": manifest.name, "manifest": manifest.digest}
         size = write_archive(path, head, members, progress=progress)
     return Bundled(

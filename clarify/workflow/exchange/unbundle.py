@@ -19,6 +19,7 @@ from typing import Any
 import filelock
 
 from clarify.data.archive import unpack_archive
+from clarify.data.captions import captions_file, kept_captions
 from clarify.data.files import writing
 from clarify.data.manifest import Manifest, find_manifests, open_manifest, read_manifest, write_again
 from clarify.data.parallel import Progress
@@ -151,7 +152,7 @@ def _checked(path: Path, folder: Path, head: Mapping[str, Any], names: list[str]
         if each not in legal and not _is_run_file(each):
             raise InputError(f"bundle {path} has a file that belongs to nothing: {shown(each)}")
     _check_features(path, folder, manifest, names)
-    _check_encoders(path, folder, name, names)
+    _check_own(path, folder, name, names)
     runs = _runs(path, folder, names, manifest)
     return _Unpacked(folder=folder, manifest=manifest, runs=runs)
 
@@ -170,7 +171,7 @@ def _legal_names(folder: Path, manifest: Manifest) -> set[str]:
     for place in folder.glob(f"encoders/{name}/*"):
         files = (*IMPORTED_FILES, *BRIDGE_FILES)
         legal |= {f"{place.relative_to(folder).as_posix()}/{each}" for each in files}
-    return legal | {f"encoders/{name}/{SETTLED}"}
+    return legal | {f"encoders/{name}/{SETTLED}", captions_file(Path(), name).as_posix()}
 
 
 def _is_run_file(name: str) -> bool:
@@ -195,10 +196,11 @@ def _check_features(path: Path, folder: Path, manifest: Manifest, names: list[st
             raise InputError(f"bundle {path}: the features {name} are damaged: {told}") from None
 
 
-def _check_encoders(path: Path, folder: Path, data_set: str, names: list[str]) -> None:
-    """Open each bridge, and what says which encoder is the data set's own."""
+def _check_own(path: Path, folder: Path, data_set: str, names: list[str]) -> None:
+    """Open each bridge, what says which encoder is the data set's own, and its captions."""
     try:
         settled(folder, data_set)
+        kept_captions(folder, data_set)
         for name in names:
             if name.startswith("encoders/") and name.endswith(BRIDGE_FILES):
                 read_bridge((folder / name).parent)
@@ -303,6 +305,7 @@ def _place(home: Path, unpacked: _Unpacked, *, known: bool) -> None:
         (f"encoders/{manifest.name}/*", IMPORTED_FILES),
         (f"encoders/{manifest.name}/*", BRIDGE_FILES),
         (f"encoders/{manifest.name}", (SETTLED,)),
+        ("captions", (captions_file(home, manifest.name).name,)),
     ):
         for last in sorted(folder.glob(f"{pattern}/{files[-1]}")):
             source, target = last.parent, home / last.parent.relative_to(folder)

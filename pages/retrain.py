@@ -193,8 +193,8 @@ def press(page: Page, failures: Failures, chosen: list[Offered], recipe: Recipe)
         base=failures.model.run_id,
         descriptions=tuple(each.run for each in chosen),
         recipe=recipe,
-        encoder=page.shared.settings.encoder,
-        backbone=page.shared.settings.backbone,
+        encoder=page.project.encoder.name,
+        backbone=page.project.backbone_name,
     )
     try:
         if not start(page.project, request, tuple((each.class_name, each.phrase) for each in chosen)):

@@ -10,10 +10,16 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from clarify.data.manifest import Manifest
+
 
 # A busy machine is no fault of the code; how long things take is measured by the benchmarks.
 hypothesis.settings.register_profile("clarify", deadline=None)
@@ -119,6 +125,15 @@ def made_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     yield home
     # Copies share the images with it: a test that breaks one must remove it first.
     assert stamps(home) == before
+
+
+def captioned_by_place(manifest: Manifest, splits: tuple[str, ...] = ("train", "validation")) -> pl.DataFrame:
+    """Return a caption of each image of some splits: on the water, or on the meadow."""
+    import polars as pl
+
+    images = manifest.table.filter(pl.col("split").is_in(splits))
+    spots = {"land": "meadow", "water": "water"}
+    return images.select("id", caption="a bird on the " + pl.col("place").replace_strict(spots))
 
 
 def copied(home: Path, copy: Path) -> Path:

@@ -93,6 +93,7 @@ VENDORS = {
 DOORS = {
     "data": {
         "clarify.data.manifest",
+        "clarify.data.captions",
         "clarify.data.images",
         "clarify.data.files",
         "clarify.data.predictions",
@@ -103,7 +104,6 @@ DOORS = {
         "clarify.data.sources",
         "clarify.data.thumbnails",
         "clarify.data.archive",
-        "clarify.data.captions",
         "clarify.data.opening",
     },
     "embed": {
@@ -140,6 +140,7 @@ DOORS = {
     },
     "discover": {
         "clarify.discover.halves",
+        "clarify.discover.mentions",
         "clarify.discover.promise",
         "clarify.discover.suggest",
         "clarify.discover.vocabulary",
@@ -169,7 +170,7 @@ ROOMS = {
         "describe": {"model"},
         "retrain": {"model", "describe"},
         "decide": {"model"},
-        "exchange": {"model", "describe", "decide"},
+        "exchange": {"model", "describe", "decide", "home"},
         "home": {"model"},
         "jobs": {"model", "describe", "retrain"},
         "shows": {"model", "describe", "retrain", "decide"},

@@ -24,6 +24,7 @@ MARKS = {"ok": "ok", "note": "note", "wrong": "WRONG"}
 def _doctor(shell: Shell) -> None:
     """Look over the installation, the home and the tracking store; change nothing."""
     from clarify.workflow.home.doctor import examine
+    from clarify.workflow.home.settling import Settled
 
     settings = shell.settings
 
@@ -32,9 +33,8 @@ def _doctor(shell: Shell) -> None:
 
         return TrackingStore(settings.home, uri=settings.tracking_uri)
 
-    found = examine(
-        settings.home, encoder=settings.encoder, backbone=settings.backbone, open_store=open_store
-    )
+    named = Settled(encoder=settings.encoder, backbone=settings.backbone)
+    found = examine(settings.home, named=named, usual=settings.usual_encoder, open_store=open_store)
     wrong = [each.what for each in found if each.state == "wrong"]
     result = {"ok": not wrong, "findings": [dataclasses.asdict(each) for each in found]}
     shell.answer(result, findings(found))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clarify.cli.shell import Commands, Shell, bar
-from clarify.cli.words import percent
+from clarify.cli.words import CAPTIONS_HELP, kept_captions_text, percent
 
 if TYPE_CHECKING:
     from clarify.embed.bridge import BridgeEncoder
@@ -18,10 +18,12 @@ WEAKEST = 12
 
 def _bridge(shell: Shell) -> None:
     """Learn words for photographs: a network, a text model, and one matrix between them."""
+    from clarify.data.captions import count_captioned
     from clarify.workflow.home.bridges import BridgePlan, learn_bridge
-    from clarify.workflow.home.settling import Settled, settle, settled
+    from clarify.workflow.home.settling import Settled, is_first, settle_first, spec_of
 
-    args, project = shell.args, shell.project()
+    args, project, usual = shell.args, shell.project(), shell.settings.usual_encoder
+    first = is_first(project.home, project.manifest, usual)
     plan = BridgePlan(
         label=args.label,
         network=args.network,
@@ -31,23 +33,21 @@ def _bridge(shell: Shell) -> None:
         with_test=args.with_test,
         workers=shell.settings.workers,
     )
-    made = learn_bridge(project, plan, bar=bar)
     name = project.manifest.name
-    if settled(project.home, name) is None:
-        settle(project.home, name, Settled(encoder=made.name))
-    own = settled(project.home, name)
-    assert own is not None
-    told = {"data_set": name, "encoder": made.name, "settled": own.encoder, **_described(made)}
-    shell.answer(told, _told(made, own.encoder, name))
+    replaced = count_captioned(project.home, name)
+    made = learn_bridge(project, plan, bar=bar)
+    if plan.captions is not None:
+        shell.say(kept_captions_text(made.bridge.captions["images"], replaced))
+    if first:
+        settle_first(project.home, name, Settled(encoder=made.name))
+    own = spec_of(project.home, project.manifest, usual)
+    told = {"data_set": name, "encoder": made.name, "settled": own, **_described(made)}
+    shell.answer(told, _told(made, own, name))
 
 
 def _described(made: BridgeEncoder) -> dict[str, Any]:
-    terms = made.bridge.terms
-    words = [
-        {"word": word, "captions": int(count), "auc": None if auc != auc else round(float(auc), 3)}
-        for word, count, auc in zip(terms.words, terms.counts, terms.auc, strict=True)
-    ]
-    return {**made.bridge.describe(), "words": words if made.bridge.way == "captions" else []}
+    words = made.bridge.terms.rows() if made.bridge.way == "captions" else []
+    return {**made.bridge.describe(), "words": words}
 
 
 def _told(made: BridgeEncoder, own: str, name: str) -> str:
@@ -86,7 +86,7 @@ def _encoder(shell: Shell) -> None:
     args, home = shell.args, shell.settings.home
     if args.spec:
         chosen = Settled(encoder=args.spec, backbone=shell.settings.backbone)
-        named = dataclasses.replace(shell.settings, encoder=args.spec)
+        named = dataclasses.replace(shell.settings, encoder=args.spec, backbone=chosen.backbone or args.spec)
         project = open_project(named, args.name)
         settle(home, args.name, chosen)
         embedded = project.store.open(project.manifest, project.encoder.identity) is not None
@@ -95,7 +95,8 @@ def _encoder(shell: Shell) -> None:
         shell.answer(result, f"{args.name}: embedded by {args.spec} from now on{hint}")
         return
     project = shell.project()
-    own = settled(home, args.name) or Settled(encoder=project.encoder.name)
+    own = settled(home, args.name) or Settled(encoder="")
+    own = dataclasses.replace(own, encoder=own.encoder or project.encoder.name)
     result = {"data_set": args.name, **dataclasses.asdict(own)}
     by = f", models on {own.backbone}" if own.backbone else ""
     shell.answer(result, f"{args.name}: embedded by {own.encoder}{by}")
@@ -104,11 +105,7 @@ def _encoder(shell: Shell) -> None:
 def add_bridge(commands: Commands) -> None:
     """Add ``bridge``."""
     command = commands.add("bridge", _bridge, "bridge birds --captions captions.csv")
-    command.takes(
-        "--captions FILE",
-        ".csv, .tsv, .parquet or .jsonl with id or path, and caption (default: learn from the network's own "
-        "class names)",
-    )
+    command.takes("--captions FILE", f"{CAPTIONS_HELP} (default: learn from the network's own class names)")
     command.takes(
         "--network SPEC",
         "timm:MODEL[:PATH], imported:LABEL, or base for a network that was trained here (default: that of "

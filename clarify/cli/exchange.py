@@ -65,12 +65,15 @@ def _import(shell: Shell) -> None:
     """Take a bundle into the home."""
     from clarify.track.mlflow import TrackingStore
     from clarify.workflow.exchange.unbundle import import_bundle
+    from clarify.workflow.home.probe import what_is_missing
 
     settings = shell.settings
     tracking = TrackingStore(settings.home, uri=settings.tracking_uri, say=shell.say)
     with bar("import", unit="file") as move:
         found = import_bundle(settings.home, Path(shell.args.file), tracking, progress=move)
-    shell.answer(_plain(found), _imported(found))
+    missing = what_is_missing(settings.home, found.name) if found.bridges else []
+    result = _plain(found) | {"missing": missing}
+    shell.answer(result, "\n".join([_imported(found), *(f"missing: {each}" for each in missing)]))
 
 
 def _plain(result: Any) -> dict[str, Any]:
@@ -92,20 +95,21 @@ def _as_onnx(found: Onnx) -> str:
 
 def _bundled(found: Bundled) -> str:
     """Tell what a bundle holds."""
-    first = (
-        f"{found.name}: {found.images:,} images, {found.features} sets of features, "
-        f"{found.encoders} imported encoders and {found.runs} runs, {found.size / 1e6:,.1f} MB, "
-        f"in {found.path}"
-    )
+    first = f"{_parts(found)} and {found.runs} runs, {found.size / 1e6:,.1f} MB, in {found.path}"
     return "\n".join([first, *left_out(found.left_out)])
 
 
 def _imported(found: ImportedBundle) -> str:
     """Tell what an import brought."""
     known = f" ({found.known_runs} were here already)" if found.known_runs else ""
+    return f"{_parts(found)} and {found.runs} runs{known}, now in {found.home}"
+
+
+def _parts(found: Bundled | ImportedBundle) -> str:
+    bridges = f", {found.bridges} bridges" if found.bridges else ""
     return (
         f"{found.name}: {found.images:,} images, {found.features} sets of features, "
-        f"{found.encoders} imported encoders and {found.runs} runs{known}, now in {found.home}"
+        f"{found.encoders} imported encoders{bridges}"
     )
 
 

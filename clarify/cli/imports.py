@@ -32,6 +32,7 @@ def _import_features(shell: Shell) -> None:
         template=args.template,
         text_encoder=args.text_encoder,
         in_order=args.in_order,
+        usual=shell.settings.usual_encoder,
     )
     shell.answer(dataclasses.asdict(found), _imported_features(found))
 
@@ -63,9 +64,20 @@ def _imported_features(found: ImportedFeatures) -> str:
     if found.ignored:
         lines.append(f"{found.ignored:,} rows of the file are of no image of the data set")
     lines.append(_phrases(found))
-    option = "--encoder" if found.phrases or found.text_encoder else "--backbone"
-    lines.append(f"use it: clarify train {found.data_set} {option} {found.encoder}")
+    lines.append(_next_step(found))
     return "\n".join(lines)
+
+
+def _next_step(found: ImportedFeatures) -> str:
+    if found.settled == "encoder":
+        return f"it embeds the data set from now on: clarify train {found.data_set}"
+    if found.settled:
+        return (
+            f"models stand on it from now on; phrases need an encoder: clarify embed {found.data_set}, or: "
+            f"clarify bridge {found.data_set} --network {found.encoder}"
+        )
+    option = "--encoder" if found.phrases or found.text_encoder else "--backbone"
+    return f"use it: clarify train {found.data_set} {option} {found.encoder}"
 
 
 def _phrases(found: ImportedFeatures) -> str:

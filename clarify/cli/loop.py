@@ -100,6 +100,8 @@ def scored(result: ScoredPhrase) -> str:
     ]
     if found.few_wrong:
         lines.append(f"  only {score.n_wrong} wrong images: this score may be luck")
+    if result.tried.captions_told:
+        lines.append(f"  {result.tried.captions_told}")
     done = "kept" if result.kept else "tried"
     if result.waiting:
         lines.append(f"  {done}, and waiting in the outbox for the tracking store")
@@ -146,7 +148,8 @@ def _add_phrase(command: Command) -> None:
     command.takes("class_name CLASS", "the class it fails on")
     command.takes(
         "phrase PHRASE",
-        "completes: the model is often wrong with images that have ___ in them; AND, OR, NOT join",
+        "completes: the model is often wrong with images that have ___ in them; AND, OR, NOT join; "
+        "mentioned: WORDS asks captions",
     )
     command.takes("--threshold", "a cut of your own (default: the best)", type=float)
     command.takes("--note", "anything worth remembering", default="")

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clarify.cli.shell import Command, Commands, Shell, add_base_model, bar
-from clarify.cli.words import score_text, table
+from clarify.cli.words import CAPTIONS_HELP, kept_captions_text, score_text, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clarify.discover.suggest import Suggestion
+    from clarify.discover.suggest import Suggestion, Suggestions
     from clarify.workflow.describe.suggest import ClassPromise, ClassSuggestions
 
 __all__ = ["add_promise", "add_suggest"]
@@ -21,12 +21,17 @@ MOST_CLASSES = 100
 
 
 def _suggest(shell: Shell) -> None:
-    """Let the machine search a vocabulary for what explains the errors on a class."""
+    """Let the machine search a vocabulary, and captions, for what explains the errors on a class."""
+    from clarify.data.captions import keep_captions, read_captions
     from clarify.workflow.describe.suggest import suggest
     from clarify.workflow.model.models import open_model
 
     args = shell.args
     project = shell.project()
+    if args.captions is not None:
+        captions = read_captions(args.captions, project.manifest, with_test=args.with_test)
+        replaced = keep_captions(project.home, project.manifest, captions)
+        shell.say(kept_captions_text(captions.splits, replaced))
     model = open_model(project, args.model)
     with bar("embed phrases", unit="phrase") as move:
         found = suggest(
@@ -71,23 +76,33 @@ def _suggested(result: ClassSuggestions) -> str:
     from clarify.method.phrases.error_score import FEW_WRONG  # with NumPy, which `--help` needs not load
 
     found = result.found
-    lines = [f"{result.caution}: these scores say nothing"] if result.caution else []
+    but = "" if result.mentioned is None else ", but for those of what captions mention"
+    lines = [f"{result.caution}: these scores say nothing{but}"] if result.caution else []
     lines += [
         f"Suggested by the machine for {result.class_name}: {found.searched:,} phrases of "
         f"{result.vocabulary} searched" + (f", {result.left_out:,} left out." if result.left_out else "."),
-        table(
-            ["phrase", "errors", "score", "held-out", "p corrected", ""], [_row(each) for each in found.items]
-        ),
-        *_alike(found.items),
-        _worth(result),
+        *_in_captions(result),
+        table(["phrase", "errors", "score", "held-out", "p corrected", ""], [*map(_row, result.items)]),
+        *_alike(result.items),
+        _worth(found if found.items or result.mentioned is None else result.mentioned),
     ]
     if found.n_wrong < FEW_WRONG:
         lines.append(f"only {found.n_wrong} wrong images: these scores may be luck")
     lines.append(
         "No suggestion is kept. Look at the images, then: "
-        f'clarify score {result.data_set} {result.class_name} "{found.items[0].phrase}"'
+        f'clarify score {result.data_set} {result.class_name} "{result.items[0].phrase}"'
     )
     return "\n".join(lines)
+
+
+def _in_captions(result: ClassSuggestions) -> list[str]:
+    found = result.mentioned
+    if found is None:
+        return []
+    return [
+        f"In the captions of {found.n_right + found.n_wrong:,} of its images ({found.n_wrong:,} wrong): "
+        f"{found.searched:,} words and pairs searched."
+    ]
 
 
 def _row(each: Suggestion) -> list[str]:
@@ -119,10 +134,10 @@ def _some(phrases: Sequence[str]) -> str:
     return ", ".join(phrases[:MOST_ALIKE]) + (f" and {more} more" if more > 0 else "")
 
 
-def _worth(result: ClassSuggestions) -> str:
+def _worth(found: Suggestions) -> str:
     from clarify.method.phrases.error_score import band
 
-    held_out = result.found.held_out
+    held_out = found.held_out
     if held_out is None:
         return "Too few right or wrong images to hold some out: nothing here is confirmed."
     return (
@@ -162,6 +177,8 @@ def add_suggest(commands: Commands) -> None:
     command = commands.add("suggest", _suggest, "suggest rendered-waterbirds landbird")
     command.takes("class_name CLASS", "the class it fails on")
     command.takes("--most N", "suggestions wanted, 1 to 100 (default: 12)", type=int, default=12)
+    command.takes("--captions FILE", CAPTIONS_HELP, type=Path)
+    command.takes("--with-test", "take captions of test images as well", flag=True)
     _add_shared(command)
 
 

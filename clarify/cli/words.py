@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from clarify.face.pages import percent
 
 __all__ = [
+    "CAPTIONS_HELP",
     "MANY_CLASSES",
     "METRICS",
     "SHORT_RUN",
     "group_counts",
+    "kept_captions_text",
     "left_out",
     "percent",
     "score_text",
     "table",
 ]
 
+CAPTIONS_HELP = ".csv, .tsv, .parquet or .jsonl with id or path, and caption; kept with the data set"
 MANY_CLASSES = 20
 """Of more classes or groups, only some are shown; --json has all."""
 
@@ -50,6 +53,13 @@ def group_counts(counts: dict[str, dict[str, int]]) -> str:
         if len(groups) > MANY_CLASSES:
             rows.append([split, f"and {len(groups) - 3:,} larger ones", ""])
     return table(["split", "class or group", "images"], rows)
+
+
+def kept_captions_text(images: Mapping[str, int], replaced: int) -> str:
+    """Say of how many images of each split captions were kept, and whether others stood there."""
+    kept = ", ".join(f"{count:,} of {split}" for split, count in images.items())
+    before = f", in place of those of {replaced:,} images that were here" if replaced else ""
+    return f"captions of {sum(images.values()):,} images kept ({kept}){before}"
 
 
 def left_out(lines: Sequence[str]) -> list[str]:

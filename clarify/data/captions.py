@@ -1,9 +1,15 @@
-"""Captions of a data set's images, read from a table, every row checked."""
+"""Captions of a data set's images: read from a table, every row checked, and kept in the home.
+
+``<home>/captions/<data set>.parquet`` has a row a caption: the image's id, and what is written under it.
+By id, so that a later version of the manifest finds them as well.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,16 +18,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from clarify.data.files import write_atomically, writing
 from clarify.data.manifest import Manifest
 from clarify.data.predictions import ID_COLUMNS, refuse_rows, which_column
 from clarify.data.reading import as_text, read_typed_table
-from clarify.errors import InputError, shown
+from clarify.errors import InputError, StoreError, one_line, shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["CAPTION_COLUMNS", "Captions", "read_captions"]
+__all__ = [
+    "CAPTION_COLUMNS",
+    "Captions",
+    "captions_file",
+    "count_captioned",
+    "keep_captions",
+    "kept_captions",
+    "read_captions",
+]
 
+SCHEMA = pl.Schema({"id": pl.String, "caption": pl.String})
 CAPTION_COLUMNS = ("caption", "captions", "text", "description", "sentence")
 MOST_CHARACTERS = 2_000
 
@@ -96,6 +112,59 @@ def read_captions(path: Path, manifest: Manifest, *, with_test: bool = False) ->
         splits=dict(sorted(images.iter_rows())),
         digest=hashlib.sha256(json.dumps(sorted(kept), ensure_ascii=False).encode()).hexdigest(),
     )
+
+
+def captions_file(home: Path, data_set: str) -> Path:
+    """Return where a data set's captions are kept."""
+    return home / "captions" / f"{data_set}.parquet"
+
+
+def keep_captions(home: Path, manifest: Manifest, captions: Captions) -> int:
+    """Keep captions with their data set, in place of those before; returns of how many images these were.
+
+    Raises
+    ------
+    StoreError
+        If they cannot be written; those before are then as they were.
+    """
+    path, replaced = captions_file(home, manifest.name), count_captioned(home, manifest.name)
+    content = io.BytesIO()
+    columns = {"id": manifest.table["id"].gather(captions.rows), "caption": captions.texts}
+    pl.DataFrame(columns, schema=SCHEMA).write_parquet(content)
+    with writing(path.parent, hint="then give the same command again"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, [content.getbuffer()])
+    return replaced
+
+
+def count_captioned(home: Path, data_set: str) -> int:
+    """Return how many images have captions that can be read."""
+    with contextlib.suppress(StoreError):  # what is damaged may be replaced
+        return len(kept_captions(home, data_set))
+    return 0
+
+
+def kept_captions(home: Path, data_set: str) -> dict[str, tuple[str, ...]]:
+    """Return the captions of a data set by image id; none where nobody gave any.
+
+    Raises
+    ------
+    StoreError
+        If their file is damaged.
+    """
+    path = captions_file(home, data_set)
+    if not path.exists():
+        return {}
+    try:
+        table = pl.read_parquet(path)
+        if table.schema != SCHEMA or table.null_count().sum_horizontal().item():
+            raise ValueError(f"columns {dict(table.schema)}")
+    except Exception as error:  # polars has several kinds
+        raise StoreError(
+            f"{path} is damaged ({one_line(error)}); give the captions again (--captions FILE), or remove it"
+        ) from None
+    images = table.group_by("id", maintain_order=True).agg("caption")
+    return {name: tuple(texts) for name, texts in images.iter_rows()}
 
 
 def _rows(path: Path, manifest: Manifest, names: list[str]) -> NDArray[np.int64]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +18,37 @@ from clarify.errors import FeatureError
 from clarify.method.arrays import bool_vector, generator
 from clarify.method.phrases.error_score import ErrorScore, error_score
 from clarify.method.phrases.many_scores import error_scores
+from clarify.method.phrases.similarity import similarities
 
-__all__ = ["LEAST_OF_A_KIND", "BestCut", "Half", "ImagesOfClass", "halvings", "scores_in_parts"]
+__all__ = [
+    "LEAST_OF_A_KIND",
+    "BestCut",
+    "Half",
+    "ImagesOfClass",
+    "SearchedImages",
+    "can_be_halved",
+    "halvings",
+    "scores_in_parts",
+]
 
 LEAST_OF_A_KIND = 2
 """Right and wrong images each that a class needs to be halved."""
 
 SIMILARITIES_AT_ONCE = 8_000_000
+
+
+class SearchedImages(Protocol):
+    """Images of a class that phrases are searched for: by embeddings, or by what captions mention."""
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Which of them the model got right, shape (N,)."""
+
+    def similarities(self, phrases: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what phrases (P, D) come to on each image, shape (P, N)."""
+
+    def exact(self, phrase: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return what one phrase (D,) comes to, shape (N,), as a person's own is scored."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -43,12 +68,6 @@ class ImagesOfClass:
     def __post_init__(self) -> None:
         bool_vector(self.right, what="right", length=len(self.embeddings))
 
-    @property
-    def can_be_halved(self) -> bool:
-        """Whether both halves can have right and wrong images."""
-        n_right = int(self.right.sum())
-        return min(n_right, len(self.right) - n_right) >= LEAST_OF_A_KIND
-
     def similarities(self, phrases: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the cosine (P, N) of phrases (P, D) of unit length with each image.
 
@@ -63,6 +82,10 @@ class ImagesOfClass:
                 f"{self.embeddings.shape}; embed both with one encoder"
             )
         return phrases @ self.embeddings.T
+
+    def exact(self, phrase: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the cosine (N,) of one phrase, as a person's own is scored."""
+        return similarities(self.embeddings, phrase)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -99,6 +122,12 @@ class BestCut:
         return float(self.side[among & ~right].mean() - self.side[among & right].mean())
 
 
+def can_be_halved(right: NDArray[np.bool_]) -> bool:
+    """Whether both halves of images can have right and wrong ones."""
+    n_right = int(right.sum())
+    return min(n_right, len(right) - n_right) >= LEAST_OF_A_KIND
+
+
 def halvings(right: NDArray[np.bool_], *, count: int, seed: int) -> tuple[Half, ...]:
     """Halve right and wrong images by chance `count` times; returns two ways for each halving."""
     found = []
@@ -114,7 +143,7 @@ def halvings(right: NDArray[np.bool_], *, count: int, seed: int) -> tuple[Half, 
 
 
 def scores_in_parts(
-    images: ImagesOfClass, phrases: NDArray[np.float32], parts: NDArray[np.bool_]
+    images: SearchedImages, phrases: NDArray[np.float32], parts: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
     """Return the exact error score (S, P) of P phrases in each part (S, N) of the images."""
     blocks = [

@@ -29,7 +29,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from clarify.discover.halves import BestCut, Half, ImagesOfClass, halvings, scores_in_parts
+from clarify.discover.halves import BestCut, Half, ImagesOfClass, can_be_halved, halvings, scores_in_parts
 from clarify.method.arrays import generator
 from clarify.method.phrases.error_score import FEW_WRONG
 
@@ -103,7 +103,7 @@ def _of_class(embeddings: NDArray[np.float32], images: ImagesOfClass, seed: int)
     n_right = int(images.right.sum())
     n_wrong = len(images.right) - n_right
     drawn = _drawn(images, seed)
-    if not drawn.can_be_halved or not len(embeddings):
+    if not can_be_halved(drawn.right) or not len(embeddings):
         return Promise(promise=0.0, held_out=None, room=None, n_right=n_right, n_wrong=n_wrong)
     halves = halvings(drawn.right, count=HALVINGS, seed=seed)
     scores = scores_in_parts(drawn, embeddings, np.stack([each.chosen_on for each in halves]))

@@ -14,12 +14,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from clarify.discover.halves import BestCut, Half, ImagesOfClass, halvings, scores_in_parts
+from clarify.discover.halves import BestCut, Half, SearchedImages, can_be_halved, halvings, scores_in_parts
 from clarify.errors import InputError
 from clarify.method.phrases.error_score import BANDS, ErrorScore, error_score
-from clarify.method.phrases.similarity import similarities
 
-__all__ = ["HALVINGS", "SAME_SPLIT", "Suggestion", "Suggestions", "suggest"]
+__all__ = ["HALVINGS", "SAME_SPLIT", "Suggestion", "Suggestions", "nothing", "suggest"]
 
 HALVINGS = 5
 
@@ -111,24 +110,34 @@ class Suggestions:
     n_wrong: int
 
 
+def nothing(right: NDArray[np.bool_]) -> Suggestions:
+    """Return what a search through no phrase comes to, on images of which `right` tells all."""
+    n_right = int(right.sum())
+    return Suggestions(items=(), searched=0, held_out=None, n_right=n_right, n_wrong=len(right) - n_right)
+
+
 def suggest(
     phrases: Sequence[str],
     embeddings: NDArray[np.float32],
-    images: ImagesOfClass,
+    images: SearchedImages,
     *,
     most: int = 12,
     seed: int = 0,
+    also_searched: int = 0,
 ) -> Suggestions:
     """Search P phrases for those that explain the errors on one class.
 
     Parameters
     ----------
     phrases : sequence of P str
-    embeddings : (P, D) float32, rows of unit length
+    embeddings : (P, D) float32
+        Rows of unit length; of what captions mention, see `CaptionedImages`.
     most : int
         Suggestions wanted, 1 to 100.
     seed : int
         Of the halves; same seed, same suggestions.
+    also_searched : int
+        Phrases of another kind that were searched for the class: p-values are corrected for them as well.
 
     Returns
     -------
@@ -158,7 +167,7 @@ def suggest(
     if not 1 <= most <= 100:
         raise InputError(f"suggestions: {most} were asked for; 1 to 100 are legal")
     right = images.right
-    halves = halvings(right, count=HALVINGS, seed=seed) if images.can_be_halved else ()
+    halves = halvings(right, count=HALVINGS, seed=seed) if can_be_halved(right) else ()
     everything = Half(chosen_on=np.ones_like(right), checked_on=np.zeros_like(right))
     parts = np.stack([each.chosen_on for each in (everything, *halves)])
     scores = scores_in_parts(images, embeddings, parts)
@@ -168,7 +177,14 @@ def suggest(
         for number, half in enumerate(halves)
     ]
     items = [
-        _suggestion(cluster, phrases, embeddings, images, _held_out(cluster, place, confirmations))
+        _suggestion(
+            cluster,
+            phrases,
+            embeddings,
+            images,
+            _held_out(cluster, place, confirmations),
+            len(phrases) + also_searched,
+        )
         for place, cluster in enumerate(found)
     ]
     return Suggestions(
@@ -209,7 +225,11 @@ class _Confirmation:
 
 
 def _search(
-    embeddings: NDArray[np.float32], images: ImagesOfClass, half: Half, scores: NDArray[np.float64], most: int
+    embeddings: NDArray[np.float32],
+    images: SearchedImages,
+    half: Half,
+    scores: NDArray[np.float64],
+    most: int,
 ) -> list[_Cluster]:
     """Return the best phrases on a half's images, those that split them alike together."""
     best = np.argsort(-scores, kind="stable")[:MOST_LOOKED_AT]
@@ -234,19 +254,20 @@ def _suggestion(
     cluster: _Cluster,
     phrases: Sequence[str],
     embeddings: NDArray[np.float32],
-    images: ImagesOfClass,
+    images: SearchedImages,
     held_out: float | None,
+    searched: int,
 ) -> Suggestion:
     leader, found = cluster.leader, cluster.members[cluster.leader]
     # As a person's own phrase is scored, so that the same figure is seen when it is tried.
-    exact = similarities(images.embeddings, embeddings[leader])
+    exact = images.exact(embeddings[leader])
     score = error_score(exact[images.right], exact[~images.right])
     others = {number: each for number, each in cluster.members.items() if number != leader}
     above = found.score.wrong_is_above
     return Suggestion(
         phrase=phrases[leader],
         score=score,
-        p_corrected=min(1.0, score.p_value * len(phrases)),
+        p_corrected=min(1.0, score.p_value * searched),
         held_out=held_out,
         also=tuple(phrases[n] for n, each in others.items() if each.score.wrong_is_above == above),
         opposite=tuple(phrases[n] for n, each in others.items() if each.score.wrong_is_above != above),

@@ -14,7 +14,7 @@ from pathlib import Path
 from clarify.errors import InputError, NotFoundError, PhraseError, shown
 from clarify.method.phrases.grammar import parse_phrase
 
-__all__ = ["MOST_PHRASES", "plain_phrases", "read_vocabulary", "vocabulary", "without_name"]
+__all__ = ["MOST_PHRASES", "plain_phrases", "read_vocabulary", "vocabulary", "without_name", "without_words"]
 
 MOST_PHRASES = 50_000
 """Phrases that a list of one's own may have."""
@@ -94,11 +94,21 @@ def without_name(phrases: Iterable[str], class_name: str) -> tuple[str, ...]:
     return tuple(phrase for phrase in phrases if tuple(_words(phrase)) not in named)
 
 
+def without_words(phrases: Iterable[str], classes: Iterable[str]) -> tuple[str, ...]:
+    """Leave out the phrases whose words are all words of classes' names, in singular or plural."""
+    named = {word for name in classes for word in _words(name)}
+    return tuple(phrase for phrase in phrases if not named.issuperset(_words(phrase)))
+
+
 def _plain(text: str, where: str) -> str:
     try:
         phrase = parse_phrase(text)
     except PhraseError as error:
         raise PhraseError(f"{where}: {str(error).removeprefix('phrase').lstrip(': ')}") from None
+    if phrase.mentions:
+        raise PhraseError(
+            f"{where}: {shown(phrase.text)} asks captions; phrases that images are like are searched"
+        )
     if phrase.is_compound:
         raise PhraseError(
             f"{where}: {shown(phrase.text)} is joined by AND, OR or NOT; plain phrases are "

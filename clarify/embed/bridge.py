@@ -23,6 +23,7 @@ from clarify.data.files import write_atomically, writing
 from clarify.embed.identity import EncoderIdentity, ImageEncoder
 from clarify.embed.sentences import SentenceEncoder, find_sentences
 from clarify.errors import FeatureError, NotFoundError, nearest
+from clarify.method.phrases.mentions import LITTLE_WORDS
 from clarify.method.phrases.similarity import normalised
 
 if TYPE_CHECKING:
@@ -32,17 +33,21 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BRIDGE_TEMPLATE",
+    "FILES",
     "Bridge",
     "BridgeEncoder",
     "Quality",
     "Terms",
     "open_bridge",
+    "read_bridge",
     "words_of",
     "write_bridge",
 ]
 
 SCHEMA_VERSION = 1
-DESCRIPTION, WEIGHTS = "bridge.json", "bridge.safetensors"
+FILES = WEIGHTS, DESCRIPTION = "bridge.safetensors", "bridge.json"
+"""The last says that the other is whole."""
+
 BRIDGE_TEMPLATE = "a photo of {}"
 TOLD_FROM = 0.7
 """A word is told from this AUC for "is in the caption"."""
@@ -57,12 +62,6 @@ SHORT_TEXT = 100
 """Characters that no text model is too short for."""
 
 WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
-_LITTLE_WORDS = """
-a an the of in on at with and or not without is are by it its this that there some something from to near
-under over behind beside between into onto for as has have very
-"""
-LITTLE_WORDS = frozenset(_LITTLE_WORDS.split())
-"""Words that say nothing of a picture by themselves."""
 
 
 def words_of(text: str) -> list[str]:
@@ -97,6 +96,13 @@ class Terms:
     def told(self) -> NDArray[np.bool_]:
         """Which of them the bridge can tell, shape (V,)."""
         return np.isnan(self.auc) | (self.auc >= TOLD_FROM)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return ``word, captions, auc`` of each; None where nothing could measure it."""
+        return [
+            {"word": word, "captions": int(count), "auc": None if np.isnan(auc) else round(float(auc), 3)}
+            for word, count, auc in zip(self.words, self.counts, self.auc, strict=True)
+        ]
 
     def unknown(
         self, phrases: Sequence[str], embedded: Callable[[Sequence[str]], NDArray[np.float32]]
@@ -366,11 +372,12 @@ def open_bridge(
             f"encoder bridge:{label}: the data set has no bridge of that label; {nearest(label, known)}; "
             "run: clarify bridge"
         )
-    bridge = _read(folder / label)
+    bridge = read_bridge(folder / label)
     return BridgeEncoder(name=f"bridge:{label}", bridge=bridge, network=load_network(bridge.network))
 
 
-def _read(place: Path) -> Bridge:
+def read_bridge(place: Path) -> Bridge:
+    """Read what `write_bridge` put into a folder; FeatureError if it is damaged."""
     from safetensors.numpy import load
 
     try:

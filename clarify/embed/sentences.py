@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import importlib.util
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -104,6 +105,8 @@ def find_sentences(spec: str = "") -> SentenceEncoder:
     NotFoundError
         If it is neither here nor within reach.
     """
+    if importlib.util.find_spec("sentence_transformers") is None:
+        raise NotFoundError(f"a text model needs sentence-transformers: {EXTRA}")
     if not spec:
         place = SENTENCES.place()
         if place is None:
@@ -153,10 +156,8 @@ def _loaded(folder: Path) -> Any:
     try:
         from sentence_transformers import SentenceTransformer
         from transformers.utils import logging
-    except ImportError:
-        raise NotFoundError(f"a text model needs sentence-transformers: {EXTRA}") from None
-    logging.disable_progress_bar()  # of loading; ours are drawn by the shells
-    try:
+
+        logging.disable_progress_bar()  # of loading; ours are drawn by the shells
         with quiet():
             return SentenceTransformer(
                 str(folder),

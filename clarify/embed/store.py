@@ -84,10 +84,13 @@ class FeatureStore:
 
     home: Path
 
+    def of_data_set(self, manifest: Manifest) -> Path:
+        """Return where all features of a manifest are, a folder an encoder."""
+        return Path(self.home).absolute() / "features" / f"{manifest.name}-{manifest.digest[:12]}"
+
     def folder(self, manifest: Manifest, identity: EncoderIdentity) -> Path:
         """Return where the features of a manifest by an encoder are, or would be."""
-        of_data = f"{manifest.name}-{manifest.digest[:12]}"
-        return Path(self.home).absolute() / "features" / of_data / identity.image_digest
+        return self.of_data_set(manifest) / identity.image_digest
 
     def open(self, manifest: Manifest, identity: EncoderIdentity) -> Features | None:
         """Open complete features; None if there are none, or not all yet.

@@ -83,7 +83,7 @@ class Diagnosis:
         Parameters
         ----------
         class_name, phrase : str
-            ``AND``, ``OR``, ``NOT`` and parentheses join phrases.
+            ``AND``, ``OR``, ``NOT`` and parentheses join phrases; ``mentioned: WORDS`` asks captions.
         threshold : float, optional
             A cut chosen by hand; the best one unless given.
         keep, note
@@ -268,6 +268,8 @@ class Score:
             for side, found in (("with it", halves.with_phrase), ("without it", halves.without_phrase))
         ]
         doubts = f"{self.value:.2f}, {self.tried.verdict}; p {self.evidence.p_corrected:.2g} corrected"
+        if self.tried.captions_told:
+            doubts += f"; {self.tried.captions_told}"
         if self.tried.caution:
             doubts = f"{self.tried.caution}; {doubts}"
         return table(f"{what.class_name}: {what.phrase}", doubts, ["half", "images", "right"], rows)

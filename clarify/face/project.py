@@ -25,7 +25,7 @@ from clarify.workflow.home.settling import (
     Settled,
     UnsettledEncoder,
     is_first,
-    settle,
+    settle_first,
     usual_encoder,
 )
 from clarify.workflow.model.backbones import bodies_without_features
@@ -128,7 +128,7 @@ class Project:
         NotFoundError
             For photographs, where nothing is here that knows them; tells the ways out.
         """
-        first = is_first(self._open().home, self.workspace.manifest)
+        first = is_first(self._open().home, self.workspace.manifest, self.settings.usual_encoder)
         if isinstance(self.workspace.encoder, UnsettledEncoder):
             self.workspace = self._with_usual_encoder(progress)
         missing = [(encoder, dtype) for encoder in self.workspace.encoders]
@@ -140,7 +140,7 @@ class Project:
             found.append((encoder, features))
         if first:
             own = Settled(encoder=self.workspace.encoder.name, backbone=self.settings.backbone)
-            settle(self.workspace.home, self.name, own)
+            settle_first(self.workspace.home, self.name, own)
         return found
 
     def _with_usual_encoder(self, progress: Bar) -> Workspace:

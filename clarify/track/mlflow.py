@@ -204,7 +204,7 @@ class TrackingStore:
         Parameters
         ----------
         of : type
-            `BaseRun`, `DescriptionRun`, `ModelRun`, `PromotionRun` or `CellRun`.
+            `BaseRun`, `DescriptionRun`, `ModelRun`, `PromotionRun`, `CellRun` or `BridgeRun`.
 
         Raises
         ------

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import polars as pl
@@ -39,13 +39,14 @@ __all__ = [
     "Kind",
     "RunContext",
     "RunRecord",
+    "bridge_record",
     "description_record",
     "metric_keys",
     "model_record",
 ]
 
-Kind = Literal["base", "description", "retraining"]
-"""Kinds of work, which a bundle carries to another store."""
+Kind = Literal["base", "description", "retraining", "bridge"]
+"""Kinds of work, which a bundle carries to another store; first those that others stand on."""
 
 AnyKind = Kind | Literal["promotion", "cell"]
 """Every kind; promotions are about the registry of their own store, cells can be run again."""
@@ -146,7 +147,8 @@ class RunContext:
     Parameters
     ----------
     encoder, backbone : mapping
-        The identities of what embeds phrases, and of what a head stands on, as plain values.
+        The identities of what embeds phrases, and of what a head stands on, as plain values, and the
+        ``name`` of each.
     encoder_digest, backbone_digest : str
         Of the encoder with its template; of what the backbone makes of images.
     """
@@ -243,7 +245,10 @@ def model_record(
     metrics: dict[str, float] = {}
     for split, found in evaluations.items():
         metrics |= metric_keys(split, found.to_dict())
-        worst = _worst_described(found, described.get(split))
+        # Where captions are missing that the phrases ask, it is not known.
+        worst = (
+            None if described and split not in described else _worst_described(found, described.get(split))
+        )
         if worst is not None:
             metrics[f"{split}/described_worst_group_accuracy"] = worst
     metrics |= metric_keys("cost", cost or {})
@@ -378,6 +383,51 @@ def description_record(
             parquet_artifact("similarities.parquet", similarities),
             *(_charts(description, similarities) if kept else ()),
             *(png_artifact(f"{name}.png", image) for name, image in pictures.items()),
+        ),
+        dataset=context.dataset,
+    )
+
+
+def bridge_record(
+    context: RunContext, *, name: str, described: Mapping[str, Any], words: Sequence[Mapping[str, object]]
+) -> RunRecord:
+    """Return the record of a bridge; its encoder's digest is in the records of all that was made with it.
+
+    Parameters
+    ----------
+    context : RunContext
+        Of the bridge itself and its network.
+    described : mapping
+        Of `Bridge.describe`.
+    words : sequence of mapping
+        ``word, captions, auc`` of each word that it was measured on.
+    """
+    network, text, captions = described["network"], described["text"], described["captions"]
+    params = {
+        "way": described["way"],
+        "network": network["spec"],
+        "text": text["name"],
+        "text_sha256": text["sha256"],
+    }
+    if captions:
+        params |= {
+            "penalty": described["penalty"],
+            "captions": captions["captions"],
+            "captions_sha256": captions["sha256"],
+            "images": ", ".join(f"{split} {count}" for split, count in captions["images"].items()),
+        }
+    columns = {"word": pl.String, "captions": pl.Int64, "auc": pl.Float64}
+    return RunRecord(
+        kind="bridge",
+        name=name,
+        params=params,
+        metrics=metric_keys("held_out", described["quality"] or {}),
+        tags=context.tags("bridge"),
+        artifacts=(
+            json_artifact("bridge.json", dict(described)),
+            json_artifact("encoder.json", dict(context.encoder)),
+            json_artifact("backbone.json", dict(context.backbone)),
+            parquet_artifact("words.parquet", pl.DataFrame(list(words), schema=columns)),
         ),
         dataset=context.dataset,
     )

@@ -22,6 +22,7 @@ __all__ = [
     "IN_RUN",
     "PLACE",
     "BaseRun",
+    "BridgeRun",
     "CellRun",
     "DescriptionRun",
     "ModelRun",
@@ -279,8 +280,36 @@ class CellRun(Run):
         return {"cell": stored.params["cell"]}
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class BridgeRun(Run):
+    """A bridge that was learned; `encoder` is the digest by which all that it embedded names it.
+
+    Parameters
+    ----------
+    way : {"names", "captions"}
+        What it was learned from.
+    network, text : str
+        The names of its parts.
+    """
+
+    kind = "bridge"
+
+    way: str
+    network: str
+    text: str
+
+    @property
+    def quality(self) -> dict[str, float]:
+        """What was measured on captions held out; see `Quality`; empty where there were none."""
+        return self.figures("held_out")
+
+    @classmethod
+    def _own(cls, stored: StoredRun) -> dict[str, Any]:
+        return {name: stored.params[name] for name in ("way", "network", "text")}
+
+
 KINDS: dict[str, type[Run]] = {
-    each.kind: each for each in (BaseRun, DescriptionRun, ModelRun, PromotionRun, CellRun)
+    each.kind: each for each in (BaseRun, DescriptionRun, ModelRun, PromotionRun, CellRun, BridgeRun)
 }
 
 

@@ -9,17 +9,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
+from clarify.data.manifest import open_manifest
 from clarify.track.mlflow import TrackingStore
 from clarify.track.runs import DescriptionRun
 from tests.browser.conftest import free_port, seen, serving
 from tests.browser.test_story import FIELD, enter
-from tests.conftest import DATA_SET
+from tests.conftest import DATA_SET, Done, captioned_by_place
 
 pytestmark = pytest.mark.slow
 
 Visitor = Callable[..., Any]
+Clarify = Callable[..., Done]
 PLACE = "/describe?class=waterbird"
 
 
@@ -43,6 +46,31 @@ def test_a_picture_opens_with_its_file_probabilities_and_attributes(visitor: Vis
         dialog.get_by_text(text).first.wait_for()
     page.keyboard.press("Escape")
     dialog.wait_for(state="detached")
+
+
+def test_captions_stand_under_the_pictures_and_split_a_class(
+    visitor: Visitor, clarify: Clarify, home: Path, tmp_path: Path
+) -> None:
+    captions = captioned_by_place(open_manifest(home, DATA_SET), ("validation",))
+    first = pl.when(pl.int_range(pl.len()) == 0).then(pl.lit("<b>bold</b> on the water"))
+    captions.with_columns(caption=first.otherwise("caption")).write_csv(tmp_path / "captions.csv")
+    given = clarify("suggest", DATA_SET, "waterbird", "--captions", str(tmp_path / "captions.csv"))
+    assert given.status == 0
+    page = visitor(PLACE)
+    page.locator("figcaption").first.wait_for()
+    assert page.locator("figcaption b").count() == 0
+    picture = page.locator("figure").first
+    caption, image = (picture.locator(each).bounding_box() for each in ("figcaption", "img"))
+    assert caption["y"] >= image["y"] + image["height"]
+    assert caption["width"] <= picture.bounding_box()["width"]
+    enter(page, "mentioned: water")
+    page.get_by_text("with mentioned: water").wait_for()
+    assert halves(page) == ["50 images", "50 images"]
+    under = page.locator("figcaption").all_inner_texts()
+    assert sorted(set(under)) == ["a bird on the meadow", "a bird on the water"]
+    seen(page, "describe-captions")
+    page.locator(".grid button").first.click()
+    page.get_by_role("dialog").get_by_text("a bird on the").wait_for()
 
 
 def test_a_click_and_the_slider_move_the_threshold_and_everything_follows(visitor: Visitor) -> None:

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from clarify.data.manifest import open_manifest
-from tests.conftest import DATA_SET, Done, copied, run_clarify
+from tests.conftest import DATA_SET, Done, captioned_by_place, copied, run_clarify
 from tests.docs.tables import matches, sections
 
 TABLES = sections("reference/json.md")
@@ -120,9 +120,12 @@ def test_champions(told: Told, tmp_path: Path, place: Path) -> None:
     compare("clarify predict", told("predict", DATA_SET, *images), to_file)
 
 
-def test_the_machines_search(told: Told) -> None:
+def test_the_machines_search(told: Told, place: Path) -> None:
     compare("clarify promise", told("promise", DATA_SET))
-    compare("clarify suggest", told("suggest", DATA_SET, "waterbird"))
+    table = place / "captions.csv"
+    captioned_by_place(open_manifest(place, DATA_SET)).write_csv(table)
+    with_captions = told("suggest", DATA_SET, "waterbird", "--captions", str(table))
+    compare("clarify suggest", told("suggest", DATA_SET, "waterbird"), with_captions)
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ import pytest
 
 from tests.conftest import DATA_SET, copied, run_clarify
 from tests.docs.tables import matches, page
+from tests.sentences import learn_bridge, use_words
 
 KINDS = {
     "base": "base, retraining",
@@ -18,6 +19,7 @@ KINDS = {
     "description": "description",
     "promotion": "promotion",
     "cell": "cell",
+    "bridge": "bridge",
 }
 
 
@@ -46,6 +48,9 @@ def full_home(network_home: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     ):
         done = run_clarify(*step, home=home)
         assert done.status == 0, done.err
+    with pytest.MonkeyPatch.context() as patch:
+        use_words(patch)
+        learn_bridge(home, home.parent)
     return home
 
 

@@ -11,10 +11,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from clarify.data.manifest import open_manifest
+from clarify.ui.describe import halves
 from clarify.ui.pieces import page as page_module
+from clarify.ui.pieces.gallery import Picture
 from clarify.ui.pieces.page import apologise as APOLOGISE
 from clarify.ui.server.shared import shared
-from tests.conftest import DATA_SET, Done
+from tests.conftest import DATA_SET, Done, captioned_by_place
 from tests.pages.conftest import Visit, html_of
 
 Clarify = Callable[..., Done]
@@ -156,6 +158,43 @@ def test_scripts_in_phrases_names_and_notes_are_shown_as_text(
     page = after(describe(visit, reviewer=SCRIPT), f"lake {SCRIPT}")
     assert "<script" not in html_of(page)
     assert "&lt;script&gt;" in html_of(page)  # the reviewer's name in the sidebar
+
+
+def test_captions_stand_under_the_pictures_as_text_and_may_come_while_the_page_is_open(
+    visit: Visit, clarify: Clarify, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Picture] = []
+
+    def gallery(pictures: list[Picture], **options: object) -> None:
+        drawn[:] = [*drawn, *pictures]
+
+    monkeypatch.setattr(halves, "gallery", gallery)
+    describe(visit)
+    assert {each.caption for each in drawn} == {""}
+    drawn.clear()
+    validation = open_manifest(home, DATA_SET).table.filter(split="validation", label="waterbird")
+    name = validation["id"][0]
+    table = pl.DataFrame({"id": [name, name], "caption": [SCRIPT, "the second"]})
+    table.write_csv(tmp_path / "captions.csv")
+    assert clarify("suggest", DATA_SET, "waterbird", "--captions", str(tmp_path / "captions.csv")).status == 0
+    describe(visit)
+    assert [(each.caption, each.name.partition(",")[0]) for each in drawn if each.caption] == [(SCRIPT, name)]
+
+
+def test_a_phrase_that_asks_captions_shows_the_captioned_images_and_how_many_have_none(
+    visit: Visit, clarify: Clarify, home: Path, tmp_path: Path
+) -> None:
+    captioned = captioned_by_place(open_manifest(home, DATA_SET), ("validation",))
+    waterbirds = open_manifest(home, DATA_SET).table.filter(split="validation", label="waterbird")
+    some = captioned.filter(pl.col("id").is_in(waterbirds["id"].to_list())).gather_every(4)
+    some.write_csv(tmp_path / "captions.csv")
+    assert clarify("suggest", DATA_SET, "waterbird", "--captions", str(tmp_path / "captions.csv")).status == 0
+    html = html_of(after(describe(visit), "mentioned: water"))
+    assert "Scored by the captions of 25 images; 75 have none." in html
+    assert '<div class="c-name">with mentioned: water</div>' in html
+    assert "How much each waterbird fits “mentioned: water”" in html
+    assert "have no caption" in html  # the preview says why there is none
+    assert "have no caption" not in html_of(after(describe(visit), "water"))
 
 
 def test_without_a_name_nothing_of_the_data_is_shown(visit: Visit) -> None:

@@ -117,6 +117,7 @@ def phrase_tried(phrase: str = "water", *, kept: bool = True, parent: str = "p")
         with_phrase=Accuracy(count=20, correct=5),
         without_phrase=Accuracy(count=20, correct=20),
         unknown_words=(),
+        caution="",
         similarities=pl.DataFrame(
             {
                 "id": [f"i{k}" for k in range(40)],

@@ -121,8 +121,8 @@ def environment(home: Path) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def serving(home: Path) -> Iterator[str]:
-    """Serve the champion as the README says; yields the address that answers."""
+def serving(home: Path, model: str = MODEL) -> Iterator[str]:
+    """Serve the champion, or another model, as the README says; yields the address that answers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -134,7 +134,7 @@ def serving(home: Path) -> Iterator[str]:
             "models",
             "serve",
             "-m",
-            MODEL,
+            model,
             "--env-manager",
             "local",
             "--port",

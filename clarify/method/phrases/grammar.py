@@ -2,7 +2,8 @@
 
 A phrase is one *atom* ("in the forest") or several, joined by upper-case ``AND``, ``OR`` and
 ``NOT`` and parentheses, where NOT binds tightest and OR loosest. Lower-case words never join:
-"bird and tree" is one atom, embedded as it stands.
+"bird and tree" is one atom, embedded as it stands. An atom that begins ``mentioned:`` is not embedded:
+it asks whether a caption of the image has its words (see `mentions`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 from clarify.errors import PhraseError, shown
+from clarify.method.phrases.mentions import MENTIONED, asked_words
 
 __all__ = ["MOST_CHARACTERS", "MOST_PARTS", "And", "Atom", "Node", "Not", "Or", "Phrase", "parse_phrase"]
 
@@ -25,7 +27,7 @@ SHORTER = "say it in a few words, such as 'in the forest'"
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Atom:
-    """Words that are embedded together."""
+    """Words that are embedded together, or that captions are to mention."""
 
     text: str
 
@@ -74,6 +76,16 @@ class Phrase:
     def atoms(self) -> tuple[str, ...]:
         """The different atoms, in the order in which they first appear."""
         return tuple(dict.fromkeys(_atoms(self.expression)))
+
+    @property
+    def embedded(self) -> tuple[str, ...]:
+        """Those atoms that images are compared with."""
+        return tuple(atom for atom in self.atoms if not asked_words(atom))
+
+    @property
+    def mentions(self) -> tuple[str, ...]:
+        """Those atoms that ask what an image's captions mention."""
+        return tuple(atom for atom in self.atoms if asked_words(atom))
 
     @property
     def is_compound(self) -> bool:
@@ -225,9 +237,11 @@ class _Parser:
             where = "at its end" if seen is None else f"before {seen!r}"
             raise self._wrong(f"words are missing {where}")
         atom = " ".join(words)
-        if not any(character.isalpha() for character in atom):
-            raise PhraseError(f"phrase {shown(self._text)}: {shown(atom)} has no letters; {SHORTER}")
-        return Atom(text=atom)
+        asks = atom[: len(MENTIONED)].lower() == MENTIONED
+        said = atom[len(MENTIONED) :].strip() if asks else atom
+        if not any(character.isalpha() for character in said):
+            raise PhraseError(f"phrase {shown(self._text)}: {shown(said)} has no letters; {SHORTER}")
+        return Atom(text=f"{MENTIONED} {said}" if asks else atom)
 
     def _seen(self) -> str | None:
         return self._tokens[self._next] if self._next < len(self._tokens) else None

@@ -2,7 +2,8 @@
 
 Similarities to different atoms have different origins and spreads, so they are neither averaged
 nor compared. Each atom is calibrated into the log-odds that an image has it, by a mixture of two
-Gaussians fitted to the similarities of reference images (the validation split). On log-odds, AND
+Gaussians fitted to the similarities of reference images (the validation split); of what captions mention
+(1 or 0) nothing is estimated, and `CERTAIN` says so. On log-odds, AND
 is the minimum, OR the maximum, NOT the change of sign (Gödel's fuzzy logic): what is asked of an
 image is then as likely as its least likely part, and no part can be outvoted. A plain phrase needs
 no calibration: its score is its similarity, unchanged. (The paper has plain phrases only; its
@@ -22,7 +23,7 @@ from clarify.errors import FeatureError, InputError, shown
 from clarify.method.arrays import finite_vector
 from clarify.method.phrases.grammar import And, Atom, Node, Not, Phrase, parse_phrase
 
-__all__ = ["Calibration", "Phrase", "calibrate", "parse_phrase", "phrase_scores"]
+__all__ = ["CERTAIN", "Calibration", "Phrase", "calibrate", "parse_phrase", "phrase_scores"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +65,11 @@ class Calibration:
         if not isinstance(values, Mapping) or set(values) != {"threshold", "scale"}:
             raise InputError(f"calibration: {shown(values)}; a table of threshold and scale is legal")
         return cls(threshold=values["threshold"], scale=values["scale"])
+
+
+CERTAIN = Calibration(threshold=0.5, scale=2.0**-6)
+"""Of an atom that captions mention or not: log-odds of 32 or -32, beyond what most similarities come to, so
+that beside a similarity it decides alone, and finite, so that cuts and charts have ends."""
 
 
 def calibrate(similarity: ArrayLike) -> Calibration:
@@ -118,14 +124,15 @@ def phrase_scores(
     phrase : Phrase
         From `parse_phrase`.
     atom_similarities : mapping from atom to array_like of float, (N,)
-        In [-1, 1].
+        In [-1, 1]; 0 or 1 of one that captions mention.
     calibrations : mapping from atom to Calibration
         Needed for every atom of a compound phrase; not looked at for a plain one.
 
     Returns
     -------
     ndarray of float64, (N,)
-        Higher fits better. The similarity itself for a plain phrase, log-odds for a compound one.
+        Higher fits better. The similarity (or the 1 or 0) itself for a plain phrase, log-odds for a
+        compound one.
 
     Raises
     ------

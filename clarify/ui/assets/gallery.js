@@ -1,9 +1,11 @@
-// A grid of pictures: data.pictures is [{src, wrong, name}], data.none what to say where there are none.
+// A grid of pictures: data.pictures is [{src, wrong, name, caption}], data.none what to say where there are none.
 // A click, or Enter on a focused picture, gives its number to Python.
 export default function ({ parentElement, data, setTriggerValue }) {
   let grid = parentElement.querySelector(".grid");
   grid.replaceChildren();
-  grid.style.setProperty("--side", `${data.side}px`);
+  const captioned = data.pictures.some((picture) => picture.caption);
+  grid.classList.toggle("captioned", captioned);
+  grid.style.setProperty("--side", `${captioned ? 1.6 * data.side : data.side}px`);
   if (!data.pictures.length) {
     const none = document.createElement("div");
     none.className = "none";
@@ -23,6 +25,13 @@ export default function ({ parentElement, data, setTriggerValue }) {
     button.append(image);
     button.onclick = () => setTriggerValue("opened", number);
     button.onkeydown = (event) => { if (event.key === "Enter") button.click(); };
-    grid.append(button);
+    if (!captioned) {
+      grid.append(button);
+      return;
+    }
+    const figure = document.createElement("figure"), caption = document.createElement("figcaption");
+    caption.textContent = caption.title = picture.caption;
+    figure.append(button, caption);
+    grid.append(figure);
   });
 }

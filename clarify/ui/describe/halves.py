@@ -26,10 +26,11 @@ SHOWN = 70
 
 def draw_halves(page: Page, failures: Failures, rows: NDArray[np.int64], tried: TriedPhrase | None) -> None:
     """Draw the two halves of a class: right and wrong, or without and with the phrase."""
-    right = failures.right[rows]
     if tried is None:
+        right = failures.right[rows]
         halves = [("left", "right", right), ("right", "wrong", ~right)]
     else:
+        rows = tried.rows
         phrase, having = tried.description.phrase, tried.with_half
         halves = [("left", f"without {phrase}", ~having), ("right", f"with {phrase}", having)]
     for column, (side, title, mask) in zip(st.columns(2, gap="medium"), halves, strict=True):
@@ -81,8 +82,9 @@ def look_at(page: Page, failures: Failures, rows: NDArray[np.int64], *, key: str
             address=page.picture(int(data.table_rows[row])),
             name=f"{data.ids[row]}, taken for {_class(page, failures.predicted[row])}",
             wrong=not failures.right[row],
+            caption=next(iter(texts), ""),
         )
-        for row in rows
+        for row, texts in zip(rows, data.captions_of(rows), strict=True)
     ]
     opened = gallery(pictures, key=key, none=none)
     if opened is not None:
@@ -104,7 +106,9 @@ def _open(page: Page, failures: Failures, row: int) -> None:
         **{f"Chance of {_class(page, k)}": blocks.percent(value) for k, value in likely},
         **{name: str(values[row]) for name, values in data.attributes.items()},
     }
-    cells = [[blocks.cell(name), blocks.cell(value)] for name, value in facts.items()]
+    (captions,) = data.captions_of(np.array([row]))
+    told = [*facts.items(), *(("Caption", text) for text in captions)]
+    cells = [[blocks.cell(name), blocks.cell(value)] for name, value in told]
     st.html(blocks.table(["", ""], cells))
 
 
@@ -115,7 +119,8 @@ def _class(page: Page, number: int) -> str:
 def draw_spread(page: Page, failures: Failures, tried: TriedPhrase) -> None:
     """Draw the similarities of right and wrong images; a slider, or a click, moves the cut."""
     what = tried.description
-    asked = f"How much each {what.class_name} looks like “{what.phrase}”"
+    fits = "fits" if tried.captions_told else "looks like"
+    asked = f"How much each {what.class_name} {fits} “{what.phrase}”"
     st.html(blocks.heading(f"{asked}, by whether the model was right"))
     spread, confident = st.tabs(["Similarity", "Similarity and confidence"])
     with spread:

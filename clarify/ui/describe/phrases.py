@@ -130,7 +130,7 @@ def suggestions(page: Page, failures: Failures, class_name: str) -> list[tuple[s
         return found
     confirmed = [
         (each.phrase if each.score.wrong_is_above else f"NOT {each.phrase}", each.held_out)
-        for each in found.found.items
+        for each in found.items
         if each.confirmed and each.held_out is not None
     ]
     best = max((score for _, score in confirmed), default=0.0)

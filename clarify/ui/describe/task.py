@@ -135,6 +135,8 @@ def _doubts(tried: TriedPhrase) -> list[str]:
     p = "< 0.001" if found.p_corrected < 0.001 else f"= {found.p_corrected:.2g}"
     tries = "1 phrase" if found.n_tried == 1 else f"{found.n_tried:,} phrases"
     said.append(f"After {tries} tried: p {p}.")
+    if tried.captions_told:
+        said.append(f"{tried.captions_told.capitalize()}.")
     return said
 
 

@@ -12,11 +12,15 @@ __all__ = ["Picture", "gallery"]
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """One picture of a grid: its thumbnail's address, its name (shown on hover), and if it is framed."""
+    """One picture of a grid: its thumbnail's address, its name (shown on hover), and if it is framed.
+
+    Where one of a grid has a caption, each picture stands over its own, cut to two lines.
+    """
 
     address: str
     name: str
     wrong: bool
+    caption: str = ""
 
 
 def gallery(pictures: Sequence[Picture], *, key: str, none: str, side: int = 48) -> int | None:
@@ -32,7 +36,10 @@ def gallery(pictures: Sequence[Picture], *, key: str, none: str, side: int = 48)
         Pixels that a picture takes at least.
     """
     data = {
-        "pictures": [{"src": each.address, "name": each.name, "wrong": each.wrong} for each in pictures],
+        "pictures": [
+            {"src": each.address, "name": each.name, "wrong": each.wrong, "caption": each.caption}
+            for each in pictures
+        ],
         "none": none,
         "side": side,
     }

@@ -12,13 +12,15 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
+from clarify.data.captions import captions_file
 from clarify.data.manifest import find_manifests, open_manifest
 from clarify.errors import ClarifyError, NotFoundError, nearest, shown
 from clarify.track.listing import Listings
 from clarify.track.runs import BaseRun
 from clarify.workflow.describe.suggest import ClassSuggestions, suggest
+from clarify.workflow.home.settling import changed_at
 from clarify.workflow.model.failures import Failures, failures_of
 from clarify.workflow.model.models import open_model, usable_runs
 from clarify.workflow.model.project import split_data
@@ -43,6 +45,8 @@ KEPT_FAILURES = 4
 KEPT_PREVIEWS = 1_000
 
 Kept = TypeVar("Kept")
+Stamp: TypeAlias = tuple[int, int, int]
+"""When a data set's manifest, captions, and anything of its own encoders were written; 0 without any."""
 
 
 class Desk:
@@ -200,8 +204,8 @@ class Desks:
         self.home = home
         self._open_project = open_project
         self._lock = threading.Lock()
-        self._open: dict[str, tuple[int, Desk]] = {}
-        self._manifests: dict[str, tuple[int, Manifest]] = {}
+        self._open: dict[str, tuple[Stamp, Desk]] = {}
+        self._manifests: dict[str, tuple[Stamp, Manifest]] = {}
         self._found: tuple[float, dict[str, Path]] = (float("-inf"), {})
 
     def names(self) -> list[str]:
@@ -209,7 +213,7 @@ class Desks:
         return list(self._places())
 
     def desk(self, name: str) -> Desk:
-        """Return a data set's desk; opened anew if its manifest was changed.
+        """Return a data set's desk; opened anew if its manifest, captions or own encoders were changed.
 
         Raises
         ------
@@ -228,18 +232,19 @@ class Desks:
             for _, desk in self._open.values():
                 desk.close()
 
-    def _newest(self, kept: dict[str, tuple[int, Kept]], name: str, make: Callable[[], Kept]) -> Kept:
-        """Return what was made of a manifest as it is now."""
+    def _newest(self, kept: dict[str, tuple[Stamp, Kept]], name: str, make: Callable[[], Kept]) -> Kept:
+        """Return what was made of a data set as it is now."""
         stamp = self._stamp(name)
         with self._lock:
             if name not in kept or kept[name][0] != stamp:
                 kept[name] = (stamp, make())
             return kept[name][1]
 
-    def _stamp(self, name: str) -> int:
-        found = self._places()
+    def _stamp(self, name: str) -> Stamp:
+        found, captions = self._places(), captions_file(self.home, name)
         with contextlib.suppress(KeyError, FileNotFoundError):
-            return found[name].stat().st_mtime_ns
+            written = captions.stat().st_mtime_ns if captions.exists() else 0
+            return found[name].stat().st_mtime_ns, written, changed_at(self.home, name)
         raise NotFoundError(f"there is no data set {shown(name)}; {nearest(name, found)}")
 
     def _places(self) -> dict[str, Path]:

@@ -8,12 +8,16 @@ from collections.abc import Mapping, Sequence
 from clarify.errors import GroupError, InputError
 from clarify.method.groups.groups import DescribedGroups, fit_partition
 from clarify.method.phrases.descriptions import Description
+from clarify.method.phrases.phrases import parse_phrase
 from clarify.track.promotion import Gate
-from clarify.workflow.describe.phrases import halves_of
+from clarify.workflow.describe.phrases import halves_of, has_captions
 from clarify.workflow.model.arrays import DataSet
 from clarify.workflow.model.project import SplitData
 
 __all__ = ["GroupSize", "PreviewedGroups", "groups_by_descriptions", "groups_preview"]
+
+FITTED = ("train", "validation")
+"""What a retraining stands on; of the other splits it only reports."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +95,9 @@ def groups_by_descriptions(
 ) -> dict[str, DescribedGroups]:
     """Return the groups of every split, those of ``train`` deciding which there are.
 
+    A split of which it is not known, for want of captions, what they mention is left out, but for those
+    two that a retraining stands on.
+
     Parameters
     ----------
     descriptions : sequence of Description
@@ -101,17 +108,26 @@ def groups_by_descriptions(
     Raises
     ------
     InputError
-        Without descriptions, or for one of another encoder.
+        Without descriptions, for one of another encoder, or where captions that it asks are missing.
     GroupError
         If a description leaves one half of its class empty in training or validation.
     """
     _check_descriptions(project, descriptions)
-    halves = {name: halves_of(project, descriptions, data) for name, data in splits.items()}
+    halves = {
+        name: halves_of(project, descriptions, data)
+        for name, data in splits.items()
+        if name in FITTED or all(_is_captioned(project, each, data) for each in descriptions)
+    }
     classes = project.manifest.classes
     partition = fit_partition(splits["train"].labels, classes, halves["train"])
-    groups = {name: partition.groups(data.labels, halves[name]) for name, data in splits.items()}
+    groups = {name: partition.groups(splits[name].labels, found) for name, found in halves.items()}
     _refuse_vanished(groups["validation"], "validation")
     return groups
+
+
+def _is_captioned(project: DataSet, what: Description, data: SplitData) -> bool:
+    of_class = data.of_class(project.manifest.class_index(what.class_name))
+    return bool(has_captions(parse_phrase(what.phrase), data, of_class).all())
 
 
 def _check_descriptions(project: DataSet, descriptions: Sequence[Description]) -> None:

@@ -19,7 +19,15 @@ from clarify.errors import InputError
 from clarify.method.groups.metrics import HalvesAccuracy, Side, halves_accuracy
 from clarify.method.phrases.descriptions import Description
 from clarify.method.phrases.error_score import ErrorScore, Evidence, band, evidence
-from clarify.method.phrases.phrases import Calibration, Phrase, calibrate, parse_phrase, phrase_scores
+from clarify.method.phrases.mentions import MENTIONED, mentioned
+from clarify.method.phrases.phrases import (
+    CERTAIN,
+    Calibration,
+    Phrase,
+    calibrate,
+    parse_phrase,
+    phrase_scores,
+)
 from clarify.method.phrases.similarity import similarities as similarities_to
 from clarify.track.figures import distribution_figure
 from clarify.workflow.model.arrays import DataSet
@@ -29,9 +37,17 @@ from clarify.workflow.model.project import SplitData, Workspace
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-__all__ = ["TriedPhrase", "description_scores", "halves_of", "phrase_similarity", "try_phrase"]
+__all__ = [
+    "TriedPhrase",
+    "description_scores",
+    "halves_of",
+    "has_captions",
+    "phrase_similarity",
+    "try_phrase",
+]
 
 GRID_IMAGES = 70
+EVERY = slice(None)
 NO_VERDICT = "no verdict"
 
 
@@ -55,6 +71,8 @@ class TriedPhrase:
         The phrase's score of each.
     right : (N,) bool
         Which of them the model gets right.
+    without_caption : int
+        Further images of the class that a phrase cannot score which asks what captions mention.
     """
 
     description: Description
@@ -64,6 +82,14 @@ class TriedPhrase:
     rows: NDArray[np.int64]
     scores: NDArray[np.float64]
     right: NDArray[np.bool_]
+    without_caption: int = 0
+
+    @property
+    def captions_told(self) -> str:
+        """How many images its captions are of, for people; empty where it asks none."""
+        if not parse_phrase(self.description.phrase).mentions:
+            return ""
+        return f"scored by the captions of {len(self.rows):,} images; {self.without_caption:,} have none"
 
     @property
     def verdict(self) -> str:
@@ -113,6 +139,7 @@ class TriedPhrase:
             "evidence": self.evidence.to_dict(),
             "threshold": self.description.threshold,
             "unknown_words": list(self.unknown_words),
+            "without_caption": self.without_caption,
             "with_phrase": dataclasses.asdict(halves.with_phrase),
             "without_phrase": dataclasses.asdict(halves.without_phrase),
         }
@@ -133,11 +160,35 @@ class TriedPhrase:
 def description_scores(
     project: DataSet,
     phrase: Phrase,
-    image_embeddings: NDArray[np.float32],
+    data: SplitData,
     calibrations: Mapping[str, Calibration],
+    rows: NDArray[np.int64] | slice = EVERY,
 ) -> NDArray[np.float64]:
-    """Return the phrase's score of every image, shape (N,); see `phrase_scores`."""
-    return phrase_scores(phrase, _by_atom(project, phrase, image_embeddings), calibrations)
+    """Return the phrase's score of some images, shape (N,), of all unless given; see `phrase_scores`.
+
+    Raises
+    ------
+    InputError
+        If the phrase asks what captions mention, and one of them has no caption.
+    """
+    missing = ~has_captions(phrase, data, rows)
+    if missing.any():
+        similar = phrase.text.replace(f"{MENTIONED} ", "")
+        raise InputError(
+            f"phrase {phrase.text!r}: {int(missing.sum()):,} of {len(missing):,} images of split {data.name} "
+            f"have no caption; give captions of all of them (clarify suggest {project.manifest.name} CLASS "
+            f"--captions FILE), or use the phrase {similar!r}, which looks at the images themselves"
+        )
+    return phrase_scores(phrase, _by_atom(project, phrase, data, rows), calibrations)
+
+
+def has_captions(
+    phrase: Phrase, data: SplitData, rows: NDArray[np.int64] | slice = EVERY
+) -> NDArray[np.bool_]:
+    """Return which images, shape (N,), have a caption where the phrase asks for one; else all."""
+    if not phrase.mentions:
+        return np.ones(len(data.ids[rows]), dtype=np.bool_)
+    return np.array([bool(texts) for texts in data.captions_of(rows)], dtype=np.bool_)
 
 
 def phrase_similarity(
@@ -145,8 +196,7 @@ def phrase_similarity(
 ) -> NDArray[np.float64]:
     """Return a phrase's score of every image, shape (N,); a compound one is calibrated on other images."""
     phrase = parse_phrase(text)
-    calibrations = _calibrations(project, phrase, calibrated_on)
-    return description_scores(project, phrase, data.embeddings, calibrations)
+    return description_scores(project, phrase, data, _calibrations(project, phrase, calibrated_on))
 
 
 def try_phrase(
@@ -168,7 +218,8 @@ def try_phrase(
     class_name : str
         The class whose images are split.
     text : str
-        The phrase; ``AND``, ``OR``, ``NOT`` and parentheses join simple ones.
+        The phrase; ``AND``, ``OR``, ``NOT`` and parentheses join simple ones. What it asks of captions,
+        it asks of those images of the class that have one.
     n_tried : int
         Phrases looked at on the class so far, this one included; at least 1.
     threshold : float or None
@@ -183,12 +234,15 @@ def try_phrase(
         images.
     """
     phrase, data = parse_phrase(text), failures.data
-    rows = data.of_class(project.manifest.class_index(class_name))
+    of_class = data.of_class(project.manifest.class_index(class_name))
+    rows = of_class[has_captions(phrase, data, of_class)]
+    if len(of_class) and not len(rows):
+        rows = of_class  # which is refused, with what to do
     calibrations = _calibrations(project, phrase, data)
-    scores = description_scores(project, phrase, data.embeddings[rows], calibrations)
+    scores = description_scores(project, phrase, data, calibrations, rows)
     right = failures.right[rows]
     found = evidence(scores[right], scores[~right], n_tried=n_tried, seed=seed)
-    unknown = project.encoder.unknown_words([" ".join(phrase.atoms)])[0]
+    (unknown,) = project.encoder.unknown_words([" ".join(phrase.embedded)]) if phrase.embedded else ((),)
     description = Description(
         data_set=project.manifest.name,
         class_name=class_name,
@@ -205,37 +259,59 @@ def try_phrase(
         description=description,
         evidence=found,
         unknown_words=unknown,
-        caution=". ".join(filter(None, (project.caution, _of_words(unknown)))),
+        caution=". ".join(filter(None, (project.caution if phrase.embedded else "", _of_words(unknown)))),
         rows=rows,
         scores=scores,
         right=right,
+        without_caption=len(of_class) - len(rows),
     )
 
 
 def halves_of(
     project: DataSet, descriptions: Sequence[Description], data: SplitData
 ) -> dict[str, list[tuple[str, NDArray[np.bool_]]]]:
-    """Return by class each phrase with which images have it: what `fit_partition` takes."""
+    """Return by class each phrase with which images have it: what `fit_partition` takes.
+
+    Of other classes than its own a phrase that asks captions says nothing, so no image there has it.
+
+    Raises
+    ------
+    InputError
+        If it asks captions, and an image of its class has none.
+    """
     found: dict[str, list[tuple[str, NDArray[np.bool_]]]] = {}
     for each in descriptions:
-        phrase = parse_phrase(each.phrase)
-        scores = description_scores(project, phrase, data.embeddings, each.calibrations)
-        found.setdefault(each.class_name, []).append((each.phrase, each.with_half(scores)))
+        phrase, having = parse_phrase(each.phrase), np.zeros(len(data.labels), dtype=np.bool_)
+        rows = data.of_class(project.manifest.class_index(each.class_name)) if phrase.mentions else EVERY
+        having[rows] = each.with_half(description_scores(project, phrase, data, each.calibrations, rows))
+        found.setdefault(each.class_name, []).append((each.phrase, having))
     return found
 
 
 def _calibrations(project: DataSet, phrase: Phrase, data: SplitData) -> dict[str, Calibration]:
     if not phrase.is_compound:
         return {}
-    return {atom: calibrate(each) for atom, each in _by_atom(project, phrase, data.embeddings).items()}
+    likened = _likened(project, phrase, data.embeddings)
+    return {atom: calibrate(likened[atom]) if atom in likened else CERTAIN for atom in phrase.atoms}
 
 
 def _by_atom(
+    project: DataSet, phrase: Phrase, data: SplitData, rows: NDArray[np.int64] | slice
+) -> dict[str, NDArray[np.float64]]:
+    """Return of every image how like each simple phrase of one it is, or what its captions mention."""
+    captions = data.captions_of(rows) if phrase.mentions else []
+    asked = {atom: mentioned(atom, captions) for atom in phrase.mentions}
+    return asked | _likened(project, phrase, data.embeddings[rows])
+
+
+def _likened(
     project: DataSet, phrase: Phrase, embeddings: NDArray[np.float32]
 ) -> dict[str, NDArray[np.float64]]:
-    """Return how like each simple phrase of one every image is."""
-    of_atoms = project.encoder.encode_phrases(phrase.atoms)
-    return {atom: similarities_to(embeddings, of) for atom, of in zip(phrase.atoms, of_atoms, strict=True)}
+    if not phrase.embedded:
+        return {}
+    of_atoms = project.encoder.encode_phrases(phrase.embedded)
+    pairs = zip(phrase.embedded, of_atoms, strict=True)
+    return {atom: similarities_to(embeddings, of) for atom, of in pairs}
 
 
 def _of_words(unknown: Sequence[str]) -> str:

@@ -1,5 +1,8 @@
 """Suggest phrases for a class, and say in which classes a description would pay most.
 
+Searched are a vocabulary, by how like its phrases images are, and the words of captions, where the data
+set has some, by whether they mention them.
+
 Suggestions are not logged: they are no descriptions. But a search counts as so many phrases tried,
 so it is noted beside the runs, and `phrases_searched` tells how many.
 """
@@ -7,6 +10,7 @@ so it is noted beside the runs, and `phrases_searched` tells how many.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Iterable
@@ -22,6 +26,7 @@ from clarify.data.parallel import Progress
 from clarify.discover import promise as promising
 from clarify.discover import suggest as searching
 from clarify.discover.halves import ImagesOfClass
+from clarify.discover.mentions import CaptionedImages, CaptionWords, caption_words
 from clarify.discover.vocabulary import plain_phrases, read_vocabulary, vocabulary, without_name
 from clarify.embed.encoders import Encoder
 from clarify.embed.imported import ImportedEncoder
@@ -49,6 +54,10 @@ class ClassSuggestions:
     left_out : int
         Phrases of it that were not searched: they only name the class, or the encoder was never
         taught their words.
+    found : Suggestions
+        Of the vocabulary.
+    mentioned : Suggestions or None
+        Of the words of captions; None where they have none that ten captions of the class mention.
     caution : str
         Why their scores say nothing, if they do not: said first.
     """
@@ -60,6 +69,13 @@ class ClassSuggestions:
     left_out: int
     found: searching.Suggestions
     caution: str = ""
+    mentioned: searching.Suggestions | None = None
+
+    @property
+    def items(self) -> tuple[searching.Suggestion, ...]:
+        """What the vocabulary and the captions suggest, highest error score first."""
+        both = self.found.items + (self.mentioned.items if self.mentioned else ())
+        return tuple(sorted(both, key=lambda each: -each.score.value))
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -69,14 +85,24 @@ class ClassSuggestions:
             "model": self.run_id,
             "by": "machine",
             "vocabulary": self.vocabulary,
-            "searched": self.found.searched,
             "left_out": self.left_out,
             "caution": self.caution,
-            "right": self.found.n_right,
-            "wrong": self.found.n_wrong,
-            "held_out": self.found.held_out,
-            "suggestions": [each.to_dict() for each in self.found.items],
+            **_searched_in(self.found),
+            "captions": None if self.mentioned is None else _searched_in(self.mentioned),
+            "suggestions": [
+                {**each.to_dict(), "from": "vocabulary" if each in self.found.items else "captions"}
+                for each in self.items
+            ],
         }
+
+
+def _searched_in(found: searching.Suggestions) -> dict[str, Any]:
+    return {
+        "searched": found.searched,
+        "right": found.n_right,
+        "wrong": found.n_wrong,
+        "held_out": found.held_out,
+    }
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,16 +137,16 @@ def suggest(
     seed: int = 0,
     progress: Callable[[Progress], None] | None = None,
 ) -> ClassSuggestions:
-    """Search a vocabulary for phrases that explain the errors on a class.
+    """Search a vocabulary, and the words of captions, for phrases that explain the errors on a class.
 
     Parameters
     ----------
     project, model, data
-        The data set, the model whose failures are explained, its validation split.
+        The data set, the model whose failures are explained, its validation split with its captions.
     vocabulary_file : Path, optional
         A list of one's own; else the imported encoder's bank, else Clarify's own vocabulary.
     most : int
-        Suggestions wanted, 1 to 100.
+        Suggestions wanted of either kind, 1 to 100.
     seed : int
         Of the held-out halves.
     progress : callable, optional
@@ -134,16 +160,24 @@ def suggest(
     """
     label = project.manifest.class_index(class_name)
     images = _images(model.predict(data), data, label)
-    searched = _searched(project, vocabulary_file)
+    words, captioned = _captioned(project, data, images.right, label)
+    searched = _searched(project, vocabulary_file, needed=not words.phrases)
     phrases = without_name(searched.phrases, class_name)
-    if not phrases:
+    if not phrases and not words.phrases:
         raise InputError(
             f"{searched.name}: none of its {len(searched.phrases) + searched.left_out:,} phrases "
             f"can be searched for class {class_name!r}; give another list (--vocabulary)"
         )
-    embeddings = _embeddings(project, phrases, vocabulary_file, progress)
-    found = searching.suggest(phrases, embeddings, images, most=most, seed=seed)
-    _note(project, model, class_name, phrases)
+    sought = functools.partial(searching.suggest, most=most, seed=seed)
+    found = searching.nothing(images.right)
+    if phrases:
+        embeddings = _embeddings(project, phrases, vocabulary_file, progress)
+        found = sought(phrases, embeddings, images, also_searched=len(words.phrases))
+        _note(project, model, class_name, phrases)
+    mentioned = None
+    if words.phrases:
+        mentioned = sought(words.phrases, words.has, captioned, also_searched=len(phrases))
+        _note(project, model, class_name, words.phrases)
     return ClassSuggestions(
         data_set=project.manifest.name,
         class_name=class_name,
@@ -151,7 +185,8 @@ def suggest(
         vocabulary=searched.name,
         left_out=searched.left_out + len(searched.phrases) - len(phrases),
         found=found,
-        caution=project.caution,
+        mentioned=mentioned,
+        caution=project.caution if phrases else "",
     )
 
 
@@ -209,7 +244,21 @@ def _images(predicted: NDArray[np.int64], data: SplitData, label: int) -> Images
     return ImagesOfClass(embeddings=data.embeddings[rows], right=predicted[rows] == label)
 
 
-def _searched(project: Workspace, file: Path | None) -> _Searched:
+def _captioned(
+    project: Workspace, data: SplitData, right: NDArray[np.bool_], label: int
+) -> tuple[CaptionWords, CaptionedImages]:
+    """Return the words of the captions of a class's images, and which of the captioned ones are right.
+
+    No words where the captioned ones are all right, or all wrong: they explain nothing then.
+    """
+    captions = data.captions_of(data.of_class(label))
+    there = np.array([bool(texts) for texts in captions], dtype=np.bool_)
+    images = CaptionedImages(right=right[there])
+    told = [texts for texts in captions if texts] if 0 < images.right.sum() < len(images.right) else []
+    return caption_words(told, project.manifest.classes), images
+
+
+def _searched(project: Workspace, file: Path | None, *, needed: bool = True) -> _Searched:
     encoder = project.encoder
     if file is not None:
         name, given = f"the vocabulary {file}", read_vocabulary(file)
@@ -218,7 +267,7 @@ def _searched(project: Workspace, file: Path | None) -> _Searched:
     else:
         name, given = "Clarify's own vocabulary", vocabulary()
     phrases = known_phrases(encoder, given)
-    if not phrases:
+    if not phrases and needed:
         raise InputError(
             f"{name}: encoder {encoder.name} knows none of its {len(given):,} phrases; give "
             "another list (--vocabulary) or another --encoder"

@@ -1,8 +1,9 @@
 """A data set with all that was made of it in one file, for another machine.
 
 A bundle unpacks to a small home: ``data_manifests/NAME``, ``images/NAME``, ``features/...``,
-``encoders/NAME``; and ``runs/ID/run.json`` with the run's files beside it, which go into the
-tracking store. Runs keep the id of the machine that made them first as the tag ``original``.
+``encoders/NAME``, ``captions/NAME.parquet``; and ``runs/ID/run.json`` with the run's files beside it,
+which go into the tracking store. Runs keep the id of the machine that made them first as the tag
+``original``. Of a bridge the network and the text model stay behind: it names both by their hashes.
 """
 
 from __future__ import annotations
@@ -14,24 +15,28 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from clarify.data.archive import Member, write_archive
+from clarify.data.captions import captions_file
 from clarify.data.images import BadImage
 from clarify.data.manifest import Manifest, write_again
 from clarify.data.opening import CONTENT_DIGITS, full_content, open_image_file
 from clarify.data.parallel import Progress
+from clarify.embed.bridge import FILES
 from clarify.embed.imported import imported_folder
 from clarify.errors import InputError
 from clarify.track.carrying import run_values, runs_to_carry
 from clarify.track.run import StoredRun
 from clarify.workflow.exchange.predict import output_file
+from clarify.workflow.home.settling import SETTLED
 from clarify.workflow.model.project import Workspace
 
-__all__ = ["BUNDLE", "ENDINGS", "FEATURE_FILES", "IMPORTED_FILES", "Bundled", "export_bundle"]
+__all__ = ["BRIDGE_FILES", "BUNDLE", "ENDINGS", "FEATURE_FILES", "IMPORTED_FILES", "Bundled", "export_bundle"]
 
 BUNDLE = "clarify-bundle"
 ENDINGS = (".tar",)
 # Of each the last file says that the others are whole.
 FEATURE_FILES = ("features.npy", "index.json")
 IMPORTED_FILES = ("phrases.npy", "phrases.json", "encoder.json")
+BRIDGE_FILES = FILES
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +49,8 @@ class Bundled:
         The data set.
     size : int
         Bytes.
-    images, features, encoders, runs : int
-        How many there are: images, sets of features, imported encoders, runs.
+    images, features, encoders, bridges, runs : int
+        How many there are: images, sets of features, imported encoders, bridges, runs.
     left_out : tuple of str
         Images that cannot be read, and why.
     """
@@ -56,6 +61,7 @@ class Bundled:
     images: int
     features: int
     encoders: int
+    bridges: int
     runs: int
     left_out: tuple[str, ...]
 
@@ -63,7 +69,7 @@ class Bundled:
 def export_bundle(
     project: Workspace, path: Path, *, progress: Callable[[Progress], None] | None = None
 ) -> Bundled:
-    """Write a data set, its images, features, imported encoders and runs into one file.
+    """Write a data set, its images, captions, features, own encoders and runs into one file.
 
     Runs of other contents of the manifest stay behind, and so do registered models: promote again
     where the bundle is imported.
@@ -83,14 +89,17 @@ def export_bundle(
     output_file(path, ENDINGS)
     manifest = project.manifest
     images, left_out = _images(manifest)
-    by_encoders = project.store.folder(manifest, project.encoder.identity).parent
-    features = list(_whole(project.home, by_encoders, FEATURE_FILES))
-    encoders = list(_whole(project.home, imported_folder(project.home, manifest.name), IMPORTED_FILES))
+    features = list(_whole(project.home, project.store.of_data_set(manifest), FEATURE_FILES))
+    own = imported_folder(project.home, manifest.name)
+    encoders = list(_whole(project.home, own, IMPORTED_FILES))
+    bridges = list(_whole(project.home, own, BRIDGE_FILES))
+    single = [each for each in (own / SETTLED, captions_file(project.home, manifest.name)) if each.exists()]
     runs = runs_to_carry(project.tracking, manifest.name, manifest.digest)
     # Runs' files are fetched once, into a folder: from a server they come slowly.
     with tempfile.TemporaryDirectory(prefix="clarify-") as folder:
         toml, of_runs = _manifest(manifest, Path(folder)), _run_members(project, runs, Path(folder))
-        members = [*toml, *images, *features, *encoders, *of_runs]
+        alone = [Member(name=each.relative_to(project.home).as_posix(), source=each) for each in single]
+        members = [*toml, *images, *features, *encoders, *bridges, *alone, *of_runs]
         head = {"kind": BUNDLE, "data_set": manifest.name, "manifest": manifest.digest}
         size = write_archive(path, head, members, progress=progress)
     return Bundled(
@@ -100,6 +109,7 @@ def export_bundle(
         images=len(images),
         features=len(features) // len(FEATURE_FILES),
         encoders=len(encoders) // len(IMPORTED_FILES),
+        bridges=len(bridges) // len(BRIDGE_FILES),
         runs=len(runs),
         left_out=tuple(left_out),
     )

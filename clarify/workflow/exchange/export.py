@@ -22,7 +22,7 @@ from clarify.embed.onnx import write_onnx
 from clarify.errors import InputError, NotFoundError
 from clarify.method.phrases.descriptions import Description
 from clarify.method.phrases.phrases import parse_phrase
-from clarify.workflow.describe.phrases import description_scores
+from clarify.workflow.describe.phrases import description_scores, has_captions
 from clarify.workflow.describe.recording import kept_descriptions
 from clarify.workflow.exchange.predict import chosen_model, output_file
 from clarify.workflow.model.models import Model
@@ -122,7 +122,8 @@ def described_images(
     -------
     DataFrame
         ``id, path`` (absolute), ``split, class, phrase, similarity`` (higher is more like the
-        phrase), ``half`` (with or without), ``right`` and ``predicted`` (by the model).
+        phrase), ``half`` (with or without; unknown, and no similarity, where the phrase asks captions and the
+        image has none), ``right`` and ``predicted`` (by the model).
 
     Raises
     ------
@@ -159,7 +160,10 @@ def _table(
 ) -> pl.DataFrame:
     rows = data.of_class(project.manifest.class_index(description.class_name))
     phrase = parse_phrase(description.phrase)
-    scores = description_scores(project, phrase, data.embeddings[rows], description.calibrations)
+    known = has_captions(phrase, data, rows)
+    scores = np.full(len(rows), np.nan)
+    scores[known] = description_scores(project, phrase, data, description.calibrations, rows[known])
+    halves = np.where(scores > description.threshold, "with", "without")
     said = [predicted[row] for row in rows]
     columns = {
         "id": data.ids[rows].tolist(),
@@ -167,8 +171,8 @@ def _table(
         "split": [data.name] * len(rows),
         "class": [description.class_name] * len(rows),
         "phrase": [description.phrase] * len(rows),
-        "similarity": scores,
-        "half": np.where(description.with_half(scores), "with", "without").tolist(),
+        "similarity": [float(score) if there else None for score, there in zip(scores, known, strict=True)],
+        "half": np.where(known, halves, "unknown").tolist(),
         "right": [None if each is None else each == description.class_name for each in said],
         "predicted": said,
     }

@@ -23,6 +23,7 @@ from clarify.method.groups.groups import AnnotatedGroups
 from clarify.method.groups.metrics import Evaluation, evaluate
 from clarify.track.records import model_record
 from clarify.track.runs import IMPORTED
+from clarify.workflow.home.settling import Settled, is_first, settle_first
 from clarify.workflow.model.project import Workspace, annotated_groups_of, run_context
 from clarify.workflow.model.trained import REPORTED, predictions_table
 
@@ -47,6 +48,8 @@ class ImportedFeatures:
         Embeds phrases outside the bank; empty for none.
     folder : str
         Where the features are.
+    settled : {"", "encoder", "backbone"}
+        What it is of the data set from now on; empty where that had one already.
     """
 
     data_set: str
@@ -58,6 +61,7 @@ class ImportedFeatures:
     norms: tuple[float, float]
     text_encoder: str
     folder: str
+    settled: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +106,11 @@ def import_features(
     template: str = "{}",
     text_encoder: str = "",
     in_order: bool = False,
+    usual: str = "",
 ) -> ImportedFeatures:
     """Import features of a data set's images, and phrases in the same space.
+
+    The first ones settle what embeds the data set; those without phrases, what its models stand on.
 
     Parameters
     ----------
@@ -119,6 +126,8 @@ def import_features(
         Name of a live encoder of the same space, for phrases outside the bank.
     in_order : bool
         Whether a file without ids has its rows in the order of the data set's table.
+    usual : str
+        The encoder of the home's ``clarify.toml``, if it has one.
 
     Raises
     ------
@@ -144,6 +153,7 @@ def import_features(
             f"text encoder {text_encoder} does not give embeddings of length {unit.shape[1]}, as "
             "the imported features have; attach the encoder that made them"
         )
+    first = is_first(home, manifest, usual)
     features = store.save(manifest, identity, unit)
     write_imported(
         imported_folder(home, manifest.name),
@@ -153,9 +163,13 @@ def import_features(
         width=unit.shape[1],
         text_encoder=text_encoder,
     )
+    name, part = f"imported:{label}", "encoder" if known.phrases or text_encoder else "backbone"
+    if first:
+        chosen = {"encoder": "", part: name}
+        settle_first(home, manifest.name, Settled(**chosen))
     return ImportedFeatures(
         data_set=manifest.name,
-        encoder=f"imported:{label}",
+        encoder=name,
         images=len(unit),
         width=unit.shape[1],
         phrases=len(known.phrases),
@@ -163,6 +177,7 @@ def import_features(
         norms=norms,
         text_encoder=text_encoder,
         folder=str(features.folder),
+        settled=part if first else "",
     )
 
 

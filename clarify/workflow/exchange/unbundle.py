@@ -19,9 +19,11 @@ from typing import Any
 import filelock
 
 from clarify.data.archive import unpack_archive
+from clarify.data.captions import captions_file, kept_captions
 from clarify.data.files import writing
 from clarify.data.manifest import Manifest, find_manifests, open_manifest, read_manifest, write_again
 from clarify.data.parallel import Progress
+from clarify.embed.bridge import read_bridge
 from clarify.embed.encoders import EncoderIdentity
 from clarify.embed.store import FeatureStore
 from clarify.errors import ClarifyError, InputError, StoreError, shown
@@ -29,7 +31,8 @@ from clarify.track.artifacts import Artifact
 from clarify.track.carrying import known_runs, order_of, record_of
 from clarify.track.mlflow import TrackingStore
 from clarify.track.records import DatasetRef
-from clarify.workflow.exchange.bundle import BUNDLE, FEATURE_FILES, IMPORTED_FILES
+from clarify.workflow.exchange.bundle import BRIDGE_FILES, BUNDLE, FEATURE_FILES, IMPORTED_FILES
+from clarify.workflow.home.settling import SETTLED, settled
 
 __all__ = ["ImportedBundle", "import_bundle"]
 
@@ -42,7 +45,7 @@ class ImportedBundle:
 
     Parameters
     ----------
-    name, images, features, encoders, runs
+    name, images, features, encoders, bridges, runs
         See `Bundled`.
     known_runs : int
         Of the runs, those that were there already.
@@ -53,6 +56,7 @@ class ImportedBundle:
     images: int
     features: int
     encoders: int
+    bridges: int
     runs: int
     known_runs: int
 
@@ -96,17 +100,20 @@ def import_bundle(
         known = _check_home(home, unpacked, path)
         already = _log_runs(home, unpacked, tracking)
         _place(home, unpacked, known=known)
-        features = sum(name.startswith("features/") for name in names) // len(FEATURE_FILES)
-        encoders = sum(name.startswith("encoders/") for name in names) // len(IMPORTED_FILES)
     return ImportedBundle(
         home=home,
         name=unpacked.manifest.name,
         images=sum(name.startswith("images/") for name in names),
-        features=features,
-        encoders=encoders,
+        features=_count(names, "features", FEATURE_FILES),
+        encoders=_count(names, "encoders", IMPORTED_FILES),
+        bridges=_count(names, "encoders", BRIDGE_FILES),
         runs=len(unpacked.runs),
         known_runs=already,
     )
+
+
+def _count(names: list[str], where: str, files: tuple[str, ...]) -> int:
+    return sum(name.startswith(f"{where}/") and name.endswith(f"/{files[-1]}") for name in names)
 
 
 @contextlib.contextmanager
@@ -145,6 +152,7 @@ def _checked(path: Path, folder: Path, head: Mapping[str, Any], names: list[str]
         if each not in legal and not _is_run_file(each):
             raise InputError(f"bundle {path} has a file that belongs to nothing: {shown(each)}")
     _check_features(path, folder, manifest, names)
+    _check_own(path, folder, name, names)
     runs = _runs(path, folder, names, manifest)
     return _Unpacked(folder=folder, manifest=manifest, runs=runs)
 
@@ -161,8 +169,9 @@ def _legal_names(folder: Path, manifest: Manifest) -> set[str]:
     for place in folder.glob(f"features/{name}-{manifest.digest[:12]}/*"):
         legal |= {f"{place.relative_to(folder).as_posix()}/{each}" for each in FEATURE_FILES}
     for place in folder.glob(f"encoders/{name}/*"):
-        legal |= {f"{place.relative_to(folder).as_posix()}/{each}" for each in IMPORTED_FILES}
-    return legal
+        files = (*IMPORTED_FILES, *BRIDGE_FILES)
+        legal |= {f"{place.relative_to(folder).as_posix()}/{each}" for each in files}
+    return legal | {f"encoders/{name}/{SETTLED}", captions_file(Path(), name).as_posix()}
 
 
 def _is_run_file(name: str) -> bool:
@@ -185,6 +194,19 @@ def _check_features(path: Path, folder: Path, manifest: Manifest, names: list[st
         except (ValueError, KeyError, TypeError, RecursionError, ClarifyError) as error:
             told = str(error).replace(f"{folder}/", "")
             raise InputError(f"bundle {path}: the features {name} are damaged: {told}") from None
+
+
+def _check_own(path: Path, folder: Path, data_set: str, names: list[str]) -> None:
+    """Open each bridge, what says which encoder is the data set's own, and its captions."""
+    try:
+        settled(folder, data_set)
+        kept_captions(folder, data_set)
+        for name in names:
+            if name.startswith("encoders/") and name.endswith(BRIDGE_FILES):
+                read_bridge((folder / name).parent)
+    except ClarifyError as error:
+        told = str(error).partition("; ")[0].replace(f"{folder}/", "")
+        raise InputError(f"bundle {path}: {told}; make the bundle again") from None
 
 
 def _runs(path: Path, folder: Path, names: list[str], manifest: Manifest) -> tuple[dict[str, Any], ...]:
@@ -237,7 +259,8 @@ def _check_home(home: Path, unpacked: _Unpacked, path: Path) -> bool:
         for file in sorted((folder / place).rglob("*")):
             other = home / file.relative_to(folder)
             present = other.exists() if place.startswith("encoders") else (home / place).exists()
-            if file.is_file() and present and _hash(other) != _hash(file):
+            # What the home has settled stays as it is.
+            if file.is_file() and file.name != SETTLED and present and _hash(other) != _hash(file):
                 raise InputError(
                     f"{other} is not the file of that name in the bundle {path}; move it away, or "
                     "give another --home"
@@ -280,9 +303,12 @@ def _place(home: Path, unpacked: _Unpacked, *, known: bool) -> None:
     for pattern, files in (
         (f"features/{manifest.name}-{manifest.digest[:12]}/*", FEATURE_FILES),
         (f"encoders/{manifest.name}/*", IMPORTED_FILES),
+        (f"encoders/{manifest.name}/*", BRIDGE_FILES),
+        (f"encoders/{manifest.name}", (SETTLED,)),
+        ("captions", (captions_file(home, manifest.name).name,)),
     ):
-        for source in sorted(folder.glob(pattern)):
-            target = home / source.relative_to(folder)
+        for last in sorted(folder.glob(f"{pattern}/{files[-1]}")):
+            source, target = last.parent, home / last.parent.relative_to(folder)
             target.mkdir(parents=True, exist_ok=True)
             if not (target / files[-1]).exists():
                 for name in files:

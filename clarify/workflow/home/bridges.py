@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from clarify.data.captions import Captions, read_captions
+from clarify.data.captions import Captions, keep_captions, read_captions
 from clarify.data.parallel import Progress
 from clarify.embed.bridge import Bridge, BridgeEncoder, write_bridge
 from clarify.embed.bridging import Captioned, bridge_from_captions, bridge_from_names
@@ -18,10 +18,11 @@ from clarify.embed.imported import LABEL, imported_folder
 from clarify.embed.packages import EXTRA, NETWORKS
 from clarify.embed.sentences import SentenceEncoder, find_sentences
 from clarify.errors import FeatureError, InputError, NotFoundError, shown
+from clarify.track.records import bridge_record
 from clarify.track.runs import IN_RUN, BaseRun
-from clarify.workflow.home.settling import PHOTO_NETWORK
+from clarify.workflow.home.settling import PHOTO_NETWORK, lasting
 from clarify.workflow.model.backbones import body_of_run
-from clarify.workflow.model.project import Workspace, embed
+from clarify.workflow.model.project import Workspace, embed, run_context
 
 __all__ = ["BridgePlan", "learn_bridge"]
 
@@ -63,7 +64,9 @@ class BridgePlan:
 
 
 def learn_bridge(project: Workspace, plan: BridgePlan, *, bar: Bar) -> BridgeEncoder:
-    """Learn a bridge, keep it, and return it; the images are embedded by it if they are by its network.
+    """Learn a bridge, keep it and its captions, and return it.
+
+    The images are embedded by it if they are by its network.
 
     Raises
     ------
@@ -72,8 +75,8 @@ def learn_bridge(project: Workspace, plan: BridgePlan, *, bar: Bar) -> BridgeEnc
         test.
     NotFoundError
         If a part is not here; tells what brings it.
-    ManifestError, FeatureError, StoreError
-        As reading, embedding and writing do.
+    ManifestError, FeatureError, StoreError, AwayError
+        As reading, embedding, recording and writing do; nothing is written then.
     """
     label = plan.label or ("names" if plan.captions is None else "captions")
     if not LABEL.fullmatch(label):
@@ -83,6 +86,8 @@ def learn_bridge(project: Workspace, plan: BridgePlan, *, bar: Bar) -> BridgeEnc
         captions = read_captions(plan.captions, project.manifest, with_test=plan.with_test)
     spec, network = _network(project, plan.network)
     sentences = find_sentences(plan.text)
+    # A folder is found again wherever the next command is given.
+    text = str(sentences.folder) if plan.text and Path(plan.text).expanduser().is_dir() else plan.text
     parts: dict[str, Any] = {
         "network": {
             "spec": spec,
@@ -90,17 +95,27 @@ def learn_bridge(project: Workspace, plan: BridgePlan, *, bar: Bar) -> BridgeEnc
             "width": network.width,
             "unit": network.unit,
         },
-        "text": {"name": sentences.name, "spec": plan.text, "sha256": sentences.digest},
+        "text": {"name": sentences.name, "spec": text, "sha256": sentences.digest},
     }
     if captions is None:
         bridge = _from_names(plan, spec, network, sentences, parts, bar)
     else:
         bridge = _from_captions(project, plan, captions, network, sentences, parts, bar)
-    write_bridge(imported_folder(project.home, project.manifest.name), label, bridge)
     made = BridgeEncoder(name=f"bridge:{label}", bridge=bridge, network=network)
+    _record(project, made)  # first: a store that is away leaves nothing half-written
+    if captions is not None:
+        keep_captions(project.home, project.manifest, captions)
+    write_bridge(imported_folder(project.home, project.manifest.name), label, bridge)
     if project.store.open(project.manifest, network.identity) is not None:
         embed(project, made, workers=plan.workers)
     return made
+
+
+def _record(project: Workspace, made: BridgeEncoder) -> None:
+    bridge = made.bridge
+    context = run_context(dataclasses.replace(project, encoder=made, backbone=made.network), "validation")
+    record = bridge_record(context, name=made.name, described=bridge.describe(), words=bridge.terms.rows())
+    project.tracking.log(record)
 
 
 def _network(project: Workspace, spec: str) -> tuple[str, ImageEncoder]:
@@ -113,11 +128,12 @@ def _network(project: Workspace, spec: str) -> tuple[str, ImageEncoder]:
                 f"data set {project.manifest.name}: no base network was trained here; clarify train --model "
                 "timm:MODEL, or name another --network"
             )
-        return f"run:{run.id}", body_of_run(project.home, project.tracking, run.id)
+        return f"run:{run.origin}", body_of_run(project.home, project.tracking, run.id)
     if not spec:
         if not NETWORKS[PHOTO_NETWORK.partition(":")[2]].installed():
             raise NotFoundError(f"no network is installed that knows photographs: {EXTRA}, or name --network")
         spec = PHOTO_NETWORK
+    spec = lasting(spec)
     return spec, load_backbone(spec, imported=imported_folder(project.home, project.manifest.name))
 
 

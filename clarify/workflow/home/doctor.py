@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from clarify.data.manifest import find_manifests, read_manifest
-from clarify.errors import AwayError, ClarifyError, StoreError
+from clarify.embed.packages import EXTRA, NETWORKS, SENTENCES
+from clarify.errors import AwayError, ClarifyError, InputError, StoreError
 from clarify.track.mlflow import TrackingStore
 from clarify.workflow.home.probe import finish_probe, start_probe
+from clarify.workflow.home.settling import Settled
 
 __all__ = ["Finding", "examine"]
 
@@ -46,19 +48,21 @@ class Finding:
 
 
 def examine(
-    home: Path, *, encoder: str, backbone: str, open_store: Callable[[], TrackingStore]
+    home: Path, *, named: Settled, usual: str, open_store: Callable[[], TrackingStore]
 ) -> tuple[Finding, ...]:
     """Look at everything, changing and downloading nothing.
 
     Parameters
     ----------
-    encoder, backbone : str
-        As they are configured; a backbone that is empty is the encoder's.
+    named : Settled
+        What a flag or the environment named; else each data set's own is looked at.
+    usual : str
+        The encoder of ``clarify.toml``.
     open_store : callable
         Builds the tracking store's adapter.
     """
-    probe = start_probe(home, encoder, backbone)  # looks while a store that is away is waited for
-    found = [*_versions(), *_home(home), *_tracking(open_store), _disk(home)]
+    probe = start_probe(home, named, usual=usual)  # looks while a store that is away is waited for
+    found = [*_versions(), *_photos(), *_home(home), *_tracking(open_store), _disk(home)]
     return (*found, *_probed(home, finish_probe(probe)))
 
 
@@ -69,6 +73,20 @@ def _versions() -> Iterator[Finding]:
             yield Finding(name, "ok", version(name))
         except PackageNotFoundError:
             yield Finding(name, "wrong", "not installed", f"pip install {name}")
+
+
+def _photos() -> Iterator[Finding]:
+    """Look at what the extra ``photos`` brings."""
+    for package in (*NETWORKS.values(), SENTENCES):
+        try:
+            place = package.place()
+        except InputError as error:
+            yield _wrong(package.name, error)
+            continue
+        if place is None:
+            yield Finding(package.name, "note", "not installed", f"words for photographs need it: {EXTRA}")
+        else:
+            yield Finding(package.name, "ok", f"whole, in {place}")
 
 
 def _home(home: Path) -> Iterator[Finding]:
@@ -143,12 +161,11 @@ def _probed(home: Path, probed: dict[str, Any]) -> Iterator[Finding]:
     else:
         graphics = ", ".join(probed["devices"]) or "no CUDA device"
         yield Finding("devices", "ok", f"{cores} CPU cores, {graphics}")
-        for each in probed["encoders"]:
-            what = f"weights of {each['spec']}"
+        for each in probed["parts"]:
             if each["wrong"]:
-                yield _wrong(what, each["wrong"])
+                yield _wrong(each["what"], each["wrong"])
             else:
-                yield Finding(what, "ok", f"found: {each['seen']}")
+                yield Finding(each["what"], "ok", each["seen"])
     yield from _data_sets(home, probed.get("features", {}))
 
 
@@ -181,7 +198,8 @@ def _features(name: str, spec: str, seen: str) -> Finding:
     if IMAGES.fullmatch(seen):
         return Finding(what, "ok", f"{seen}, by {spec}")
     if seen == "none":
-        return Finding(what, "note", f"none by {spec}", f"run: clarify embed {name}")
+        by = f"none by {spec}" if spec else "none, and no encoder of its own yet"
+        return Finding(what, "note", by, f"run: clarify embed {name}")
     return _wrong(what, seen)
 
 

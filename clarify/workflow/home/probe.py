@@ -10,25 +10,40 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from clarify.data.manifest import Manifest, find_manifests, read_manifest
-from clarify.embed.encoders import ImageEncoder, load_backbone, load_encoder
+from clarify.embed.bridge import BridgeEncoder
+from clarify.embed.encoders import ImageEncoder, load_backbone, load_encoder, loaded
 from clarify.embed.imported import imported_folder
 from clarify.embed.store import FeatureStore
 from clarify.errors import ClarifyError
+from clarify.workflow.home.settling import Settled, chosen_of
 
-__all__ = ["finish_probe", "start_probe"]
+__all__ = ["finish_probe", "start_probe", "what_is_missing"]
 
 SECONDS = 60
+OWN = ("imported:", "bridge:")
+"""How the names of encoders begin that belong to one data set."""
 
 
-def start_probe(home: Path, encoder: str, backbone: str) -> subprocess.Popen[str]:
-    """Begin to look, in a process of its own."""
+def start_probe(home: Path, named: Settled, *, usual: str = "", data_set: str = "") -> subprocess.Popen[str]:
+    """Begin to look, in a process of its own.
+
+    Parameters
+    ----------
+    named : Settled
+        What was named for the command; parts may be empty.
+    usual : str
+        The encoder of ``clarify.toml``.
+    data_set : str
+        The one to look at; all unless given.
+    """
     code = "from clarify.workflow.home.probe import main; main()"
     return subprocess.Popen(
-        [sys.executable, "-c", code, str(home), encoder, backbone],
+        [sys.executable, "-c", code, str(home), named.encoder, named.backbone, usual, data_set],
         env={**os.environ, "HF_HUB_OFFLINE": "1"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -53,11 +68,25 @@ def finish_probe(probe: subprocess.Popen[str]) -> dict[str, Any]:
     return found
 
 
+def what_is_missing(home: Path, data_set: str) -> list[str]:
+    """Return in a line each what a data set's own encoder needs and is not here, and what brings it."""
+    found = finish_probe(start_probe(home, Settled(encoder=""), data_set=data_set))
+    if "failed" in found:
+        return [f"its encoder could not be looked at: {found['failed']}"]
+    return [f"{each['what']}: {each['wrong']}" for each in found["parts"] if each["wrong"]]
+
+
 def main() -> None:
-    """Look, and print what was found as one line of JSON: home, encoder, backbone are arguments."""
-    home, encoder, backbone = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
-    found = {"devices": _devices(), "encoders": [], "features": {}}
-    print(json.dumps(found | _encoders_and_features(home, [encoder, backbone])))
+    """Look, and print what was found as one line of JSON; `start_probe` gives the arguments."""
+    home, encoder, backbone, usual, data_set = sys.argv[1:]
+    named = Settled(encoder=encoder, backbone=backbone)
+    manifests = [each for each in _manifests(Path(home)) if data_set in ("", each.name)]
+    looking = _Looking(Path(home))
+    for spec in filter(None, (encoder, backbone)):
+        looking.shared(spec)
+    for manifest in manifests:
+        looking.look_at(manifest, named, usual)
+    print(json.dumps({"devices": _devices(), "parts": looking.parts, "features": looking.features}))
 
 
 def _devices() -> list[str]:
@@ -67,24 +96,66 @@ def _devices() -> list[str]:
     return [torch.cuda.get_device_name(k) for k in range(count)]
 
 
-def _encoders_and_features(home: Path, specs: list[str]) -> dict[str, Any]:
-    manifests = list(_manifests(home))
-    encoders: list[dict[str, str]] = []
-    features: dict[str, dict[str, str]] = {manifest.name: {} for manifest in manifests}
-    for spec, load in zip(specs, (load_encoder, load_backbone), strict=True):
-        if not spec:
-            continue
-        shared: ImageEncoder | None = None
-        if not spec.startswith("imported:"):
+class _Looking:
+    """What was found so far: of each part what was seen or what is wrong, and features by data set."""
+
+    def __init__(self, home: Path) -> None:
+        self.parts: list[dict[str, str]] = []
+        self.features: dict[str, dict[str, str]] = {}
+        self._home = home
+        self._shared: dict[str, ImageEncoder | None] = {}
+
+    def look_at(self, manifest: Manifest, named: Settled, usual: str) -> None:
+        """Look at what embeds a data set, and at the features by it."""
+        name, found = manifest.name, self.features.setdefault(manifest.name, {})
+        try:
+            chosen = chosen_of(self._home, manifest, named=named, usual=usual)
+        except ClarifyError as error:
+            self._add(f"encoder of {name}", wrong=error)
+            return
+        if not chosen.encoder:
+            found[""] = "none"
+        for spec in filter(None, (chosen.encoder, chosen.backbone)):
+            encoder = self._own(name, spec) if spec.startswith(OWN) else self.shared(spec)
+            # Models on a bridge stand on its network.
+            for each in filter(None, (encoder, getattr(encoder, "network", None))):
+                found[each.name] = _features(self._home, manifest, each)
+
+    def shared(self, spec: str) -> ImageEncoder | None:
+        """Load one that any data set may have, once; None if that cannot be."""
+        if spec.startswith(OWN):
+            return None
+        if spec not in self._shared:
+            self._shared[spec] = self._tried(f"weights of {spec}", lambda: load_backbone(spec), "found: ")
+        return self._shared[spec]
+
+    def _own(self, name: str, spec: str) -> ImageEncoder | None:
+        """Load one of a data set's own, and look for what a bridge stands on."""
+        folder = imported_folder(self._home, name)
+        encoder = self._tried(f"{spec} of {name}", lambda: load_encoder(spec, imported=folder))
+        if isinstance(encoder, BridgeEncoder):
+            bridge = encoder
+            if not bridge.network.name.startswith(
+                "run:"
+            ):  # one that was trained here is a run's, no package's
+                self._tried(f"network of {name}", lambda: loaded(bridge.network))
             try:
-                shared = load(spec)
-                encoders.append({"spec": spec, "seen": shared.identity.architecture, "wrong": ""})
+                self._add(f"text model of {name}", seen=bridge.sentences.name)
             except ClarifyError as error:
-                encoders.append({"spec": spec, "seen": "", "wrong": str(error)})
-                continue
-        for manifest in manifests:
-            features[manifest.name][spec] = _features(home, manifest, spec, shared)
-    return {"encoders": encoders, "features": features}
+                self._add(f"text model of {name}", wrong=error)
+        return encoder
+
+    def _tried(self, what: str, load: Callable[[], ImageEncoder], found: str = "") -> ImageEncoder | None:
+        try:
+            encoder = load()
+        except ClarifyError as error:
+            self._add(what, wrong=error)
+            return None
+        self._add(what, seen=found + encoder.identity.architecture)
+        return encoder
+
+    def _add(self, what: str, *, seen: str = "", wrong: ClarifyError | str = "") -> None:
+        self.parts.append({"what": what, "seen": seen, "wrong": str(wrong)})
 
 
 def _manifests(home: Path) -> list[Manifest]:
@@ -102,11 +173,10 @@ def _manifests(home: Path) -> list[Manifest]:
     return found
 
 
-def _features(home: Path, manifest: Manifest, spec: str, encoder: ImageEncoder | None) -> str:
+def _features(home: Path, manifest: Manifest, encoder: ImageEncoder) -> str:
     """Return how many images have features, ``none``, or what is wrong with them."""
     try:
-        known = encoder or load_encoder(spec, imported=imported_folder(home, manifest.name))
-        features = FeatureStore(home).open(manifest, known.identity)
+        features = FeatureStore(home).open(manifest, encoder.identity)
     except ClarifyError as error:
         return str(error)
     return "none" if features is None else f"{int(features.valid.sum()):,} images"

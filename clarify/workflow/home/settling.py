@@ -6,6 +6,7 @@ a command; ``clarify encoder`` makes another one the default.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ from clarify.embed.packages import EXTRA, NETWORKS, SENTENCES
 from clarify.embed.store import FeatureStore
 from clarify.errors import FeatureError, NotFoundError
 from clarify.track.mlflow import TrackingStore
+from clarify.track.runs import BaseRun
 from clarify.workflow.model.backbones import body_of_run
 
 if TYPE_CHECKING:
@@ -38,17 +40,23 @@ if TYPE_CHECKING:
 __all__ = [
     "BY_NAMES",
     "PHOTO_NETWORK",
+    "SETTLED",
     "SMALL_CLIP",
     "Settled",
     "UnsettledEncoder",
+    "changed_at",
+    "chosen_of",
     "encoders_of",
     "is_first",
+    "lasting",
     "settle",
+    "settle_first",
     "settled",
+    "spec_of",
     "usual_encoder",
 ]
 
-FILE = "settled.json"
+SETTLED = "settled.json"
 SMALL_CLIP = "small-clip"
 PHOTO_NETWORK = f"timm:{next(iter(NETWORKS))}"
 """What sees photographs where nothing else was said."""
@@ -63,7 +71,7 @@ class Settled:
     Parameters
     ----------
     encoder : str
-        Of images and phrases, by its name.
+        Of images and phrases, by its name; empty where only features for the models were imported.
     backbone : str
         What the models stand on; empty is the encoder, or the network of a bridge.
     """
@@ -134,37 +142,57 @@ def encoders_of(
     InputError, NotFoundError, FeatureError
         As `load_encoder`.
     """
-    own = settled(home, manifest.name)
-    spec = named.encoder or (own.encoder if own is not None else _of_older_home(home, manifest, usual))
-    if not spec:
-        nothing = UnsettledEncoder(data_set=manifest.name)
-        return nothing, nothing
+    chosen = chosen_of(home, manifest, named=named, usual=usual)
 
     def body(run: str) -> ImageEncoder:
-        return body_of_run(home, tracking, run)
+        # One that came in a bundle has another id here than the bridge knows it by.
+        bases = tracking.runs(manifest.name, BaseRun)
+        return body_of_run(home, tracking, next((each.id for each in bases if run in each.ids), run))
 
     imported = imported_folder(home, manifest.name)
-    encoder = load_encoder(spec, imported=imported, of_run=body)
-    settled_backbone = own.backbone if own is not None and spec == own.encoder else ""
-    backbone = named.backbone or settled_backbone
-    if backbone in ("", spec):
+    if chosen.encoder:
+        encoder = load_encoder(chosen.encoder, imported=imported, of_run=body)
+    else:
+        encoder = UnsettledEncoder(data_set=manifest.name)
+    if not chosen.backbone:
         return encoder, getattr(encoder, "network", encoder)
-    return encoder, load_backbone(backbone, imported=imported)
+    return encoder, load_backbone(chosen.backbone, imported=imported)
 
 
-def is_first(home: Path, manifest: Manifest) -> bool:
+def chosen_of(home: Path, manifest: Manifest, *, named: Settled, usual: str = "") -> Settled:
+    """Return the names of what embeds a data set; the encoder's is empty where nothing did yet.
+
+    Parameters are those of `encoders_of`; nothing is loaded but what an older home asks for.
+    """
+    # Where both were named, what is settled is not even read: it may be damaged.
+    own = None if named.encoder and named.backbone else settled(home, manifest.name)
+    encoder, backbone = named.encoder or spec_of(home, manifest, usual), named.backbone
+    if own is not None and own.encoder in ("", encoder):
+        backbone = backbone or own.backbone
+    return Settled(encoder=encoder, backbone="" if backbone == encoder else backbone)
+
+
+def spec_of(home: Path, manifest: Manifest, usual: str = "") -> str:
+    """Return the name of a data set's own encoder; empty where nothing embedded it yet."""
+    own = settled(home, manifest.name)
+    if own is not None and own.encoder:
+        return own.encoder
+    if manifest.drawn and not usual:
+        return SMALL_CLIP
+    return _of_older_home(home, manifest, usual)
+
+
+def is_first(home: Path, manifest: Manifest, usual: str = "") -> bool:
     """Whether nothing embedded the data set yet; an older home says so by its features alone."""
-    if settled(home, manifest.name) is not None:
-        return False
-    known = FeatureStore(home).open(manifest, load_encoder(SMALL_CLIP).identity)
-    return known is None
+    own = settled(home, manifest.name)
+    return (own is None or not own.encoder) and not _of_older_home(home, manifest, usual)
 
 
 def _of_older_home(home: Path, manifest: Manifest, usual: str) -> str:
-    """Return the encoder of a data set that nothing was written about; empty if there is none yet."""
-    if manifest.drawn and not usual:
-        return SMALL_CLIP
+    """Return whose features a home has that nothing was written in; empty if there are none."""
     store = FeatureStore(home)
+    if not any(store.of_data_set(manifest).glob("*/index.json")):
+        return ""  # so that the small CLIP is not loaded for them
     for spec in filter(None, (usual, SMALL_CLIP)):
         if store.open(manifest, load_encoder(spec).identity) is not None:
             return spec
@@ -179,7 +207,7 @@ def settled(home: Path, data_set: str) -> Settled | None:
     FeatureError
         If the file that says it is damaged.
     """
-    path = imported_folder(home, data_set) / FILE
+    path = imported_folder(home, data_set) / SETTLED
     try:
         found = json.loads(path.read_bytes())
         return Settled(encoder=str(found["encoder"]), backbone=str(found["backbone"]))
@@ -193,10 +221,34 @@ def settled(home: Path, data_set: str) -> Settled | None:
 
 def settle(home: Path, data_set: str, chosen: Settled) -> None:
     """Make an encoder a data set's own."""
-    path = imported_folder(home, data_set) / FILE
+    path = imported_folder(home, data_set) / SETTLED
+    values = {name: lasting(spec) for name, spec in dataclasses.asdict(chosen).items()}
     with writing(path.parent, hint="then give the same command again"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, [json.dumps(dataclasses.asdict(chosen), indent=1).encode()])
+        write_atomically(path, [json.dumps(values, indent=1).encode()])
+
+
+def settle_first(home: Path, data_set: str, chosen: Settled) -> None:
+    """Make an encoder the own of a data set that has none; a backbone that it has stays if none is given."""
+    own = settled(home, data_set) or chosen
+    settle(home, data_set, dataclasses.replace(chosen, backbone=chosen.backbone or own.backbone))
+
+
+def changed_at(home: Path, data_set: str) -> int:
+    """Return when anything of a data set's own encoders was written last, in nanoseconds; 0 for none."""
+    newest = 0
+    for path in imported_folder(home, data_set).glob("**/*.json"):
+        with contextlib.suppress(FileNotFoundError):  # one that is written anew just now
+            newest = max(newest, path.stat().st_mtime_ns)
+    return newest
+
+
+def lasting(spec: str) -> str:
+    """Return a name that means the same in every folder: a file in it is absolute."""
+    kind, _, rest = spec.partition(":")
+    model, _, file = rest.partition(":")
+    place = Path(file).expanduser()
+    return f"{kind}:{model}:{place.resolve()}" if file and place.exists() else spec
 
 
 def usual_encoder(manifest: Manifest, usual: str = "") -> str:

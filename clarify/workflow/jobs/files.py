@@ -38,7 +38,7 @@ class Request:
     descriptions : tuple of str
         Runs of kept descriptions; sorted here.
     encoder, backbone : str
-        As in the settings.
+        By which it was opened where it was asked for; the backbone is empty where it comes with the encoder.
     """
 
     data_set: str

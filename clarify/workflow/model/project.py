@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from clarify.data.captions import kept_captions
 from clarify.data.manifest import Manifest
 from clarify.data.parallel import Progress
 from clarify.data.thumbnails import Thumbnails
@@ -72,6 +73,12 @@ class Workspace:
         )
 
     @property
+    def backbone_name(self) -> str:
+        """The backbone's name; empty where it comes with the encoder."""
+        own = getattr(self.encoder, "network", self.encoder)
+        return "" if self.backbone is own else self.backbone.name
+
+    @property
     def encoders(self) -> tuple[ImageEncoder, ...]:
         """Return whose features are needed: the encoder first, the backbone last, each once."""
         return (self.encoder,) if self.backbone is self.encoder else (self.encoder, self.backbone)
@@ -100,6 +107,8 @@ class SplitData:
         Class by the first of these: for reports, and for runs that are labelled oracle.
     backbone : str
         Digest of what the features were made by; empty of arrays that no backbone made.
+    captions : mapping of id to texts
+        What is written under those images that have captions, of other splits too.
     """
 
     name: str
@@ -113,6 +122,7 @@ class SplitData:
     attributes: dict[str, NDArray[np.str_]]
     truth: AnnotatedGroups | None = None
     backbone: str = ""
+    captions: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
     def of_class(self, class_index: int) -> NDArray[np.int64]:
         """Return the rows of one class, shape (M,)."""
@@ -121,6 +131,10 @@ class SplitData:
     def path(self, row: int) -> Path:
         """Return where the image of a row lies."""
         return self.root / str(self.files[row])
+
+    def captions_of(self, rows: NDArray[np.int64] | slice) -> list[tuple[str, ...]]:
+        """Return what is written under some images; an empty tuple where nothing is."""
+        return [self.captions.get(name, ()) for name in self.ids[rows].tolist()]
 
     def take(self, rows: NDArray[np.int64]) -> SplitData:
         """Return some of its images, in the order given."""
@@ -171,6 +185,8 @@ def split_data(project: Workspace, split: str, backbone: ImageEncoder | None = N
         If a class has no readable image in it.
     FeatureError
         If a feature is not finite.
+    StoreError
+        If the data set's captions are damaged.
     """
     manifest = project.manifest
     if backbone is not None:
@@ -205,6 +221,7 @@ def split_data(project: Workspace, split: str, backbone: ImageEncoder | None = N
         attributes=attributes,
         truth=annotated_groups_of(manifest, labels, attributes),
         backbone=project.backbone.identity.image_digest,
+        captions=kept_captions(project.home, manifest.name),
     )
 
 
@@ -236,14 +253,15 @@ def run_context(project: Workspace, split: str, backbone: ImageEncoder | None = 
         What the run's model stands on; the project's own unless given.
     """
     manifest, encoder = project.manifest, project.encoder.identity
-    body = (backbone or project.backbone).identity
+    stands_on = backbone or project.backbone
+    body = stands_on.identity
     return RunContext(
         dataset=DatasetRef(
             name=manifest.name, digest=manifest.digest, source=str(manifest.root), table=manifest.rows(split)
         ),
-        encoder=encoder.to_dict(),
+        encoder={"name": project.encoder.name, **encoder.to_dict()},
         encoder_digest=encoder.digest,
-        backbone=body.to_dict(),
+        backbone={"name": stands_on.name, **body.to_dict()},
         backbone_digest=body.image_digest,
         reviewer=project.reviewer,
         code_version=__version__,

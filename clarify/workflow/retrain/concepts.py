@@ -12,8 +12,9 @@ from clarify.method.fit.correction import Eraser, Images
 from clarify.method.fit.erasure import Concept, Erasure
 from clarify.method.fit.head import Standardisation
 from clarify.method.phrases.descriptions import Description
+from clarify.method.phrases.mentions import MENTIONED
 from clarify.method.phrases.phrases import parse_phrase
-from clarify.workflow.describe.phrases import description_scores
+from clarify.workflow.describe.phrases import description_scores, has_captions
 from clarify.workflow.model.arrays import DataSet
 from clarify.workflow.model.project import SplitData
 from clarify.workflow.model.recipe import ERASURES, ErasureRow, Recipe
@@ -46,19 +47,23 @@ def concepts_of(
 def _concept(
     project: DataSet, what: Description, data: SplitData, row: ErasureRow, opposites: Mapping[str, str]
 ) -> Concept:
-    scores = description_scores(project, parse_phrase(what.phrase), data.embeddings, what.calibrations)
+    phrase = parse_phrase(what.phrase)
+    known = has_captions(phrase, data)
+    rows = np.flatnonzero(known)
+    scores = np.zeros(len(known))
+    scores[rows] = description_scores(project, phrase, data, what.calibrations, rows)
     if what.class_name in opposites:
         opposite = parse_phrase(opposites[what.class_name])
-        if opposite.is_compound or opposite.text == what.phrase:
+        if opposite.is_compound or opposite.mentions or phrase.mentions or opposite.text == what.phrase:
             raise InputError(
                 f"opposite {opposite.text!r} of {what.phrase!r}: another phrase without AND, OR and "
-                "NOT is legal"
+                f"NOT is legal, and none that is {MENTIONED[:-1]}"
             )
-        scores = scores - description_scores(project, opposite, data.embeddings, {})
+        scores = scores - description_scores(project, opposite, data, {})
     of_class = data.labels == project.manifest.class_index(what.class_name)
     return Concept(
         name=f"{what.class_name}: {what.phrase}",
-        rows=np.ones_like(of_class) if row.one_class else of_class,
+        rows=known if row.one_class else known & of_class,
         similarity=scores,
         threshold=what.threshold,
     )
@@ -95,6 +100,13 @@ def _by_text(project: DataSet, descriptions: Sequence[Description], data: SplitD
             f"erase text: the model stands on backbone {data.backbone}, whose features hold no phrases "
             f"of {identity.architecture}; choose mean_difference or regression"
         )
-    atoms = dict.fromkeys(atom for each in descriptions for atom in parse_phrase(each.phrase).atoms)
+    phrases = [parse_phrase(each.phrase) for each in descriptions]
+    asked = [phrase.text for phrase in phrases if phrase.mentions]
+    if asked:
+        raise InputError(
+            f"erase text: {asked[0]!r} asks captions, and has no direction of its own among features; choose "
+            "mean_difference or regression"
+        )
+    atoms = dict.fromkeys(atom for phrase in phrases for atom in phrase.atoms)
     embeddings = project.encoder.encode_phrases(list(atoms))
     return lambda images, standardisation: erasure.text(embeddings, standardisation)

@@ -52,7 +52,7 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(phrases, "st", SimpleNamespace(session_state={}))
     encoder = CallableEncoder(encode=lambda asked: [WORDS.get(each, [0.6, 0.8]) for each in asked])
     names = ClassNames(name="birds", classes=(CLASS, "waterbird"))
-    project = SimpleNamespace(manifest=names, encoder=encoder, reviewer="Ada", home=tmp_path)
+    project = SimpleNamespace(manifest=names, encoder=encoder, reviewer="Ada", home=tmp_path, caution="")
     return SimpleNamespace(project=project, desk=Desk(), visitor=SimpleNamespace(name="Ada"))
 
 
@@ -166,5 +166,5 @@ def test_the_machines_phrases_say_what_the_wrong_images_have(page: Any, failures
         suggested("snow", above=True, held_out=0.9, confirmed=False),
         suggested("fog", above=True, held_out=None),
     )
-    page.desk.found = SimpleNamespace(found=SimpleNamespace(items=items))
+    page.desk.found = SimpleNamespace(items=items)
     assert suggestions(page, failures, CLASS) == [("NOT land", 0.8), ("water", 0.5), ("sky", 0.4)]

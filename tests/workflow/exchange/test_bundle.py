@@ -17,10 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
+from clarify.data.captions import captions_file, kept_captions
+from clarify.data.manifest import open_manifest
 from clarify.track.mlflow import TrackingStore
-from tests.conftest import DATA_SET, Done, run_clarify
+from tests.conftest import DATA_SET, Done, captioned_by_place, run_clarify
 
 pytestmark = pytest.mark.slow
 
@@ -340,3 +343,24 @@ def with_signal(process: subprocess.Popen[bytes], number: int) -> None:
     if process.poll() is None:
         os.killpg(process.pid, number)
     process.wait()
+
+
+def test_captions_go_along_whole_and_stand_back_behind_those_that_are_there(
+    home: Path, clarify: Clarify, tmp_path: Path
+) -> None:
+    captioned_by_place(open_manifest(home, DATA_SET)).write_csv(tmp_path / "captions.csv")
+    assert clarify("suggest", DATA_SET, "waterbird", "--captions", str(tmp_path / "captions.csv")).status == 0
+    told = kept_captions(home, DATA_SET)
+    assert clarify("export", DATA_SET, "--bundle", str(tmp_path / "birds.tar")).status == 0
+    other = tmp_path / "other"
+    assert run_clarify("import", str(tmp_path / "birds.tar"), home=other).status == 0
+    assert kept_captions(other, DATA_SET) == told
+    one = {"id": [next(iter(told))], "caption": ["of one"]}
+    pl.DataFrame(one).write_parquet(captions_file(other, DATA_SET))
+    assert run_clarify("import", str(tmp_path / "birds.tar"), home=other).status == 0
+    assert kept_captions(other, DATA_SET) == {one["id"][0]: ("of one",)}
+    captions_file(home, DATA_SET).write_bytes(b"no table")
+    assert clarify("export", DATA_SET, "--bundle", str(tmp_path / "broken.tar")).status == 0
+    refusal = run_clarify("import", str(tmp_path / "broken.tar"), home=tmp_path / "third").refusal
+    assert "captions" in refusal
+    assert "is damaged" in refusal

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from clarify.data.captions import kept_captions
 from clarify.data.manifest import open_manifest
 from tests.conftest import DATA_SET, Done, copied, run_clarify, stamps
 from tests.photos import needs_text_models, text_model
@@ -167,6 +168,22 @@ def test_captions_that_will_not_do_are_refused_and_nothing_is_written(
     assert expected in done.refusal
     assert len(done.refusal) < 400
     assert stamps(bridge_home / "encoders") == before
+
+
+def test_its_captions_are_kept_with_the_data_set_and_refused_ones_are_not(
+    bridge: Clarify, bridge_home: Path, letters: Path, tmp_path: Path
+) -> None:
+    before = kept_captions(bridge_home, DATA_SET)
+    assert {len(texts) for texts in before.values()} == {2}
+    assert len(before) == 200
+    few = written(tmp_path / "few.csv", captions_of(bridge_home).head(10))
+    parts = (*NET, "--text", str(letters))
+    assert "captions of 10 images" in bridge("bridge", DATA_SET, "--captions", str(few), *parts).refusal
+    assert kept_captions(bridge_home, DATA_SET) == before
+    other = written(tmp_path / "other.csv", captions_of(bridge_home).head(150))
+    done = bridge("bridge", DATA_SET, "--captions", str(other), *parts, "--label", "other")
+    assert "captions of 150 images kept (150 of validation), in place of those of 200 images" in done.err
+    assert len(kept_captions(bridge_home, DATA_SET)) == 150
 
 
 def test_captions_of_test_images_are_refused_unless_they_are_asked_for(

@@ -16,9 +16,11 @@ from typing import Any
 import pytest
 
 from clarify.cli.doctor import findings
+from clarify.embed.packages import Package
 from clarify.track.outbox import Outbox
 from clarify.workflow.home.doctor import Finding
 from tests.conftest import DATA_SET, Done, run_clarify
+from tests.sentences import learn_bridge, use_words
 from tests.track.test_outbox import entry, locked
 
 
@@ -218,3 +220,89 @@ def test_making_the_store_is_told_on_stderr(home: Path) -> None:
     assert done.status == 0
     assert done.err.count("making the tracking store") == 1
     assert "making" not in done.out
+
+
+@pytest.fixture
+def bridged(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home whose data set's own encoder is a bridge; its text model is none that is installed."""
+    with monkeypatch.context() as patch:
+        use_words(patch)
+        learn_bridge(home, tmp_path)
+    assert run_clarify("encoder", DATA_SET, "bridge:captions", home=home).status == 0
+    return home
+
+
+def test_a_bridge_is_looked_at_with_its_network_its_text_model_and_both_features(bridged: Path) -> None:
+    done, found = examined(bridged)
+    assert found[f"bridge:captions of {DATA_SET}"]["seen"] == "bridge from small-clip by captions"
+    assert found[f"network of {DATA_SET}"]["state"] == "ok"
+    text_model = found[f"text model of {DATA_SET}"]  # never the one it was learned with
+    assert done.status == 1
+    assert text_model["state"] == "wrong"
+    assert "photos" in text_model["seen"] or "is another (" in text_model["seen"]
+    told = [each["seen"] for each in done.result["findings"] if each["what"] == f"features of {DATA_SET}"]
+    assert told == ["848 images, by bridge:captions", "848 images, by small-clip"]
+
+
+def test_a_damaged_bridge_and_a_damaged_choice_are_wrong_with_the_next_step(bridged: Path) -> None:
+    own = bridged / "encoders" / DATA_SET
+    (own / "captions" / "bridge.safetensors").write_bytes(b"no tensors")
+    _, found = examined(bridged)
+    assert "is damaged" in found[f"bridge:captions of {DATA_SET}"]["seen"]
+    assert found[f"bridge:captions of {DATA_SET}"]["remedy"] == "learn it again: clarify bridge"
+    (own / "settled.json").write_bytes(b"{")
+    _, found = examined(bridged)
+    assert "settled.json is damaged" in found[f"encoder of {DATA_SET}"]["seen"]
+    assert found[f"encoder of {DATA_SET}"]["remedy"].endswith(f"clarify encoder {DATA_SET} SPEC")
+
+
+def test_a_network_whose_weights_are_gone_is_wrong(bridged: Path, tmp_path: Path) -> None:
+    place = bridged / "encoders" / DATA_SET / "captions" / "bridge.json"
+    place.write_text(
+        place.read_text().replace('"spec": "small-clip"', '"spec": "timm:resnet18:/no/such.pth"')
+    )
+    _, found = examined(bridged)
+    assert found[f"network of {DATA_SET}"]["state"] == "wrong"
+    assert "/no/such.pth" in found[f"network of {DATA_SET}"]["seen"]
+
+
+def test_photographs_that_nothing_embedded_are_a_note_and_load_no_small_clip(home: Path) -> None:
+    toml = home / "data_manifests" / DATA_SET / "manifest.toml"
+    toml.write_text(toml.read_text().replace("drawn by clarify.demo", "taken by Ada"))
+    for folder in ("features", "encoders"):
+        shutil.rmtree(home / folder)
+    done, found = examined(home)
+    assert done.status == 0, found
+    assert not [what for what in found if "small-clip" in what]
+    assert found[f"features of {DATA_SET}"]["state"] == "note"
+    assert found[f"features of {DATA_SET}"]["remedy"] == f"run: clarify embed {DATA_SET}"
+
+
+def test_packages_that_carry_weights_are_absent_whole_or_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "carries_weights"
+    meant = Package(
+        name="carries-weights 1.0",
+        module="carries_weights",
+        folder="models",
+        files={"weights.pth": hashlib.sha256(b"meant").hexdigest()},
+        licence="MIT",
+        source="nowhere",
+    )
+    monkeypatch.setattr("clarify.workflow.home.doctor.NETWORKS", {"net": meant})
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def seen() -> dict[str, Any]:
+        _, found = examined(tmp_path / "nowhere")
+        return found["carries-weights 1.0"]
+
+    assert (seen()["state"], seen()["seen"]) == ("note", "not installed")
+    assert "clarify[photos]" in seen()["remedy"]
+    (package / "models").mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "models" / "weights.pth").write_bytes(b"of another version")
+    assert seen()["state"] == "wrong"
+    assert "SHA-256" in seen()["seen"]
+    (package / "models" / "weights.pth").write_bytes(b"meant")
+    assert seen()["state"] == "ok"

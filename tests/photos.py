@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import string
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 WATERBIRDS = SHARED / "waterbirds_lite0.npz"
 PHOTOGRAPHS = SHARED / "waterbirds240"
 WIDTH = 32
+LITE0 = "tf_efficientnet_lite0"
 SPLITS = ("train", "validation", "test")
 
 needs_text_models = pytest.mark.skipif(
@@ -82,8 +85,6 @@ def waterbirds() -> dict[str, np.ndarray]:
 
 def waterbirds_home(home: Path) -> Path:
     """Make a home with the real Waterbirds: its table, and its features as ``imported:lite0``."""
-    import polars as pl
-
     from clarify.data.manifest import write_manifest
     from tests.conftest import run_clarify
 
@@ -116,3 +117,17 @@ def waterbirds_home(home: Path) -> Path:
     done = run_clarify(*asked, home=home)
     assert done.status == 0, done.err
     return home
+
+
+def write_waterbirds(folder: Path, counts: dict[str, int]) -> None:
+    """Copy as many photographs of each group as each split is to have: ``SPLIT/CLASS/*.jpg``."""
+    table = pl.read_csv(PHOTOGRAPHS / "images.csv").sort("path")
+    # Neighbours are of one species.
+    mixed = table[np.random.default_rng(0).permutation(table.height)]
+    for (label, _), group in mixed.group_by("label", "place", maintain_order=True):
+        paths = iter(group["path"])
+        for split, count in counts.items():
+            place = folder / split / str(label)
+            place.mkdir(parents=True, exist_ok=True)
+            for _ in range(count):
+                shutil.copy(PHOTOGRAPHS / (path := next(paths)), place / path)

@@ -21,8 +21,10 @@ import pytest
 from tests.conftest import DATA_SET, run_clarify
 from tests.docs.tables import DOCS, commands
 from tests.photographs import write_photographs
+from tests.real import needs_photographs, needs_weights, write_published
 
 MOST_COMMANDS = 10
+README = DOCS.parent / "README.md"
 
 
 def walk() -> list[str]:
@@ -39,7 +41,7 @@ def test_the_walk_begins_with_the_installation_and_has_at_most_ten_commands() ->
     steps = walk()
     assert steps[0] == "pip install -e '.[photos]'"
     assert commands("index.md")[0] == "pip install -e ."
-    assert "pip install -e . && clarify demo" in (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    assert "pip install -e . && clarify demo" in README.read_text(encoding="utf-8")
     assert steps[-1].startswith("MLFLOW_TRACKING_URI=")
     assert commands("how-to/serving.md") == steps[-1:]
     assert len(steps) <= MOST_COMMANDS
@@ -115,6 +117,37 @@ def ask(address: str, pictures: list[Path]) -> list[dict[str, object]]:
     with urllib.request.urlopen(request, timeout=60) as answer:
         found: list[dict[str, object]] = json.loads(answer.read())["predictions"]
     return found
+
+
+def photograph_walk() -> list[str]:
+    """Return the commands from Waterbirds' folder to a corrected model."""
+    return commands("how-to/photographs.md")
+
+
+def test_the_walk_of_photographs_has_at_most_eight_commands_and_is_the_readmes() -> None:
+    readme = [line.partition(" # ")[0].strip() for line in README.read_text("utf-8").splitlines()]
+    assert all(step in readme for step in photograph_walk())
+    assert len(photograph_walk()) <= 8
+
+
+@pytest.mark.slow
+@needs_photographs
+@needs_weights
+def test_the_walk_of_photographs_leads_to_a_corrected_model(tmp_path: Path) -> None:
+    _, data, *steps = photograph_walk()
+    write_published(tmp_path / data.split()[4])
+    told = {}
+    for command in (data, *steps):
+        done = subprocess.run(
+            command, shell=True, cwd=tmp_path, env=environment(), capture_output=True, text=True
+        )
+        # So few photographs may not be enough for the gate.
+        assert done.returncode == 0 or (command == steps[-1] and done.returncode == 1), done.stderr
+        told[command] = done.stdout
+    assert "embedded by bridge:names" in told[steps[0]]
+    base, corrected = (float(told[step].split()[-4]) for step in (steps[1], steps[-2]))
+    assert corrected > base
+    assert "retrained by classes alone" in told[steps[-1]]
 
 
 def network_walk() -> list[str]:

@@ -12,7 +12,7 @@ from clarify.embed import packages
 from clarify.embed.packages import SENTENCES, Package
 from clarify.embed.sentences import find_sentences
 from clarify.errors import ClarifyError, InputError, NotFoundError, PhraseError
-from tests.photos import WIDTH, needs_text_models, needs_weights, text_model
+from tests.real import WIDTH, needs_text_models, needs_weights, text_model
 
 pytestmark = needs_text_models
 

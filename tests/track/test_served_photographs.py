@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from tests.conftest import DATA_SET, run_clarify
-from tests.photos import PHOTOGRAPHS, needs_photographs, needs_weights
+from tests.real import PHOTOGRAPHS, needs_photographs, needs_weights
 from tests.track.test_served import agree, post, serving, text
 
 pytestmark = [pytest.mark.slow, needs_weights, needs_photographs]

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from tests.conftest import copied, run_clarify
-from tests.photos import (
+from tests.real import (
     PHOTOGRAPHS,
     WATERBIRDS,
     needs_photographs,
@@ -78,7 +78,7 @@ def test_a_model_on_photographs_predicts_from_files(photographs: Path, tmp_path:
     run = told(home, "compare", "photos")["models"][0]["run"]
     images = sorted(PHOTOGRAPHS.glob("*.jpg"))[:8]
     found = told(home, "predict", "photos", *map(str, images), "--model", run)
-    assert len(found["predictions"]) == 8
+    assert len(found["images"]) == 8
 
 
 @needs_photographs

@@ -25,7 +25,7 @@ from clarify.workflow.model.recipe import Recipe
 from clarify.workflow.retrain.concepts import concepts_of, eraser_of
 from clarify.workflow.retrain.heads import fit_base
 from clarify.workflow.retrain.preview import preview_retraining
-from tests.photos import needs_waterbirds, waterbirds
+from tests.real import needs_waterbirds, waterbirds
 
 CLASSES = ("landbird", "waterbird")
 MODEL = Model(run_id="m" * 32, name="base", head=None)

@@ -13,7 +13,7 @@ import pytest
 from clarify.data.captions import kept_captions
 from clarify.data.manifest import open_manifest
 from tests.conftest import DATA_SET, Done, copied, run_clarify, stamps
-from tests.photos import needs_text_models, text_model
+from tests.real import needs_text_models, text_model
 
 pytestmark = needs_text_models
 

@@ -14,7 +14,7 @@ import pytest
 from clarify.track.mlflow import TrackingStore
 from clarify.track.runs import BaseRun
 from tests.conftest import Done, copied, run_clarify
-from tests.photos import LITE0, needs_photographs, needs_weights, write_waterbirds
+from tests.real import LITE0, needs_photographs, needs_weights, write_waterbirds
 
 pytestmark = [pytest.mark.slow, needs_photographs, needs_weights]
 

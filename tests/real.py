@@ -131,3 +131,20 @@ def write_waterbirds(folder: Path, counts: dict[str, int]) -> None:
             place.mkdir(parents=True, exist_ok=True)
             for _ in range(count):
                 shutil.copy(PHOTOGRAPHS / (path := next(paths)), place / path)
+
+
+def write_published(folder: Path) -> None:
+    """Write 240 photographs as Waterbirds is published: metadata.csv, and few of the rare groups in train."""
+    table = pl.read_csv(PHOTOGRAPHS / "images.csv").sample(fraction=1, shuffle=True, seed=0)
+    rows = []
+    for (label, place), group in table.group_by("label", "place", maintain_order=True):
+        train = 40 if (label == "waterbird") == (place == "water") else 4
+        rest = (len(group) - train) // 2
+        splits = [0] * train + [1] * rest + [2] * (len(group) - train - rest)
+        for path, split in zip(group["path"], splits, strict=True):
+            (folder / label).mkdir(parents=True, exist_ok=True)
+            shutil.copy(PHOTOGRAPHS / path, folder / label / path)
+            rows.append((f"{label}/{path}", int(label == "waterbird"), split, int(place == "water")))
+    schema = ["img_filename", "y", "split", "place"]
+    metadata = pl.DataFrame(rows, schema=schema, orient="row").with_row_index("img_id", offset=1)
+    metadata.write_csv(folder / "metadata.csv")

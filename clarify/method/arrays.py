@@ -18,6 +18,7 @@ __all__ = [
     "float_matrix",
     "generator",
     "label_vector",
+    "measured_chunks",
     "read_only",
     "unit_chunks",
 ]
@@ -131,6 +132,19 @@ def unit_chunks(
 ) -> Iterator[tuple[int, NDArray[np.float64]]]:
     """Yield (first row, float64 rows), about so many numbers at a time, of unit length or not.
 
+    Raises FeatureError as `measured_chunks`.
+    """
+    for start, chunk, lengths in measured_chunks(rows, what=what, numbers=numbers):
+        if unit:
+            chunk /= lengths[:, None]
+        yield start, chunk
+
+
+def measured_chunks(
+    rows: Matrix, *, what: str = "features", numbers: int = CHUNK_NUMBERS
+) -> Iterator[tuple[int, NDArray[np.float64], NDArray[np.float64]]]:
+    """Yield (first row, float64 rows, their lengths), about so many numbers at a time.
+
     Raises
     ------
     FeatureError
@@ -145,9 +159,7 @@ def unit_chunks(
             place = int(np.argmax(bad))
             seen = "all zeros" if lengths[place] == 0 else "NaN or infinite"
             raise FeatureError(f"{what}: row {start + place} is {seen}; leave out images without features")
-        if unit:
-            chunk /= lengths[:, None]
-        yield start, chunk
+        yield start, chunk, lengths
 
 
 def row_lengths(rows: NDArray[np.float64]) -> NDArray[np.float64]:

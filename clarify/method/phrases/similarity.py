@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from clarify.errors import FeatureError
-from clarify.method.arrays import float_matrix, row_lengths, unit_chunks
+from clarify.method.arrays import float_matrix, measured_chunks, row_lengths, unit_chunks
 
 __all__ = ["normalised", "similarities"]
 
@@ -74,7 +74,7 @@ def similarities(image_embeddings: ArrayLike, text_embedding: ArrayLike) -> NDAr
         raise FeatureError("text embedding: it is zero, NaN or infinite; embed the phrase again")
     text = text / length
     result = np.empty(len(rows), dtype=np.float64)
-    for start, unit in unit_chunks(rows, what="embeddings", numbers=IN_CACHE):
+    for start, chunk, lengths in measured_chunks(rows, what="embeddings", numbers=IN_CACHE):
         # einsum adds up each row alone: a matrix product may round a row by its neighbours.
-        result[start : start + len(unit)] = np.einsum("nd,d->n", unit, text)
+        result[start : start + len(chunk)] = np.einsum("nd,d->n", chunk, text) / lengths
     return np.clip(result, -1.0, 1.0, out=result)

@@ -10,29 +10,43 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from clarify.config import Settings
+    from clarify.embed.encoders import Encoder, ImageEncoder
     from clarify.workflow.model.project import Workspace
 
 __all__ = ["open_project"]
 
 
-def open_project(settings: Settings, name: str, *, say: Callable[[str], None] | None = None) -> Workspace:
-    """Build the adapters for one data set of a home; `say` is told what takes long."""
+def open_project(
+    settings: Settings, name: str, *, say: Callable[[str], None] | None = None, embeds: bool = True
+) -> Workspace:
+    """Build the adapters for one data set of a home.
+
+    Parameters
+    ----------
+    say : callable, optional
+        Is told what takes long.
+    embeds : bool
+        Whether its encoder is needed; without it, a damaged one does not matter.
+    """
     from clarify.data.manifest import open_manifest
     from clarify.data.thumbnails import Thumbnails
     from clarify.embed.store import FeatureStore
     from clarify.track.mlflow import TrackingStore
-    from clarify.workflow.home.settling import Settled, encoders_of
+    from clarify.workflow.home.settling import Settled, UnsettledEncoder, encoders_of
     from clarify.workflow.model.project import Workspace
 
     manifest = open_manifest(settings.home, name)
     tracking = TrackingStore(settings.home, uri=settings.tracking_uri, say=say)
-    encoder, backbone = encoders_of(
-        settings.home,
-        manifest,
-        tracking,
-        named=Settled(encoder=settings.encoder, backbone=settings.backbone),
-        usual=settings.usual_encoder,
-    )
+    encoder: Encoder = UnsettledEncoder(data_set=name)
+    backbone: ImageEncoder = encoder
+    if embeds:
+        encoder, backbone = encoders_of(
+            settings.home,
+            manifest,
+            tracking,
+            named=Settled(encoder=settings.encoder, backbone=settings.backbone),
+            usual=settings.usual_encoder,
+        )
     return Workspace(
         home=settings.home,
         manifest=manifest,

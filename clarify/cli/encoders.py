@@ -18,11 +18,13 @@ WEAKEST = 12
 
 def _bridge(shell: Shell) -> None:
     """Learn words for photographs: a network, a text model, and one matrix between them."""
+    from clarify.assembly import open_project
     from clarify.data.captions import count_captioned
     from clarify.workflow.home.bridges import BridgePlan, learn_bridge
     from clarify.workflow.home.settling import Settled, is_first, settle_first, spec_of
 
-    args, project, usual = shell.args, shell.project(), shell.settings.usual_encoder
+    args, usual = shell.args, shell.settings.usual_encoder
+    project = open_project(shell.settings, args.name, say=shell.say, embeds=False)
     first = is_first(project.home, project.manifest, usual)
     plan = BridgePlan(
         label=args.label,

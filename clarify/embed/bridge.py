@@ -409,6 +409,7 @@ def read_bridge(place: Path) -> Bridge:
             raise ValueError("its parts are others than those that were written")
     except Exception as error:  # safetensors has errors of its own
         raise FeatureError(
-            f"the bridge in {place} is damaged ({error}); learn it again: clarify bridge"
+            f"the bridge in {place} is damaged ({error}); learn it again: clarify bridge "
+            f"{place.parent.name} --label {place.name}"
         ) from None
     return found

@@ -27,7 +27,7 @@ from clarify.method.phrases.similarity import normalised
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["LEAST_IMAGES", "Captioned", "bridge_from_captions", "bridge_from_names"]
+__all__ = ["LEAST_IMAGES", "Captioned", "bridge_from_captions", "bridge_from_names", "check_enough"]
 
 PENALTIES = (2e2, 6e2, 2e3, 6e3, 2e4, 6e4, 2e5)
 FOLDS = 5
@@ -127,8 +127,7 @@ def bridge_from_captions(
         For fewer captioned images than `LEAST_IMAGES`.
     """
     count = len(found.features)
-    if count < LEAST_IMAGES:
-        raise InputError(f"captions of {count} images; {LEAST_IMAGES} would do")
+    check_enough(count)
     raw = encode(found.texts)
     centre = raw.mean(axis=0)
     told = raw - centre
@@ -162,6 +161,12 @@ def bridge_from_captions(
         captions=captions,
         penalty=penalty,
     )
+
+
+def check_enough(images: int) -> None:
+    """Refuse too few captioned images: InputError with the number that would do."""
+    if images < LEAST_IMAGES:
+        raise InputError(f"captions of {images} images; {LEAST_IMAGES} would do")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -38,7 +38,7 @@ from clarify.workflow.retrain.retrain import alone, retrain, train
 
 __all__ = ["Project", "open"]
 
-Bar = Callable[[str], AbstractContextManager[Callable[["Progress"], None]]]
+Bar = Callable[..., AbstractContextManager[Callable[["Progress"], None]]]
 
 
 def open(
@@ -121,7 +121,7 @@ class Project:
         dtype : {"float16", "float32"}
             How they are kept on disk; those of a body that was trained here are float32.
         progress : callable
-            Makes a bar of a title.
+            Makes a bar of a title, and of a ``unit`` where that is no image.
 
         Raises
         ------

@@ -120,6 +120,8 @@ def test_the_keyboard_tests_keeps_and_pages(visitor: Visitor) -> None:
     page.get_by_placeholder(FIELD).fill("land")
     page.keyboard.press("Control+Enter")
     page.get_by_text("with land", exact=True).wait_for()
+    # A button listens to its key only after it was drawn, and a run that goes on draws it again.
+    page.locator('[data-test-script-state="notRunning"]').wait_for()
     page.keyboard.press("Alt+k")
     page.get_by_text("Kept.", exact=True).wait_for()
     page.get_by_role("button", name="See original data").click()

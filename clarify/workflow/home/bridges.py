@@ -12,7 +12,7 @@ import numpy as np
 from clarify.data.captions import Captions, keep_captions, read_captions
 from clarify.data.parallel import Progress
 from clarify.embed.bridge import Bridge, BridgeEncoder, write_bridge
-from clarify.embed.bridging import Captioned, bridge_from_captions, bridge_from_names
+from clarify.embed.bridging import Captioned, bridge_from_captions, bridge_from_names, check_enough
 from clarify.embed.encoders import ImageEncoder, load_backbone, load_classifier
 from clarify.embed.imported import LABEL, imported_folder
 from clarify.embed.packages import EXTRA, NETWORKS
@@ -26,7 +26,7 @@ from clarify.workflow.model.project import Workspace, embed, run_context
 
 __all__ = ["BridgePlan", "learn_bridge"]
 
-Bar = Callable[[str], Any]
+Bar = Callable[..., Any]
 OF_BASE = "base"
 """In place of a network: the newest base network that was trained here."""
 
@@ -84,6 +84,7 @@ def learn_bridge(project: Workspace, plan: BridgePlan, *, bar: Bar) -> BridgeEnc
     captions = None
     if plan.captions is not None:
         captions = read_captions(plan.captions, project.manifest, with_test=plan.with_test)
+        check_enough(len(np.unique(captions.rows)))  # before anything takes long
     spec, network = _network(project, plan.network)
     sentences = find_sentences(plan.text)
     # A folder is found again wherever the next command is given.
@@ -151,7 +152,7 @@ def _from_names(
             f"the last layer of {plan.classifier or spec} takes {weight.shape[1]} features, {network.name} "
             f"has {network.width}; name the network that made them with --classifier"
         )
-    with bar(f"embed {len(names):,} class names") as move:
+    with bar(f"embed {len(names):,} class names", unit="text") as move:
         return bridge_from_names(weight, names, _encode(sentences, move), **parts)
 
 
@@ -173,7 +174,7 @@ def _from_captions(
         texts=tuple(text for text, kept in zip(captions.texts, readable, strict=True) if kept),
         image=image.astype(np.int64),
     )
-    with bar(f"embed {len(found.texts):,} captions") as move:
+    with bar(f"embed {len(found.texts):,} captions", unit="text") as move:
         encode = _encode(sentences, move)
         return bridge_from_captions(found, encode, **parts, captions=captions.to_dict())
 

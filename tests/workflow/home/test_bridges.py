@@ -230,6 +230,22 @@ def test_a_bridge_of_features_that_were_imported_anew_is_of_another_network(
         assert expected in done.refusal
 
 
+def test_a_damaged_bridge_of_the_data_set_is_mended_as_its_message_says(
+    bridge: Clarify, bridge_home: Path, letters: Path
+) -> None:
+    assert bridge("encoder", DATA_SET, "bridge:captions").status == 0
+    place = bridge_home / "encoders" / DATA_SET / "captions" / "bridge.json"
+    place.unlink()
+    place.write_text("{")
+    line = bridge("score", DATA_SET, "landbird", "water").refusal
+    assert "is damaged" in line
+    assert line.endswith(f"learn it again: clarify bridge {DATA_SET} --label captions")
+    table = written(bridge_home / "captions.csv", captions_of(bridge_home))
+    asked = ("bridge", DATA_SET, "--label", "captions", *NET, "--text", str(letters))
+    assert bridge(*asked, "--captions", str(table)).status == 0
+    assert bridge("embed", DATA_SET).status == 0
+
+
 def test_an_unknown_bridge_is_told_with_the_nearest(bridge: Clarify) -> None:
     assert "nearest: captions" in bridge("embed", DATA_SET, "--encoder", "bridge:caption").refusal
     assert "nearest: captions" in bridge("encoder", DATA_SET, "bridge:caption").refusal

@@ -32,6 +32,7 @@ def open_project(
     from clarify.data.thumbnails import Thumbnails
     from clarify.embed.store import FeatureStore
     from clarify.track.mlflow import TrackingStore
+    from clarify.track.promotion import Gate
     from clarify.workflow.home.settling import Settled, UnsettledEncoder, encoders_of
     from clarify.workflow.model.project import Workspace
 
@@ -56,4 +57,6 @@ def open_project(
         tracking=tracking,
         thumbnails=Thumbnails(settings.home),
         reviewer=settings.reviewer,
+        gate=Gate.of_limits(settings.gate),
+        leads=settings.leads,
     )

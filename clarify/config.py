@@ -47,6 +47,8 @@ class Settings:
         Who may promote in the dashboard; empty is everybody.
     tracking_uri : str
         Where runs are kept; empty is the SQLite store in the home. May hold a password.
+    gate : mapping of name to number
+        Limits of the gate, the table ``[gate]`` of ``clarify.toml``; what is not given is as usual.
     """
 
     home: Path
@@ -57,6 +59,7 @@ class Settings:
     workers: int = 2
     leads: tuple[str, ...] = ()
     tracking_uri: str = dataclasses.field(default="", repr=False)
+    gate: Mapping[str, object] = dataclasses.field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if self.workers < 1:
@@ -91,6 +94,7 @@ def read_settings(
     chosen: dict[str, object] = {"home": ".", "reviewer": _user()}
     from_file = _from_file(folder / FILE_NAME)
     usual = str(from_file.pop("encoder", ""))
+    gate = from_file.pop("gate", {})
     chosen |= from_file
     chosen |= _from_environment(environ)
     chosen |= {key: value for key, value in flags.items() if value is not None}
@@ -103,6 +107,7 @@ def read_settings(
         workers=_whole_number(chosen.get("workers", 2)),
         leads=_names(str(chosen.get("leads", ""))),
         tracking_uri=str(chosen.get("tracking_uri", "")),
+        gate=gate if isinstance(gate, dict) else {},
     )
 
 
@@ -120,13 +125,17 @@ def _from_file(path: Path) -> dict[str, object]:
     for key, value in found.items():
         if key not in _known():
             raise InputError(f"{path}: unknown setting {shown(key)}; {nearest(key, _known())}")
+        if key == "gate":
+            if not isinstance(value, dict):
+                raise InputError(f"{path}: gate is {shown(value)}; legal is a table [gate] of limits")
+            continue
         if not isinstance(value, str | int) or isinstance(value, bool):
             raise InputError(f"{path}: {key} is {shown(value)}; legal is a text or a whole number")
     return found
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, object]:
-    settings = {VARIABLES.get(key, PREFIX + key.upper()): key for key in _known()}
+    settings = {VARIABLES.get(key, PREFIX + key.upper()): key for key in _known() if key != "gate"}
     found: dict[str, object] = {}
     for name, value in environ.items():
         if not value or not (name in settings or name.startswith(PREFIX)):

@@ -159,7 +159,7 @@ def draw_history(page: Page, found: RegistryState) -> None:
     refused = [
         f"version {each.version} ({run_title(runs.get(each.run_id))}, asked by {each.by})"
         for each in found.versions
-        if not each.verdict.passed
+        if not each.verdict.stands
     ]
     if refused:
         st.html(blocks.muted(f"Refused by the gate: {', '.join(refused[:EVENTS_SHOWN])}."))

@@ -47,6 +47,7 @@ COMMANDS = {
         loop.add_describe,
         training.add_retrain,
         decide.add_compare,
+        decide.add_gate,
         decide.add_promote,
     ),
     "data": (

@@ -17,7 +17,15 @@ if TYPE_CHECKING:
     from clarify.workflow.decide.compare import Compared
     from clarify.workflow.decide.promote import Promotion
 
-__all__ = ["add_compare", "add_history", "add_promote", "add_rollback", "promotion", "reason_text"]
+__all__ = [
+    "add_compare",
+    "add_gate",
+    "add_history",
+    "add_promote",
+    "add_rollback",
+    "promotion",
+    "reason_text",
+]
 
 
 def _compare(shell: Shell) -> None:
@@ -30,17 +38,35 @@ def _promote(shell: Shell) -> None:
     """Make a retrained model the champion, if the gate passes."""
     from clarify.workflow.decide.promote import promote
 
-    done = promote(shell.project(), shell.args.run, note=shell.args.note, by_hash=shell.args.encoder_by_hash)
+    args = shell.args
+    done = promote(
+        shell.project(), args.run, note=args.note, by_hash=args.encoder_by_hash, overrule=args.overrule
+    )
     shell.answer(done.to_dict(), promotion(done))
-    if not done.verdict.passed:
-        failed = "; ".join(each.text for each in done.verdict.reasons if not each.passed)
-        raise RefusedError(f"not promoted, run {done.run_id[:8]}: {failed}")
+    if not done.verdict.stands:
+        raise RefusedError(f"not promoted, run {done.run_id[:8]}: {done.verdict.failed}")
+
+
+def _gate(shell: Shell) -> None:
+    """Ask the gate about a retrained model, without promoting it."""
+    from pathlib import Path
+
+    from clarify.workflow.decide.gate import judge, write_junit
+
+    args = shell.args
+    verdict = judge(shell.project(), args.run)
+    if args.junit is not None:
+        write_junit(Path(args.junit), args.name, verdict)
+    first = "the gate lets it pass" if verdict.passed else "the gate refuses it"
+    shell.answer(verdict.to_dict(), "\n".join([first, *(reason_text(each) for each in verdict.reasons)]))
+    if not verdict.passed:
+        raise RefusedError(f"refused: {verdict.failed}")
 
 
 def _rollback(shell: Shell) -> None:
     """Make an earlier champion the champion again."""
     from clarify.workflow.decide.champions import rollback
-    from clarify.workflow.decide.promote import model_name
+    from clarify.workflow.decide.gate import model_name
 
     project = shell.project()
     event = rollback(project, shell.args.to, note=shell.args.note)
@@ -99,10 +125,11 @@ def promotion(result: Promotion) -> str:
     """Tell what the gate said."""
     first = (
         f"promoted: {result.model_name} version {result.version} is now the champion"
-        if result.verdict.passed
+        if result.verdict.stands
         else f"refused: {result.model_name} version {result.version} stays a candidate"
     )
-    return "\n".join([first, *(reason_text(reason) for reason in result.verdict.reasons)])
+    overruled = [f"  overruled: {result.verdict.overruled}"] if result.verdict.overruled else []
+    return "\n".join([first, *(reason_text(reason) for reason in result.verdict.reasons), *overruled])
 
 
 def reason_text(reason: Reason) -> str:
@@ -148,10 +175,22 @@ def add_promote(commands: Commands) -> None:
     command.takes("run RUN", "the retraining's run, or its first characters (default: newest)", nargs="?")
     command.takes("--note", "why, for the record", default="")
     command.takes(
+        "--overrule REASON",
+        "a lead's: make it the champion although the gate refuses it; the reason stays with the version",
+        default="",
+    )
+    command.takes(
         "--encoder-by-hash",
         "leave the backbone out of the registered model; it is found by its name and checked by its hash",
         flag=True,
     )
+
+
+def add_gate(commands: Commands) -> None:
+    """Add ``gate``."""
+    command = commands.add("gate", _gate, "gate rendered-waterbirds --junit gate.xml")
+    command.takes("run RUN", "the retraining's run, or its first characters (default: newest)", nargs="?")
+    command.takes("--junit FILE", "write the verdict as JUnit's XML, a test case a reason")
 
 
 def add_history(commands: Commands) -> None:

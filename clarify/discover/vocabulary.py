@@ -7,14 +7,23 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 
 from clarify.errors import InputError, NotFoundError, PhraseError, shown
 from clarify.method.phrases.grammar import parse_phrase
 
-__all__ = ["MOST_PHRASES", "plain_phrases", "read_vocabulary", "vocabulary", "without_name", "without_words"]
+__all__ = [
+    "MOST_PHRASES",
+    "plain_phrases",
+    "read_vocabulary",
+    "topics",
+    "vocabulary",
+    "without_name",
+    "without_words",
+]
 
 MOST_PHRASES = 50_000
 """Phrases that a list of one's own may have."""
@@ -24,11 +33,19 @@ ARTICLES = {"a", "an", "the"}
 
 
 @functools.cache
-def vocabulary() -> tuple[str, ...]:
-    """Return Clarify's own phrases: lower case, each once, topic by topic."""
+def topics() -> Mapping[str, tuple[str, ...]]:
+    """Return Clarify's own phrases by topic, in order: lower case, each once."""
     words = resources.files("clarify.discover").joinpath("words").iterdir()
-    topics = {each.name: each for each in words if each.name.endswith(".txt")}
-    return tuple(line for name in sorted(topics) for line in topics[name].read_text("utf-8").splitlines())
+    files = sorted((each for each in words if each.name.endswith(".txt")), key=lambda each: each.name)
+    return MappingProxyType(
+        {each.name.removesuffix(".txt"): tuple(each.read_text("utf-8").splitlines()) for each in files}
+    )
+
+
+@functools.cache
+def vocabulary() -> tuple[str, ...]:
+    """Return Clarify's own phrases, topic by topic."""
+    return tuple(phrase for phrases in topics().values() for phrase in phrases)
 
 
 def read_vocabulary(path: Path) -> tuple[str, ...]:

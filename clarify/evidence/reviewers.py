@@ -22,9 +22,7 @@ from clarify.method.fit.head import Head
 from clarify.method.groups.metrics import evaluate
 from clarify.method.phrases.error_score import evidence
 from clarify.track.promotion import Gate
-from clarify.workflow.model.evaluating import half_results
 from clarify.workflow.model.recipe import Recipe
-from clarify.workflow.model.trained import gate_halves
 
 __all__ = ["Tried", "crowds", "distances", "wrong_phrases"]
 
@@ -69,6 +67,7 @@ def tried(at: Situation, phrases: Mapping[str, str]) -> Tried | None:
         if not at.tried:
             return None
         now, control = (at.corrected(Recipe(), control=without) for without in (False, True))
+        passed = Gate().judge(at.judged(Recipe(), now, control)).passed
     except ClarifyError:
         return None
     return Tried(
@@ -77,7 +76,7 @@ def tried(at: Situation, phrases: Mapping[str, str]) -> Tried | None:
         worst_group=_worst(at, now.fit.head),
         base_worst_group=_worst(at, at.base),
         control_worst_group=_worst(at, control.fit.head),
-        passed=_passes(at, now.predicted, control.predicted),
+        passed=passed,
     )
 
 
@@ -86,13 +85,6 @@ def _worst(at: Situation, head: Head) -> float:
     found = evaluate(predicted, at.test.labels, at.classes, groups=truth_of(at.test)).worst_group
     assert found is not None
     return found
-
-
-def _passes(at: Situation, now: NDArray[np.int64], control: NDArray[np.int64]) -> bool:
-    predicted = {"base": at.failures.predicted, "now": now, "control": control}
-    halves = gate_halves(half_results(predicted, at.validation, at.groups["validation"]))
-    averages = {name: float((found == at.validation.labels).mean()) for name, found in predicted.items()}
-    return Gate().judge(halves, base_average=averages["base"], now_average=averages["now"]).passed
 
 
 def wrong_phrases(at: Situation, seeds: int, vocabulary: Sequence[str]) -> Rows:

@@ -15,16 +15,19 @@ from numpy.typing import NDArray
 from clarify.errors import InputError, NoScoreError
 from clarify.method.arrays import generator
 from clarify.method.fit.head import Head
+from clarify.method.fit.training import Fit
 from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups
 from clarify.method.phrases.descriptions import Description
-from clarify.workflow.describe.grouping import groups_by_descriptions
+from clarify.track.promotion import GateEvidence
+from clarify.workflow.describe.grouping import groups_by_descriptions, in_force
 from clarify.workflow.describe.phrases import TriedPhrase, phrase_similarity, try_phrase
 from clarify.workflow.model.arrays import DataSet
 from clarify.workflow.model.failures import Failures, failures_of
 from clarify.workflow.model.models import Model
 from clarify.workflow.model.project import SplitData
 from clarify.workflow.model.recipe import Recipe
-from clarify.workflow.retrain.heads import HeadFit, correct_head, fit_base
+from clarify.workflow.retrain.heads import HeadFit, correct_head, crossed_heads, fit_base
+from clarify.workflow.retrain.judged import Predicted, classes_of, gate_evidence, is_thin
 
 __all__ = ["SHARE", "Situation", "seen_by", "truth_of"]
 
@@ -86,9 +89,14 @@ class Situation:
         return phrase_similarity(self.project, phrase, data, calibrated_on=self.validation)
 
     @functools.cached_property
-    def base(self) -> Head:
+    def base_fit(self) -> Fit:
         """The model that is corrected: ERM, as `clarify train` fits it."""
-        return fit_base(self.train, self.classes, seed=self.seed).fit.head
+        return fit_base(self.train, self.classes, seed=self.seed).fit
+
+    @property
+    def base(self) -> Head:
+        """Its head."""
+        return self.base_fit.head
 
     @functools.cached_property
     def failures(self) -> Failures:
@@ -116,10 +124,10 @@ class Situation:
                 continue
         return found
 
-    @property
+    @functools.cached_property
     def descriptions(self) -> list[Description]:
-        """What the phrases say, with their cuts."""
-        return [each.description for each in self.tried.values()]
+        """What the phrases say, with the cuts that `clarify retrain` uses."""
+        return in_force(self.project, [each.description for each in self.tried.values()], self.splits)
 
     @property
     def scores(self) -> list[float]:
@@ -142,6 +150,23 @@ class Situation:
         return correct_head(
             self.project, self.splits, self.groups, recipe, descriptions=self.descriptions, control=control
         )
+
+    def judged(self, recipe: Recipe, now: HeadFit, control: HeadFit) -> GateEvidence:
+        """Return what the gate looks at, of what `corrected` came to with the phrases and without."""
+        predicted = Predicted(base=self.failures.predicted, now=now.predicted, control=control.predicted)
+        crossed = None
+        if is_thin(self.groups["validation"], classes_of(self.groups["train"], self.train.labels)):
+            crossed = crossed_heads(
+                self.project,
+                self.splits,
+                self.groups,
+                recipe,
+                base=(self.base, self.base_fit.weight_decay),
+                found=now,
+                control=control,
+                descriptions=self.descriptions,
+            )
+        return gate_evidence(self.project, self.splits, self.groups, set(self.tried), predicted, crossed)
 
 
 def truth_of(data: SplitData) -> AnnotatedGroups:

@@ -16,7 +16,8 @@ from clarify.face.pages import bar, check_home, percent, table
 from clarify.track.promotion import Verdict
 from clarify.track.runs import BaseRun
 from clarify.workflow.decide.compare import Compared, comparison_table
-from clarify.workflow.decide.promote import Promotion, judge, promote
+from clarify.workflow.decide.gate import judge
+from clarify.workflow.decide.promote import Promotion, promote
 from clarify.workflow.exchange.predict import predict
 from clarify.workflow.model.project import Workspace
 from clarify.workflow.model.trained import Trained
@@ -84,9 +85,8 @@ class TrainedModel:
             As `verdict`; if the store cannot be written.
         """
         done = promote(self._corrected(), self.run, note=note)
-        if not done.verdict.passed:
-            failed = "; ".join(each.text for each in done.verdict.reasons if not each.passed)
-            raise RefusedError(f"not promoted, run {done.run_id[:8]}: {failed}")
+        if not done.verdict.stands:
+            raise RefusedError(f"not promoted, run {done.run_id[:8]}: {done.verdict.failed}")
         return done
 
     def predict(self, paths: Sequence[str | Path]) -> pl.DataFrame:

@@ -1,6 +1,7 @@
 """The gate: a rule as a value that says whether a retrained model may be champion, and why.
 
-It looks at the validation split and at described groups only; annotated groups never decide.
+It looks at images that no compared model was fitted to and that no phrase was chosen on, by described
+groups and by what a search found; annotated groups never decide.
 """
 
 from __future__ import annotations
@@ -9,33 +10,110 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from clarify.errors import InputError, shown
+from clarify.errors import InputError, nearest, shown
+from clarify.method.decisions.paired import Paired, mean_change, surely_worse
 
-__all__ = ["Gate", "GateHalf", "Reason", "Verdict"]
+__all__ = ["Gate", "GateEvidence", "GateGroup", "GateSubgroup", "Reason", "Verdict"]
+
+SCHEMA_VERSION = 2
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class GateHalf:
-    """One described group on validation, before and after.
+class GateGroup:
+    """One group of the retraining: a cell of a described class, or a whole class.
 
     Parameters
     ----------
-    count : int
-        Images, 0 or more.
-    base_correct, now_correct : int
-        Of these predicted right by the base model and by the retrained one.
-    control_correct : int
-        Of these predicted right by the control: retrained without the phrases, each class a group.
-    label : int
+    class_name : str
         Its class.
+    described : bool
+        Whether its class is described.
+    count : int
+        Judged images of it, 0 or more.
+    base_correct, now_correct, control_correct : int
+        Of these predicted right by the base model, by the retrained one, and by the control: retrained in the
+        same way without the phrases, each class a group.
+    over_base, over_control : Paired
+        The retrained model against either, on these images.
     """
 
     name: str
+    class_name: str
+    described: bool
     count: int
     base_correct: int
     now_correct: int
     control_correct: int
-    label: int
+    over_base: Paired
+    over_control: Paired
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class GateSubgroup:
+    """Images of a class that a search brought up, with what became of them against the base."""
+
+    name: str
+    changed: Paired
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class GateEvidence:
+    """What the gate looks at.
+
+    Parameters
+    ----------
+    groups : tuple of GateGroup
+    subgroups : tuple of GateSubgroup
+        All that were looked at: each is a test that is corrected for.
+    validation, train : int
+        Judged images of either split; training images are judged where validation has few of a described
+        half, by models that were not fitted to them.
+    """
+
+    groups: tuple[GateGroup, ...]
+    subgroups: tuple[GateSubgroup, ...]
+    validation: int
+    train: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(self)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> GateEvidence:
+        """Read what `to_dict` wrote.
+
+        Raises
+        ------
+        InputError
+            For what another version wrote.
+        """
+        try:
+            if values["schema_version"] != SCHEMA_VERSION:
+                raise KeyError("schema_version")
+            return cls(
+                groups=tuple(
+                    GateGroup(
+                        **{
+                            **each,
+                            "over_base": Paired(**each["over_base"]),
+                            "over_control": Paired(**each["over_control"]),
+                        }
+                    )
+                    for each in values["groups"]
+                ),
+                subgroups=tuple(
+                    GateSubgroup(name=each["name"], changed=Paired(**each["changed"]))
+                    for each in values["subgroups"]
+                ),
+                validation=values["validation"],
+                train=values["train"],
+            )
+        except (KeyError, TypeError):
+            raise InputError(
+                "what the gate looks at was recorded by another version of Clarify; retrain the model, then "
+                "ask the gate again"
+            ) from None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,153 +129,255 @@ class Reason:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """All checks; passed when each of them is."""
+    """All checks; passed when each of them is.
+
+    Parameters
+    ----------
+    overruled : str
+        Why a lead let it be champion although it did not pass; empty otherwise.
+    """
 
     reasons: tuple[Reason, ...]
+    overruled: str = ""
 
     @property
     def passed(self) -> bool:
         """Whether every check passes."""
         return all(reason.passed for reason in self.reasons)
 
+    @property
+    def stands(self) -> bool:
+        """Whether the model may be champion."""
+        return self.passed or bool(self.overruled)
+
+    @property
+    def failed(self) -> str:
+        """What does not pass, in one line."""
+        return "; ".join(each.text for each in self.reasons if not each.passed)
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
-        return {"passed": self.passed, "reasons": [dataclasses.asdict(reason) for reason in self.reasons]}
+        return {
+            "passed": self.passed,
+            "overruled": self.overruled,
+            "reasons": [dataclasses.asdict(reason) for reason in self.reasons],
+        }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Verdict:
         """Read what `to_dict` wrote."""
         try:
-            return cls(reasons=tuple(Reason(**each) for each in values["reasons"]))
+            return cls(
+                reasons=tuple(Reason(**each) for each in values["reasons"]),
+                overruled=values.get("overruled", ""),
+            )
         except (KeyError, TypeError):
             raise InputError(f"verdict {shown(values)} is not one that Clarify wrote") from None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """What a retrained model must show on validation, against its base model.
+    """What a retrained model must show, and what it may cost.
 
-    The limits are judgements, and these are the reasons. Ten points are two standard errors of an
-    accuracy over a hundred images, the size of a small described group, and well under what a good
-    phrase brings (arXiv 2402.03715 reports 17 points on average). Half as much may be lost on the
-    average as must be won on the worst group. Under 20 images one image is worth more than five
-    points, so half of the gain could be one image. The worst group before and the worst group
-    after may be two: a correction that moves the errors elsewhere has gained nothing. Retraining
-    with any phrase also balances the classes, which alone can lift every half, so a phrase must
-    bring half of what is asked beyond a control that was retrained with the classes as groups. And
-    a phrase must part what was wrong from what was right: of drawn phrases that have nothing to do
-    with the errors some pass all else by luck (docs/evidence.md).
+    Described halves must have become better beyond chance, against the base and against the control:
+    retraining with any phrase also balances the classes, which alone can lift every half. And nobody may
+    pay for it: no class, and no subgroup that a search along the axes of the setting brings up. The latter
+    alone keeps out phrases that explain errors and yet make the model lean harder on what it should not
+    (``python -m benchmarks decisions``: what was measured, and why the limits are these).
 
     Parameters
     ----------
-    min_gain : float
-        By how much the worst described group must be better, as a fraction.
-    min_gain_by_phrases : float
-        By how much the worst described group must be better than the control's, as a fraction.
-    max_loss : float
-        By how much the average may be lower, as a fraction.
-    min_images : int
-        How many images the worst described group must hold, before and after, to be believed.
-    min_score : float
-        How far the phrases of each described class must part its right from its wrong images: the
-        error score of the cut, and of several phrases the total variation over their cells.
+    confidence : float
+        Of every bound and of the search, all its tests together, one-sided.
+    max_class_loss : float
+        By how much the accuracy of a class may be lower, as a fraction.
+    max_subgroup_loss : float
+        By how much that of a subgroup, or of a described half, may surely be lower, as a fraction: the lower
+        bound of its fall. With a hundred images of it, a fall of about ten points.
+
+    Raises
+    ------
+    InputError
+        For limits that are no shares, or contradict each other.
     """
 
-    min_gain: float = 0.10
-    min_gain_by_phrases: float = 0.05
-    max_loss: float = 0.05
-    min_images: int = 20
-    min_score: float = 0.20
+    confidence: float = 0.95
+    max_class_loss: float = 0.02
+    max_subgroup_loss: float = 0.05
 
-    def __post_init__(self) -> None:
-        shares = (self.min_gain, self.min_gain_by_phrases, self.max_loss, self.min_score)
-        if not (all(0 <= share <= 1 for share in shares) and self.min_images >= 1):
-            raise InputError(f"gate {self}: shares in 0 to 1, at least 1 image are legal")
-
-    def judge(self, halves: Sequence[GateHalf], *, base_average: float, now_average: float) -> Verdict:
-        """Compare a retrained model with its base on validation.
-
-        Parameters
-        ----------
-        halves : sequence of GateHalf
-            The described groups; an empty one cannot be the worst.
-        base_average, now_average : float
-            Accuracy on all validation images, fractions.
+    @classmethod
+    def of_limits(cls, limits: Mapping[str, object]) -> Gate:
+        """Return the gate with some limits given by name, as in ``clarify.toml``.
 
         Raises
         ------
         InputError
-            Without a described group that has images.
+            For an unknown name, or a limit that is not legal.
         """
-        filled = [half for half in halves if half.count]
-        if not filled:
-            raise InputError("gate: no described group has images on validation; describe first")
-        before = min(filled, key=lambda half: half.base_correct / half.count)
-        after = min(filled, key=lambda half: half.now_correct / half.count)
-        control = min(half.control_correct / half.count for half in filled)
-        was, now = before.base_correct / before.count, after.now_correct / after.count
-        gain, loss, images = now - was, base_average - now_average, min(before.count, after.count)
-        score, of = min(_scores(filled), default=(1.0, ""))
+        known = [field.name for field in dataclasses.fields(cls)]
+        for name in limits:
+            if name not in known:
+                raise InputError(f"gate: unknown limit {shown(name)}; {nearest(name, known)}")
+        return cls(**limits)  # type: ignore[arg-type]  # checked on construction
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+                raise InputError(f"gate: {field.name} is {shown(value)}; a number from 0 to under 1 is legal")
+        if self.confidence < 0.5:
+            raise InputError(f"gate: confidence is {self.confidence}; 0.5 to under 1 is legal")
+        if self.max_subgroup_loss < self.max_class_loss:
+            raise InputError(
+                f"gate: max_subgroup_loss {self.max_subgroup_loss} is under max_class_loss "
+                f"{self.max_class_loss}; a class is a subgroup of itself, so at least as much is legal"
+            )
+
+    def judge(self, seen: GateEvidence) -> Verdict:
+        """Judge a retrained model.
+
+        Raises
+        ------
+        InputError
+            Without a described class.
+        """
+        described = _by_class([each for each in seen.groups if each.described])
+        if not described:
+            raise InputError("gate: no class is described; describe first")
         return Verdict(
             reasons=(
-                Reason(
-                    name="gain",
-                    passed=gain >= self.min_gain,
-                    text=f"worst described group {was:.1%} before ({before.name}), {now:.1%} now "
-                    f"({after.name}): {100 * gain:+.1f} points, at least "
-                    f"{100 * self.min_gain:+.1f} asked",
-                    seen=gain,
-                    limit=self.min_gain,
-                ),
-                Reason(
-                    name="gain_by_phrases",
-                    passed=now - control >= self.min_gain_by_phrases,
-                    text=f"retrained by classes alone it would be {control:.1%}: the phrases bring "
-                    f"{100 * (now - control):+.1f} points, at least "
-                    f"{100 * self.min_gain_by_phrases:+.1f} asked",
-                    seen=now - control,
-                    limit=self.min_gain_by_phrases,
-                ),
-                Reason(
-                    name="loss",
-                    passed=loss <= self.max_loss,
-                    text=f"average {base_average:.1%} before, {now_average:.1%} now: "
-                    f"{-100 * loss:+.1f} points, at most {100 * self.max_loss:.1f} down allowed",
-                    seen=loss,
-                    limit=self.max_loss,
-                ),
-                Reason(
-                    name="images",
-                    passed=images >= self.min_images,
-                    text=f"{images} images in the smaller of these groups, at least {self.min_images} asked",
-                    seen=float(images),
-                    limit=float(self.min_images),
-                ),
-                Reason(
-                    name="score",
-                    passed=score >= self.min_score,
-                    text=f"the phrases part right from wrong images by {score:.2f}"
-                    f"{of and f' in {of}'}, at least {self.min_score:.2f} asked",
-                    seen=score,
-                    limit=self.min_score,
-                ),
+                self._corrected(described),
+                *self._gains(described),
+                self._classes([each for each in seen.groups if not each.described]),
+                self._subgroups([*_cells(seen.groups), *seen.subgroups]),
             )
         )
 
+    def against_champion(self, version: str, parts: Mapping[str, Paired]) -> Reason:
+        """Compare with the champion of the day: no part of the images may be surely worse.
 
-def _scores(halves: Sequence[GateHalf]) -> list[tuple[float, str]]:
-    """Return how far the cells of each described class part right from wrong images, with its name.
+        Parameters
+        ----------
+        version : str
+            The champion's.
+        parts : mapping of name to Paired
+            All images, every class, and the halves of both models' descriptions.
+        """
+        limit = self.max_class_loss
+        filled = {name: pair for name, pair in parts.items() if pair.count}
+        sure = {
+            name: pair
+            for name, pair in filled.items()
+            if pair.change < -limit and pair.p_worse * len(filled) <= 1 - self.confidence
+        }
+        every = next(iter(filled.values()))
+        name, pair = min((sure or filled).items(), key=lambda each: each[1].change)
+        return Reason(
+            name="champion",
+            passed=not sure,
+            text=f"against version {version}, the champion: {every.count:,} validation images "
+            f"{100 * every.change:+.1f} points; {'worse' if sure else 'least'}: {name} "
+            f"{100 * pair.change:+.1f} ({pair.count:,} images); surely {100 * limit:.1f} down allowed",
+            seen=-pair.change,
+            limit=limit,
+        )
 
-    A class without right or without wrong images, or of one cell, says nothing.
-    """
-    found = []
-    for label in dict.fromkeys(half.label for half in halves):
-        cells = [half for half in halves if half.label == label]
-        right = sum(half.base_correct for half in cells)
-        wrong = sum(half.count for half in cells) - right
-        if len(cells) > 1 and right and wrong:
-            parted = sum(
-                abs(half.base_correct / right - (half.count - half.base_correct) / wrong) for half in cells
+    def _corrected(self, described: Mapping[str, Sequence[GateGroup]]) -> Reason:
+        whole = [name for name, groups in described.items() if _worse_half(groups) is None]
+        told = (
+            f"not corrected: {', '.join(whole)}; its descriptions part none of the judged images"
+            if whole
+            else f"every described class is parted: {', '.join(described)}"
+        )
+        return Reason(name="corrected", passed=not whole, text=told, seen=float(len(whole)), limit=0.0)
+
+    def _gains(self, described: Mapping[str, Sequence[GateGroup]]) -> list[Reason]:
+        halves = [half for groups in described.values() if (half := _worse_half(groups)) is not None]
+        if not halves:
+            return []
+        found = []
+        for name, against, pairs, correct in (
+            ("gain", "before", [each.over_base for each in halves], [each.base_correct for each in halves]),
+            (
+                "gain_by_phrases",
+                "retrained by classes alone",
+                [each.over_control for each in halves],
+                [each.control_correct for each in halves],
+            ),
+        ):
+            gain = mean_change(pairs, confidence=self.confidence)
+            told = "; ".join(
+                f"{half.name} {was / half.count:.1%} {against}, {half.now_correct / half.count:.1%} now "
+                f"({half.count:,} images)"
+                for half, was in zip(halves, correct, strict=True)
             )
-            found.append((parted / 2, cells[0].name.partition(" · ")[0]))
+            mean = "" if len(halves) == 1 else "on average "
+            found.append(
+                Reason(
+                    name=name,
+                    passed=gain.lower > 0,
+                    text=f"{told}: {mean}{100 * gain.estimate:+.1f} points, more than "
+                    f"{100 * gain.lower:+.1f} for {100 * self.confidence:.3g} % sure; above 0 asked",
+                    seen=gain.lower,
+                    limit=0.0,
+                )
+            )
+        return found
+
+    def _classes(self, others: Sequence[GateGroup]) -> Reason:
+        limit = self.max_class_loss
+        lost = [each for each in others if each.over_base.change < -limit]
+        sure = [each for each in lost if each.over_base.p_worse * len(others) <= 1 - self.confidence]
+        least = min(others, key=lambda each: each.over_base.change, default=None)
+        shown_class = min(sure, key=lambda each: each.over_base.change, default=least)
+        told = (
+            "every class is described"
+            if shown_class is None
+            else f"{'of' if not sure else 'worse:'} {len(sure) or len(others):,} other "
+            f"class{'es' if (len(sure) or len(others)) > 1 else ''}, {shown_class.name} "
+            f"{100 * shown_class.over_base.change:+.1f} points; surely at most {100 * limit:.1f} down allowed"
+        )
+        seen = 0.0 if shown_class is None else -shown_class.over_base.change
+        return Reason(name="classes", passed=not sure, text=told, seen=seen, limit=limit)
+
+    def _subgroups(self, subgroups: Sequence[GateSubgroup]) -> Reason:
+        limit = self.max_subgroup_loss
+        if not subgroups:
+            return Reason(
+                name="subgroups",
+                passed=True,
+                text="no subgroup was looked for: too few judged images, or no words of settings are known",
+                seen=0.0,
+                limit=limit,
+            )
+        each_alone = 1 - (1 - self.confidence) / len(subgroups)
+        falls = [(surely_worse(each.changed, confidence=each_alone), each) for each in subgroups]
+        fall, worst = max(falls, key=lambda each: each[0])
+        told = (
+            f"{worst.name} {100 * worst.changed.change:+.1f} points ({worst.changed.count:,} images), surely "
+            f"{100 * max(fall, 0.0):.1f} down; at most {100 * limit:.1f} allowed"
+        )
+        return Reason(
+            name="subgroups",
+            passed=fall <= limit,
+            text=f"of {len(subgroups):,} subgroups that were looked at: {told}",
+            seen=fall,
+            limit=limit,
+        )
+
+
+def _cells(groups: Sequence[GateGroup]) -> list[GateSubgroup]:
+    return [GateSubgroup(name=each.name, changed=each.over_base) for each in groups if each.described]
+
+
+def _by_class(groups: Sequence[GateGroup]) -> dict[str, list[GateGroup]]:
+    found: dict[str, list[GateGroup]] = {}
+    for each in groups:
+        found.setdefault(each.class_name, []).append(each)
     return found
+
+
+def _worse_half(groups: Sequence[GateGroup]) -> GateGroup | None:
+    """Return the cell of a class that the base model gets wrong most; None where nothing is parted."""
+    filled = [each for each in groups if each.count]
+    return min(filled, key=lambda each: each.base_correct / each.count) if len(filled) > 1 else None

@@ -120,7 +120,8 @@ def register(
         RUN_TAG: run_id,
         "clarify.by": by,
         "clarify.note": note,
-        "clarify.verdict": "passed" if verdict.passed else "refused",
+        "clarify.verdict": "passed" if verdict.passed else "overruled" if verdict.overruled else "refused",
+        "clarify.overruled": verdict.overruled,
         "clarify.reasons": json.dumps(verdict.to_dict()["reasons"], ensure_ascii=False),
     }
     made = store.ask(lambda client: client.create_model_version(model_name, source, run_id, tags=tags))
@@ -155,9 +156,10 @@ def crown(
         If the store cannot be written.
     """
     check_note(note)
-    if not version.verdict.passed:
-        failed = "; ".join(each.text for each in version.verdict.reasons if not each.passed)
-        raise InputError(f"{version.model_name} version {version.version} is refused by the gate: {failed}")
+    if not version.verdict.stands:
+        raise InputError(
+            f"{version.model_name} version {version.version} is refused by the gate: {version.verdict.failed}"
+        )
     name, number = version.model_name, version.version
     before = version_of(store, name)
     champion = before.version if before else ""
@@ -199,7 +201,9 @@ def _version(found: ModelVersion) -> Version:
         model_name=found.name,
         version=str(found.version),
         run_id=tags.get(RUN_TAG, ""),
-        verdict=Verdict.from_dict({"reasons": json.loads(tags["clarify.reasons"])}),
+        verdict=Verdict.from_dict(
+            {"reasons": json.loads(tags["clarify.reasons"]), "overruled": tags.get("clarify.overruled", "")}
+        ),
         by=tags.get("clarify.by", ""),
         note=tags.get("clarify.note", ""),
         at=int(found.creation_timestamp),

@@ -1,6 +1,6 @@
-"""Where two samples are cut best: where their distribution functions are furthest apart.
+"""Where samples are cut best: two where their distributions are furthest apart, one where it parts in two.
 
-`clarify.method.phrases.error_score` is the public side of this.
+`clarify.method.phrases.error_score` is the public side of the former.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["best_gap", "threshold_between"]
+__all__ = ["best_gap", "concept_threshold", "threshold_between"]
 
 COARSE_FROM = 2_048
 """Above so many images in the smaller sample, most cuts are ruled out without a search."""
@@ -37,6 +37,24 @@ def best_gap(few: Floats, many: Floats) -> tuple[float, float]:
     widest = np.flatnonzero(widths == widths.max())
     chosen = widest[below[widest].argmin()]
     return float(below[chosen]), float(above[chosen])
+
+
+def concept_threshold(scores: Floats) -> float:
+    """Return where scores (N,) part in two: where the variance between both sides is largest.
+
+    Source: Otsu 1979, "A threshold selection method from gray-level histograms", over all values. Equal
+    scores stay on one side; where all are equal, the threshold is that value, and nothing lies above it.
+    """
+    ordered = np.sort(np.asarray(scores, dtype=np.float64))
+    count = np.arange(1, len(ordered))
+    total = ordered.cumsum()
+    below, above = total[:-1] / count, (total[-1] - total[:-1]) / (len(ordered) - count)
+    between = count * (len(ordered) - count) * (above - below) ** 2
+    between[ordered[1:] == ordered[:-1]] = -1.0
+    if not len(between) or between.max() < 0:
+        return float(ordered[-1])
+    best = int(between.argmax())
+    return threshold_between(float(ordered[best]), float(ordered[best + 1]))
 
 
 def _differences(

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from clarify.errors import NotFoundError
+from clarify.errors import InputError, NotFoundError
+from clarify.track.registry import version_of
 from clarify.track.runs import BaseRun, ModelRun
 from clarify.workflow.decide.compare import (
     Changed,
@@ -18,7 +19,7 @@ from clarify.workflow.decide.compare import (
     compared_with,
     retrained_from,
 )
-from clarify.workflow.decide.promote import judge
+from clarify.workflow.decide.gate import judge, model_name
 from clarify.workflow.model.models import usable_runs
 
 if TYPE_CHECKING:
@@ -77,7 +78,11 @@ def rows_of(
 def verdicts_of(page: Page, rows: Sequence[Compared]) -> dict[str, bool]:
     """Return by run whether the gate lets it pass; what it does not judge is left out."""
     judged = [row for row in rows if row.kind == "retraining" and not row.oracle]
-    return {row.run_id: _passes(page.desk.project, row.run_id) for row in judged}
+    project = page.desk.project
+    champion = version_of(project.tracking, model_name(project))
+    against = "" if champion is None else champion.version
+    found = {row.run_id: _passes(project, row.run_id, against) for row in judged}
+    return {run: passes for run, passes in found.items() if passes is not None}
 
 
 def changed(page: Page, base: TrainedRun, run: TrainedRun, split: str) -> Changed:
@@ -110,5 +115,9 @@ def _changed(_project: Workspace, _base: TrainedRun, _run: TrainedRun, pair: str
 
 
 @st.cache_resource(max_entries=KEPT_ROWS, show_spinner=False)
-def _passes(_project: Workspace, run_id: str) -> bool:
-    return judge(_project, run_id).passed
+def _passes(_project: Workspace, run_id: str, champion: str) -> bool | None:
+    """Return what the gate says while a version is champion; None of a run of an older version."""
+    try:
+        return judge(_project, run_id).passed
+    except InputError:
+        return None

@@ -13,7 +13,8 @@ from clarify.ui.compare.model_table import corrected_by, day, distinct
 from clarify.ui.pieces import blocks
 from clarify.ui.retrain.outcomes import part_words
 from clarify.workflow.decide import champions as registry
-from clarify.workflow.decide.promote import judge, promote
+from clarify.workflow.decide.gate import judge
+from clarify.workflow.decide.promote import promote
 from clarify.workflow.model.models import usable_runs
 
 if TYPE_CHECKING:
@@ -133,8 +134,8 @@ def make_champion(page: Page, run: ModelRun, note: str) -> str:
             )
         done = promote(page.project, run.id, note=note)
     _forget(page)
-    if not done.verdict.passed:
-        failed = "; ".join(each.text for each in done.verdict.reasons if not each.passed)
+    if not done.verdict.stands:
+        failed = done.verdict.failed
         raise RefusedError(f"The gate refuses {run_title(run)}: {failed}")
     return done.version
 

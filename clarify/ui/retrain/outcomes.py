@@ -95,7 +95,7 @@ def groups_html(preview: PreviewedGroups) -> str:
     described = [each for each in preview.groups if each.described]
     whole = [each for each in preview.groups if not each.described]
     shown = described + (whole if len(whole) <= MOST_WHOLE else [])
-    rows = [_group(each, most, preview.needed) for each in shown]
+    rows = [_group(each, most) for each in shown]
     if len(shown) < len(preview.groups):
         sizes = [each.train for each in whole]
         rows.append(blocks.muted(f"and {len(whole):,} whole classes of {min(sizes):,} to {max(sizes):,}"))
@@ -104,9 +104,9 @@ def groups_html(preview: PreviewedGroups) -> str:
     return head + "".join(rows)
 
 
-def _group(group: GroupSize, most: int, needed: int) -> str:
+def _group(group: GroupSize, most: int) -> str:
     warning = (
-        f'<div class="c-tiny">Only {group.validation:,} to check with: the gate asks for {needed}</div>'
+        f'<div class="c-tiny">Only {group.validation:,} to check with, training images are checked, too</div>'
         if group.too_few
         else ""
     )

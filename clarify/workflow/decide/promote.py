@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,14 +12,15 @@ from filelock import FileLock, Timeout
 
 from clarify.embed.encoders import ImageEncoder
 from clarify.embed.packing import can_pack, pack
-from clarify.errors import InputError, StoreError
+from clarify.errors import InputError, RefusedError, StoreError
 from clarify.track.model_folder import ModelEncoder
-from clarify.track.promotion import Gate, GateHalf, Verdict
+from clarify.track.promotion import Gate, Verdict
 from clarify.track.registry import crown, register
-from clarify.workflow.model.models import find_run, open_model
+from clarify.workflow.decide.gate import judge, model_name
+from clarify.workflow.model.models import open_model
 from clarify.workflow.model.project import Workspace, run_context
 
-__all__ = ["Promotion", "judge", "model_name", "promote", "turn"]
+__all__ = ["Promotion", "promote", "turn"]
 
 TURN_S = 60.0
 """How long one change of the champion waits for another; each takes well under a second."""
@@ -35,7 +35,7 @@ class Promotion:
     model_name, version : str
         The version in the registry; made whether or not the gate passes, with the verdict on it.
     verdict : Verdict
-        It is the champion if this passed.
+        It is the champion if this stands.
     """
 
     model_name: str
@@ -49,44 +49,21 @@ class Promotion:
             "model": self.model_name,
             "version": self.version,
             "run": self.run_id,
-            "champion": self.verdict.passed,
+            "champion": self.verdict.stands,
             "verdict": self.verdict.to_dict(),
         }
 
 
-def judge(project: Workspace, run: str | None, *, gate: Gate | None = None) -> Verdict:
-    """Return what the gate says of a retrained model, by its described halves on validation.
-
-    Raises
-    ------
-    NotFoundError
-        For an unknown run.
-    InputError
-        For an oracle: it was made with annotated groups, which may not decide.
-    """
-    found = find_run(project, run, kind="retraining")
-    if found.oracle:
-        raise InputError(
-            f"run {found.id[:8]} is an oracle: it used annotated groups, so it is for comparison "
-            "only; promote a model that was retrained with descriptions"
-        )
-    seen = json.loads(project.tracking.artifact(found.id, "gate.json"))
-    return (gate or Gate()).judge(
-        [GateHalf(**half) for half in seen["halves"]],
-        base_average=seen["base_average"],
-        now_average=seen["now_average"],
-    )
-
-
-def model_name(project: Workspace) -> str:
-    """Return the name that the data set's models have in the registry."""
-    return project.manifest.name.replace(".", "-")
-
-
 def promote(
-    project: Workspace, run: str | None, *, note: str = "", gate: Gate | None = None, by_hash: bool = False
+    project: Workspace,
+    run: str | None,
+    *,
+    note: str = "",
+    gate: Gate | None = None,
+    by_hash: bool = False,
+    overrule: str = "",
 ) -> Promotion:
-    """Register a retrained model, and make it the champion if the gate passes.
+    """Register a retrained model, and make it the champion if the gate passes, or a lead overrules it.
 
     The registered model takes images; of a backbone that was imported it takes features.
 
@@ -95,12 +72,20 @@ def promote(
     by_hash : bool
         Leave the backbone out of the registered model, which then looks for it by its name and
         refuses other weights.
+    overrule : str
+        Why the model is to be champion although the gate refuses it; stays with the version.
 
     Raises
     ------
     NotFoundError, InputError
         As `judge`; and `by_hash` of a backbone that was imported, or trained here.
+    RefusedError
+        If somebody overrules who is no lead.
     """
+    if overrule and project.leads and project.reviewer not in project.leads:
+        raise RefusedError(
+            f"{project.reviewer} may not overrule the gate; {', '.join(project.leads)} may (setting leads)"
+        )
     model = open_model(project, run, kind="retraining")
     if by_hash and model.is_network:
         raise InputError(
@@ -108,6 +93,8 @@ def promote(
             "promote without --encoder-by-hash"
         )
     verdict = judge(project, run, gate=gate)
+    if overrule and not verdict.passed:
+        verdict = dataclasses.replace(verdict, overruled=overrule)
     backbone = model.body(project)
     version = register(
         project.tracking,
@@ -120,7 +107,7 @@ def promote(
         note=note,
         images_by=_images_by(backbone, by_hash=by_hash),
     )
-    if verdict.passed:
+    if verdict.stands:
         with turn(project):
             context = run_context(project, "validation", backbone)
             crown(project.tracking, version, context, note=note)

@@ -20,11 +20,19 @@ from clarify.embed.encoders import Encoder
 from clarify.embed.imported import ImportedEncoder
 from clarify.errors import FeatureError
 from clarify.method.phrases.similarity import normalised
+from clarify.workflow.model.arrays import ArrayData, DataSet
 
-__all__ = ["phrase_embeddings"]
+__all__ = ["embedded", "phrase_embeddings"]
 
 AT_ONCE = 512
 """Phrases embedded between two writes: what is lost at most where somebody interrupts."""
+
+
+def embedded(project: DataSet, phrases: Sequence[str]) -> NDArray[np.float32]:
+    """Return the embeddings (P, D) of different phrases, of unit length; kept where there is a home."""
+    if isinstance(project, ArrayData):
+        return normalised(project.encoder.encode_phrases(phrases))
+    return phrase_embeddings(project.home, project.encoder, phrases)
 
 
 def phrase_embeddings(

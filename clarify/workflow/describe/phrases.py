@@ -153,7 +153,7 @@ class TriedPhrase:
             If one side would be empty.
         """
         cut = _cut(self.evidence.score, threshold, self.scores)
-        moved = dataclasses.replace(self.description, threshold=cut)
+        moved = dataclasses.replace(self.description, threshold=cut, by_hand=True)
         return dataclasses.replace(self, description=moved)
 
 
@@ -252,6 +252,7 @@ def try_phrase(
         calibrations=calibrations,
         threshold=_cut(found.score, threshold, scores),
         wrong_is_above=found.score.wrong_is_above,
+        by_hand=threshold is not None,
         author=project.reviewer,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )

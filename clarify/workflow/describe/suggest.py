@@ -32,6 +32,7 @@ from clarify.embed.encoders import Encoder
 from clarify.embed.imported import ImportedEncoder
 from clarify.errors import InputError, PhraseError, StoreError
 from clarify.workflow.describe.phrase_cache import phrase_embeddings
+from clarify.workflow.model.arrays import CallableEncoder
 from clarify.workflow.model.models import Model
 from clarify.workflow.model.project import SplitData, Workspace
 
@@ -232,7 +233,7 @@ def phrases_searched(project: Workspace, model: Model, class_name: str) -> int:
     return sum(by_vocabulary.values())
 
 
-def known_phrases(encoder: Encoder, texts: Iterable[str]) -> tuple[str, ...]:
+def known_phrases(encoder: Encoder | CallableEncoder, texts: Iterable[str]) -> tuple[str, ...]:
     """Return those texts that are plain phrases, of words that an encoder knows."""
     plain = plain_phrases(texts)
     unknown = encoder.unknown_words(plain)

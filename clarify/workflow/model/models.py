@@ -40,6 +40,8 @@ class Model:
     is_network : bool
         Whether the backbone is the body of a network that was trained here, not the one of the
         settings.
+    weight_decay : float or None
+        That its head was fitted with; None where nobody can say.
     """
 
     run_id: str
@@ -48,6 +50,7 @@ class Model:
     imported: Mapping[str, int] = dataclasses.field(default_factory=dict, repr=False)
     backbone: ImageEncoder | None = None
     is_network: bool = False
+    weight_decay: float | None = None
 
     def body(self, project: Workspace) -> ImageEncoder:
         """Return the backbone; of a model that was made from arrays the project's."""
@@ -132,7 +135,13 @@ def open_model(project: Workspace, run: str | None = None, *, kind: str = "base"
         head=head,
         backbone=body or project.backbone,
         is_network=body is not None,
+        weight_decay=_weight_decay(found),
     )
+
+
+def _weight_decay(run: TrainedRun) -> float | None:
+    value = run.settings.get("weight_decay")
+    return value if isinstance(value, float) else None
 
 
 def _imported(project: Workspace, run: TrainedRun) -> Model:

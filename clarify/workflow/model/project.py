@@ -20,6 +20,7 @@ from clarify.errors import FeatureError, GroupError, NotFoundError
 from clarify.method.groups.groups import AnnotatedGroups, annotated_groups
 from clarify.method.phrases.similarity import normalised
 from clarify.track.mlflow import TrackingStore
+from clarify.track.promotion import Gate
 from clarify.track.records import DatasetRef, RunContext
 from clarify.version import __version__
 
@@ -51,6 +52,10 @@ class Workspace:
         Small pictures of its images.
     reviewer : str
         Who is at work; goes into every record.
+    gate : Gate
+        With the limits of ``clarify.toml``.
+    leads : tuple of str
+        Who may overrule it; empty is everybody.
     """
 
     home: Path
@@ -61,6 +66,8 @@ class Workspace:
     tracking: TrackingStore
     thumbnails: Thumbnails
     reviewer: str
+    gate: Gate = dataclasses.field(default_factory=Gate)
+    leads: tuple[str, ...] = ()
 
     @property
     def caution(self) -> str:

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from clarify.method.groups.metrics import Accuracy, Evaluation
 from clarify.method.phrases.descriptions import Description
 from clarify.track.artifacts import Artifact
-from clarify.track.promotion import GateHalf
+from clarify.track.promotion import GateEvidence
 from clarify.track.records import model_record
 from clarify.track.run import now
 from clarify.workflow.model.models import Model
 from clarify.workflow.model.project import SplitData, Workspace, run_context
 
-__all__ = ["REPORTED", "Cost", "HalfResult", "Trained", "gate_halves", "predictions_table", "recorded"]
+__all__ = ["REPORTED", "Cost", "HalfResult", "Trained", "predictions_table", "recorded"]
 
 REPORTED = ("validation", "test")
 """Splits that a model is evaluated on."""
@@ -106,6 +106,8 @@ class Trained:
     held_out : ndarray of float64, (N, K), or None
         Probabilities of the validation images by heads that were not fitted to them, where the
         model itself was.
+    gate : GateEvidence or None
+        What the gate looks at; None of a base model and of an oracle.
     """
 
     model: Model
@@ -125,6 +127,7 @@ class Trained:
     history: tuple[Mapping[str, float], ...] = ()
     notes: tuple[str, ...] = ()
     held_out: NDArray[np.float64] | None = None
+    gate: GateEvidence | None = None
 
     def answers(self, data: SplitData) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return the class (N,) and the probabilities (N, K) that count for images of a split."""
@@ -210,23 +213,19 @@ def _for_gate(trained: Trained, data: SplitData) -> dict[str, Any]:
     return {
         "base_average": sum(half.base.correct for half in trained.halves) / len(data.labels),
         "now_average": float((trained.answers(data)[0] == data.labels).mean()),
-        "halves": [dataclasses.asdict(half) for half in gate_halves(trained.halves)],
+        "halves": [
+            {
+                "name": half.name,
+                "count": half.now.count,
+                "base_correct": half.base.correct,
+                "now_correct": half.now.correct,
+                "control_correct": half.control.correct,
+                "label": half.label,
+            }
+            for half in trained.halves
+        ],
+        "evidence": None if trained.gate is None else trained.gate.to_dict(),
     }
-
-
-def gate_halves(halves: Sequence[HalfResult]) -> list[GateHalf]:
-    """Return described groups as the gate takes them."""
-    return [
-        GateHalf(
-            name=half.name,
-            count=half.now.count,
-            base_correct=half.base.correct,
-            now_correct=half.now.correct,
-            control_correct=half.control.correct,
-            label=half.label,
-        )
-        for half in halves
-    ]
 
 
 def predictions_table(

@@ -15,13 +15,14 @@ from clarify.finetune.schedule import Schedule
 from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups
 from clarify.method.phrases.descriptions import Description
 from clarify.track.artifacts import Artifact
-from clarify.workflow.describe.grouping import groups_by_descriptions
+from clarify.workflow.describe.grouping import groups_by_descriptions, in_force
 from clarify.workflow.model.evaluating import all_splits, annotated_groups
 from clarify.workflow.model.models import Model
 from clarify.workflow.model.progress import Report
 from clarify.workflow.model.project import SplitData, Workspace
 from clarify.workflow.model.recipe import Recipe
 from clarify.workflow.model.trained import Cost
+from clarify.workflow.retrain.judged import Predicted
 
 __all__ = ["BasePlan", "Engine", "Fitting", "Means", "Training"]
 
@@ -96,6 +97,11 @@ class Training:
         """Return what is equal for every attempt at one of its seeds."""
         return f"{self.delivery}-{seed}" if seed else self.delivery
 
+    @property
+    def is_oracle(self) -> bool:
+        """Whether annotated groups train or choose it."""
+        return self.by_annotations or self.recipe.rule.oracle
+
     @functools.cached_property
     def splits(self) -> dict[str, SplitData]:
         """Every split, as the base model takes it."""
@@ -110,11 +116,18 @@ class Training:
         InputError, GroupError
             As `groups_by_descriptions`; without annotations where they are to count.
         """
-        if self.by_annotations or self.recipe.rule.oracle:
+        if self.is_oracle:
             annotated = annotated_groups(self.project.manifest.name, self.splits)
             if self.by_annotations:
                 return annotated
-        return groups_by_descriptions(self.project, self.descriptions, self.splits)
+        return groups_by_descriptions(self.project, self.in_force, self.splits)
+
+    @functools.cached_property
+    def in_force(self) -> list[Description]:
+        """The descriptions, with the cuts that are used; none where annotations count."""
+        if self.by_annotations or not self.descriptions:
+            return []
+        return in_force(self.project, self.descriptions, self.splits)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -129,6 +142,8 @@ class Fitting:
         As that model takes them.
     before, control : (N,) int64, or None
         The base model's and the control's classes of the validation images.
+    crossed : Predicted or None
+        Of the training images, by heads that were not fitted to them, where the gate needs it.
     settings, rule, table, held_out, files, history, notes
         See `Trained`.
     finish : callable
@@ -144,6 +159,7 @@ class Fitting:
     before: NDArray[np.int64] | None = None
     control: NDArray[np.int64] | None = None
     held_out: NDArray[np.float64] | None = None
+    crossed: Predicted | None = None
     files: tuple[Artifact, ...] = ()
     history: tuple[Mapping[str, float], ...] = ()
     notes: tuple[str, ...] = ()

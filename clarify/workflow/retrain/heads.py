@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clarify.method.arrays import generator
-from clarify.method.fit.correction import Images, correct
+from clarify.method.fit.correction import Eraser, Images, correct, cross_fitted
+from clarify.method.fit.head import Head
 from clarify.method.fit.objectives import Erm, Objective
 from clarify.method.fit.selection import ByAverage, hold_out, select
 from clarify.method.fit.training import WEIGHT_DECAYS, Fit, fit_head, sweep
@@ -29,8 +31,9 @@ from clarify.workflow.model.recipe import OBJECTIVES, Recipe
 from clarify.workflow.model.trained import Cost
 from clarify.workflow.retrain.concepts import concepts_of, eraser_of
 from clarify.workflow.retrain.engine import BasePlan, Fitting, Means, Training
+from clarify.workflow.retrain.judged import Predicted, classes_of, is_thin
 
-__all__ = ["HeadFit", "Heads", "correct_head", "fit_base"]
+__all__ = ["HeadFit", "Heads", "correct_head", "crossed_heads", "fit_base"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -81,6 +84,49 @@ def fit_base(train: SplitData, classes: Sequence[str], *, seed: int = 0) -> Head
     return HeadFit(fit=fit, objective=Erm(), rule=chosen.rule.name, table=chosen.table)
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Correction:
+    """What a head is fitted to, and by what: with the phrases, or as the control."""
+
+    train: Images
+    validation: Images
+    objective: Callable[[Images], Objective]
+    eraser: Eraser | None
+
+    @classmethod
+    def of(
+        cls,
+        project: DataSet,
+        splits: Mapping[str, SplitData],
+        groups: Mapping[str, DescribedGroups] | Mapping[str, AnnotatedGroups],
+        recipe: Recipe,
+        descriptions: Sequence[Description],
+        *,
+        control: bool,
+    ) -> _Correction:
+        """Put it together; the control has the classes as groups, and nothing erased."""
+        classes, row = project.manifest.classes, OBJECTIVES[recipe.objective]
+        train, validation = (
+            Images(
+                features=splits[name].features,
+                labels=splits[name].labels,
+                groups=groups[name],
+                concepts=() if control else concepts_of(project, descriptions, splits[name], recipe),
+            )
+            for name in ("train", "validation")
+        )
+
+        def objective(images: Images) -> Objective:
+            return row.head(described_groups(images.labels, classes, {}) if control else images.groups)
+
+        return cls(
+            train=train,
+            validation=validation,
+            objective=objective,
+            eraser=None if control else eraser_of(project, descriptions, splits["train"], recipe),
+        )
+
+
 def correct_head(
     project: DataSet,
     splits: Mapping[str, SplitData],
@@ -117,39 +163,74 @@ def correct_head(
     FeatureError, GroupError, InputError, SolverError
         As `correct`.
     """
-    classes, told = project.manifest.classes, steps or Steps(None, WEIGHT_DECAYS)
-    row = OBJECTIVES[recipe.objective]
-    train, validation = (
-        Images(
-            features=splits[name].features,
-            labels=splits[name].labels,
-            groups=groups[name],
-            concepts=() if control else concepts_of(project, descriptions, splits[name], recipe),
-        )
-        for name in ("train", "validation")
-    )
-    train = train.take(_resampled(train.groups.index, seed))
-
-    def objective(images: Images) -> Objective:
-        return row.head(described_groups(images.labels, classes, {}) if control else images.groups)
-
+    told = steps or Steps(None, WEIGHT_DECAYS)
+    fitted = _Correction.of(project, splits, groups, recipe, descriptions, control=control)
+    train = fitted.train.take(_resampled(fitted.train.groups.index, seed))
     found = correct(
         train,
-        validation,
-        classes,
-        objective,
+        fitted.validation,
+        project.manifest.classes,
+        fitted.objective,
         recipe.rule,
         chosen_by=splits["validation"].truth if recipe.rule.oracle else None,
-        eraser=None if control else eraser_of(project, descriptions, splits["train"], recipe),
+        eraser=fitted.eraser,
         refit=recipe.refit,
         progress=told.control() if control else told.fit(train.groups),
     )
     return HeadFit(
         fit=found.fit,
-        objective=objective(train),
+        objective=fitted.objective(train),
         rule=recipe.rule.name,
         table=found.table,
         held_out=found.held_out,
+    )
+
+
+def crossed_heads(
+    project: DataSet,
+    splits: Mapping[str, SplitData],
+    groups: Mapping[str, DescribedGroups],
+    recipe: Recipe,
+    *,
+    base: tuple[Head, float],
+    found: HeadFit,
+    control: HeadFit,
+    descriptions: Sequence[Description] = (),
+) -> Predicted:
+    """Predict each training image by heads that were fitted to the others, for the gate.
+
+    Parameters
+    ----------
+    base : (Head, float)
+        The base model's head with its weight decay; it is fitted anew by ERM.
+    found, control : HeadFit
+        What `correct_head` came to with the same arguments.
+
+    Raises
+    ------
+    FeatureError, GroupError, InputError, SolverError
+        As `cross_fitted`.
+    """
+    classes = project.manifest.classes
+
+    def predicted(of: HeadFit, *, without_phrases: bool) -> NDArray[np.int64]:
+        fitted = _Correction.of(project, splits, groups, recipe, descriptions, control=without_phrases)
+        return cross_fitted(
+            fitted.train,
+            classes,
+            fitted.objective,
+            of.fit.weight_decay,
+            start=of.fit.head,
+            beside=fitted.validation if recipe.refit else None,
+            eraser=fitted.eraser,
+        )
+
+    head, weight_decay = base
+    train = Images(features=splits["train"].features, labels=splits["train"].labels, groups=groups["train"])
+    return Predicted(
+        base=cross_fitted(train, classes, lambda _: Erm(), weight_decay, start=head),
+        now=predicted(found, without_phrases=False),
+        control=predicted(control, without_phrases=True),
     )
 
 
@@ -190,7 +271,7 @@ class Heads:
                 splits,
                 groups,
                 training.recipe,
-                descriptions=training.descriptions,
+                descriptions=training.in_force,
                 control=control,
                 seed=seed,
                 steps=self._steps,
@@ -198,16 +279,47 @@ class Heads:
 
         found = fit(control=False)
         seconds = time.monotonic() - began
+        control = fit(control=True)
         return dataclasses.replace(
             _fitting(training, found, seconds),
             before=training.base.predict(splits["validation"]),
-            control=fit(control=True).predicted,
+            control=control.predicted,
             held_out=found.held_out if training.recipe.refit else None,
+            crossed=_crossed(training, found, control) if seed == 0 else None,
         )
 
     def recording(self) -> None:
         """Tell that what was fitted is about to be recorded."""
         self._steps.record()
+
+
+def _crossed(training: Training, found: HeadFit, control: HeadFit) -> Predicted | None:
+    """Predict training images for the gate, if validation is too thin for it and the base can be fitted anew.
+
+    The features of a network that was trained on these images tell too well which they are.
+    """
+    base = training.base
+    if (
+        base is None
+        or base.head is None
+        or base.is_network
+        or base.weight_decay is None
+        or training.is_oracle
+    ):
+        return None
+    groups = cast(Mapping[str, DescribedGroups], training.groups)
+    if not is_thin(groups["validation"], classes_of(groups["train"], training.splits["train"].labels)):
+        return None
+    return crossed_heads(
+        training.project,
+        training.splits,
+        groups,
+        training.recipe,
+        base=(base.head, base.weight_decay),
+        found=found,
+        control=control,
+        descriptions=training.in_force,
+    )
 
 
 def _fitting(training: Training, found: HeadFit, seconds: float) -> Fitting:

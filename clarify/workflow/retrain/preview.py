@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clarify.method.phrases.descriptions import Description
-from clarify.workflow.describe.grouping import groups_by_descriptions
+from clarify.workflow.describe.grouping import groups_by_descriptions, in_force
 from clarify.workflow.describe.phrases import halves_of
 from clarify.workflow.model.arrays import ArrayData, ClassNames, DataSet
 from clarify.workflow.model.failures import Failures
@@ -43,7 +43,7 @@ class Previewed:
 
 
 def corrected(project: DataSet, failures: Failures, description: Description, train: SplitData) -> Failures:
-    """Return what a model gets wrong once it is retrained by the default recipe with a description.
+    """Return what a model gets wrong once it is retrained by the default recipe, the phrase cut as it is.
 
     Parameters
     ----------
@@ -77,6 +77,7 @@ def preview_retraining(
     GroupError
         As `corrected`.
     """
+    (description,) = in_force(project, [description], {"train": train, "validation": failures.data})
     every = project.manifest.classes
     own = project.manifest.class_index(description.class_name)
     classes = _mixed_up(failures, own, len(every))

@@ -11,13 +11,14 @@ import hashlib
 import json
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from clarify.method.groups.groups import DescribedGroups
 from clarify.method.groups.metrics import Evaluation
 from clarify.method.phrases.descriptions import Description
+from clarify.track.promotion import GateEvidence
 from clarify.track.runs import IN_PARENT, IN_RUN, PLACE, BaseRun, ModelRun
 from clarify.workflow.model.evaluating import all_splits, described_evaluations, evaluations_of, half_results
 from clarify.workflow.model.models import Model, find_run, open_model
@@ -26,6 +27,7 @@ from clarify.workflow.model.recipe import PARTS, Recipe
 from clarify.workflow.model.trained import Cost, Trained, recorded
 from clarify.workflow.retrain.engine import BasePlan, Engine, Fitting, Means, Training
 from clarify.workflow.retrain.heads import Heads
+from clarify.workflow.retrain.judged import Predicted, gate_evidence
 from clarify.workflow.retrain.networks import Networks
 
 __all__ = ["alone", "retrain", "retrain_oracle", "train"]
@@ -194,7 +196,7 @@ def _recorded(training: Training, fitting: Fitting, engine: Engine, seed: int) -
         project,
         splits,
         trained,
-        descriptions=training.descriptions,
+        descriptions=training.in_force,
         base=training.base,
         described=described,
         delivery=training.delivery_of(seed),
@@ -218,8 +220,27 @@ def _corrected(training: Training, base: Model, fitting: Fitting, trained: Train
             validation,
             training.groups["validation"],
         ),
-        oracle=training.by_annotations or training.recipe.rule.oracle,
+        oracle=training.is_oracle,
+        gate=_gate_evidence(training, fitting, trained),
         another_model=base.head is None,
+    )
+
+
+def _gate_evidence(training: Training, fitting: Fitting, trained: Trained) -> GateEvidence | None:
+    """Return what the gate will look at; None for an oracle, which it does not judge."""
+    if training.is_oracle:
+        return None
+    assert fitting.before is not None
+    assert fitting.control is not None
+    return gate_evidence(
+        training.project,
+        fitting.splits,
+        cast(Mapping[str, DescribedGroups], training.groups),
+        {each.class_name for each in training.in_force},
+        Predicted(
+            base=fitting.before, now=trained.answers(fitting.splits["validation"])[0], control=fitting.control
+        ),
+        fitting.crossed,
     )
 
 

@@ -16,7 +16,8 @@ from clarify.data.parallel import Progress
 from clarify.demo.datasets import DATASETS, DemoDataset, write_images
 from clarify.errors import NotFoundError, nearest, shown
 from clarify.track.promotion import Verdict
-from clarify.workflow.decide.promote import Promotion, judge, promote
+from clarify.workflow.decide.gate import judge
+from clarify.workflow.decide.promote import Promotion, promote
 from clarify.workflow.describe.recording import ScoredPhrase, score_phrase
 from clarify.workflow.model.failures import ClassDiagnosis, Failures, diagnose, failures_of
 from clarify.workflow.model.project import Workspace, embed

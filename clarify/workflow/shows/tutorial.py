@@ -13,6 +13,7 @@ from clarify.data.parallel import Progress
 from clarify.demo.datasets import DATASETS, DemoDataset
 from clarify.method.fit.objectives import Erm
 from clarify.method.fit.training import fit_head
+from clarify.workflow.describe.grouping import in_force
 from clarify.workflow.describe.phrases import TriedPhrase, try_phrase
 from clarify.workflow.model.failures import Failures, failures_of
 from clarify.workflow.model.models import Model
@@ -114,4 +115,6 @@ def corrected(lesson: Lesson, tried: TriedPhrase) -> Failures:
     GroupError
         If no image falls on one side of the phrase.
     """
-    return preview.corrected(lesson.project, lesson.failures, tried.description, lesson.train)
+    splits = {"train": lesson.train, "validation": lesson.failures.data}
+    (cut,) = in_force(lesson.project, [tried.description], splits)
+    return preview.corrected(lesson.project, lesson.failures, cut, lesson.train)

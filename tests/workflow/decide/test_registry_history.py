@@ -20,7 +20,8 @@ from clarify.track.mlflow import TrackingStore
 from clarify.track.promotion import Gate
 from clarify.track.registry import CHAMPION, register, version_of
 from clarify.workflow.decide.champions import lineage, registry_state, rollback, snippet
-from clarify.workflow.decide.promote import judge, model_name, promote
+from clarify.workflow.decide.gate import judge, model_name
+from clarify.workflow.decide.promote import promote
 from clarify.workflow.model.models import open_model
 from clarify.workflow.model.project import Workspace
 from tests.conftest import DATA_SET, Done

@@ -24,7 +24,7 @@ from clarify.method.phrases.error_score import evidence
 from clarify.track.promotion import Gate
 from clarify.workflow.model.recipe import Recipe
 
-__all__ = ["Tried", "crowds", "distances", "wrong_phrases"]
+__all__ = ["Tried", "crowds", "distances", "tried", "unrelated", "wrong_phrases"]
 
 Rows = list[dict[str, Any]]
 
@@ -90,11 +90,11 @@ def _worst(at: Situation, head: Head) -> float:
 def wrong_phrases(at: Situation, seeds: int, vocabulary: Sequence[str]) -> Rows:
     """Draw phrases that tell nothing of the place, and count those that the gate refuses."""
     found: list[Tried] = []
-    unrelated = _unrelated(at, vocabulary)
+    words = unrelated(at, vocabulary)
     draw = 0
     while len(found) < DRAWS and draw < 5 * DRAWS:
         rng = generator(draw, "wrong phrases")
-        phrases = {name: str(rng.choice(unrelated)) for name in at.phrases}
+        phrases = {name: str(rng.choice(words)) for name in at.phrases}
         result = tried(seen_by(at, draw % seeds), phrases)
         found += [result] if result is not None else []
         draw += 1
@@ -112,7 +112,7 @@ def wrong_phrases(at: Situation, seeds: int, vocabulary: Sequence[str]) -> Rows:
     ]
 
 
-def _unrelated(at: Situation, vocabulary: Sequence[str]) -> list[str]:
+def unrelated(at: Situation, vocabulary: Sequence[str]) -> list[str]:
     """Return the phrases whose similarity does not tell the place of validation images."""
     from scipy.stats import rankdata
 

@@ -13,7 +13,7 @@ WORDS = ("sea", "lake", "river", "coast", "forest", "trees", "wood", "park", "sk
 
 
 def planted(count: int = 300) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Images of two classes that lie between water and land; the first four words are water, four are land."""
+    """Images of two classes between water and land: of the words the first four are water, four land."""
     rng = np.random.default_rng(0)
     water, subject, rest = np.eye(8)[0], np.eye(8)[1], np.eye(8)[2:]
     labels = np.repeat([0, 1], count)

@@ -121,7 +121,7 @@ def mean_change(pairs: Sequence[Paired], *, confidence: float = 0.95) -> MeanCha
     The bound of paired proportions with one better and one worse image added to each set, after Agresti
     and Min 2005 (who add a half to each of the four outcomes), and with the variance that there is if
     neither model is better. So with one set of images it is above 0 at 95 % where the exact McNemar test
-    says so, too (p at most .06): five better and none worse, not four. Of a large gain it is too low.
+    says so, too (p at most .0625): five better and none worse, not four. Of a large gain it is too low.
     """
     from scipy.stats import norm
 

@@ -142,6 +142,7 @@ DOORS = {
         "clarify.discover.halves",
         "clarify.discover.mentions",
         "clarify.discover.promise",
+        "clarify.discover.settings",
         "clarify.discover.suggest",
         "clarify.discover.vocabulary",
     },
@@ -164,12 +165,12 @@ CLOSED = {
 }
 ROOMS = {
     # room: the rooms of the same part that it may import
-    "method": {"groups": set(), "phrases": set(), "fit": {"groups"}},
+    "method": {"groups": set(), "phrases": set(), "decisions": set(), "fit": {"groups"}},
     "workflow": {
         "model": set(),
         "describe": {"model"},
         "retrain": {"model", "describe"},
-        "decide": {"model"},
+        "decide": {"model", "describe"},
         "exchange": {"model", "describe", "decide", "home"},
         "home": {"model"},
         "jobs": {"model", "describe", "retrain"},

@@ -131,6 +131,11 @@ def thresholds(at: Situation, seeds: int, _: Sequence[str]) -> Rows:
 def scan(at: Situation, seeds: int, _: Sequence[str]) -> Rows:
     """Find the cut exactly, and by the authors' scan of evenly spaced thresholds."""
 
+    def exact(seen: Situation) -> Situation:
+        return _with_thresholds(
+            seen, {name: error_score(*_seen_of(seen, name)).threshold for name in seen.phrases}
+        )
+
     def scanned(seen: Situation) -> Situation:
         cuts = {}
         for name in seen.phrases:
@@ -142,7 +147,7 @@ def scan(at: Situation, seeds: int, _: Sequence[str]) -> Rows:
             cuts[name] = float(steps[int(gaps.argmax())])
         return _with_thresholds(seen, cuts)
 
-    return _over_seeds(at, seeds, {"exact": lambda seen: seen, "1,000 steps": scanned})
+    return _over_seeds(at, seeds, {"exact": exact, "1,000 steps": scanned})
 
 
 def objectives(at: Situation, seeds: int, _: Sequence[str]) -> Rows:

@@ -110,6 +110,7 @@ def test_champions(told: Told, tmp_path: Path, place: Path) -> None:
     told("retrain", DATA_SET)
     first = told("promote", DATA_SET)
     told("retrain", DATA_SET, "--objective", "worst_group")
+    compare("clarify gate", told("gate", DATA_SET))
     compare("clarify promote", first, told("promote", DATA_SET))
     compare("clarify rollback", told("rollback", DATA_SET))
     compare("clarify history", told("history", DATA_SET))

@@ -100,7 +100,7 @@ def test_the_truth_is_let_through_and_lifts_the_worst_group(at: Situation) -> No
 
 
 def test_unrelated_phrases_do_not_tell_the_place(at: Situation) -> None:
-    unrelated = reviewers._unrelated(at, WORDS)
+    unrelated = reviewers.unrelated(at, WORDS)
     assert unrelated
     assert not {"water", "land", "ocean", "forest"} & set(unrelated)
     place = at.validation.truth.index % 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,17 +28,20 @@ from tests.conftest import DATA_SET, Done
 from tests.pages.conftest import Visit, html_of
 
 NASTY = "<script>alert(1)</script> **bold** $x$"
-LENIENT = functools.partial(
-    Gate, min_gain=0.0, min_gain_by_phrases=0.0, max_loss=1.0, min_images=1, min_score=0.0
-)
-STRICT = functools.partial(Gate, min_gain=1.0)
+LENIENT = Gate(confidence=0.5, max_class_loss=0.99, max_subgroup_loss=0.99)
+STRICT = Gate(confidence=1 - 1e-12)
+
+
+def with_limits(monkeypatch: pytest.MonkeyPatch, gate: Gate) -> None:
+    """Let every project that is opened have this gate, as if ``clarify.toml`` said so."""
+    monkeypatch.setattr(Gate, "of_limits", classmethod(lambda cls, limits: gate))
 
 
 @pytest.fixture
 def project(home: Path, clarify: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """The tiny birds with a retrained model, and a gate that lets all pass: they are few."""
     assert clarify("retrain", DATA_SET).status == 0
-    monkeypatch.setattr("clarify.workflow.decide.promote.Gate", LENIENT)
+    with_limits(monkeypatch, LENIENT)
     return open_project(Settings(home=home, reviewer="Grace"), DATA_SET, say=print)
 
 
@@ -118,12 +120,12 @@ def test_an_earlier_champion_is_one_click_away(visit: Visit, project: Workspace)
 def test_what_the_gate_refuses_is_told_with_its_reasons_and_not_promoted(
     visit: Visit, project: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clarify.workflow.decide.promote.Gate", STRICT)
+    with_limits(monkeypatch, STRICT)
     page = visit("registry")
     assert not page.exception
     told = html_of(page)
     assert "The gate refuses it" in told
-    assert '<li class="fails">Worst described group' in told
+    assert '<li class="fails">Landbird · with' in told or '<li class="fails">Waterbird · with' in told
     assert "It stays a candidate" in told
     assert button(page, "Promote") is None
 

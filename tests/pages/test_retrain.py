@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -97,11 +98,11 @@ def test_the_best_phrase_of_each_class_is_chosen_and_the_others_can_be(
     assert "snow" in html_of(page).split("to train · to check")[1]
 
 
-def test_the_groups_and_what_becomes_of_tiny_ones_are_shown_before_starting(visit: Visit) -> None:
+def test_the_groups_and_that_training_images_are_checked_for_tiny_ones_are_shown(visit: Visit) -> None:
     shown = html_of(visit("retrain"))
     assert "waterbird · without forest" in shown
     assert "to train · to check" in shown
-    assert "merged" in shown or "joined" in shown or "joins" in shown
+    assert "to check with, training images are checked, too" in shown
 
 
 def test_without_a_choice_there_is_nothing_to_start(visit: Visit) -> None:
@@ -204,7 +205,8 @@ def test_a_phrase_that_parts_nothing_is_refused_before_it_is_started(visit: Visi
     store = TrackingStore(home)
     for run in store.runs(DATA_SET, DescriptionRun):
         path = store.artifact_folder(run.id) / "description.json"
-        path.write_text(path.read_text().replace('"threshold": ', '"threshold": 9'))
+        told = json.loads(path.read_text())
+        path.write_text(json.dumps({**told, "threshold": 9.0, "by_hand": True}))
     page = visit("retrain")
     assert not page.exception
     assert "move the threshold" in page.error[0].value

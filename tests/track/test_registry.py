@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -12,8 +13,9 @@ import numpy as np
 import pytest
 
 from clarify.errors import InputError, StoreError
+from clarify.method.decisions.paired import Paired
 from clarify.track.mlflow import TrackingStore
-from clarify.track.promotion import Gate, GateHalf, Verdict
+from clarify.track.promotion import Gate, GateEvidence, GateGroup, Verdict
 from clarify.track.registry import Version, crown, register, version_of
 from tests.track.conftest import CLASSES, WIDTH, context, head
 
@@ -29,10 +31,19 @@ print(json.dumps({name: found[name].tolist() for name in found.columns}))
 
 
 def verdict(*, now_correct: int = 70) -> Verdict:
-    half = GateHalf(
-        name="with water", count=100, base_correct=40, now_correct=now_correct, control_correct=50, label=0
+    half = GateGroup(
+        name="landbird · with water",
+        class_name="landbird",
+        described=True,
+        count=100,
+        base_correct=40,
+        now_correct=now_correct,
+        control_correct=40,
+        over_base=Paired(count=100, better=now_correct - 40, worse=0),
+        over_control=Paired(count=100, better=now_correct - 40, worse=0),
     )
-    return Gate().judge([half], base_average=0.9, now_average=0.9)
+    rest = dataclasses.replace(half, name="landbird · without water", base_correct=90)
+    return Gate().judge(GateEvidence(groups=(half, rest), subgroups=(), validation=200, train=0))
 
 
 def registered(store: TrackingStore, said: Verdict, *, name: str = "birds", run_id: str = "") -> Version:
@@ -103,7 +114,9 @@ def test_registering_a_run_again_leaves_its_first_version_as_it_was(store: Track
 
 def test_a_version_that_the_gate_refused_cannot_be_crowned(store: TrackingStore) -> None:
     version = registered(store, verdict(now_correct=42))
-    with pytest.raises(InputError, match=r"refused by the gate: worst described group"):
+    with pytest.raises(
+        InputError, match=r"refused by the gate: landbird · with water 40.0% before, 42.0% now"
+    ):
         crown(store, version, context())
     assert version_of(store, "birds") is None
 

@@ -20,7 +20,8 @@ from clarify.embed.encoders import Encoder
 from clarify.embed.imported import ImportedEncoder
 from clarify.errors import FeatureError
 from clarify.method.phrases.similarity import normalised
-from clarify.workflow.model.arrays import ArrayData, DataSet
+from clarify.workflow.model.arrays import DataSet
+from clarify.workflow.model.project import Workspace
 
 __all__ = ["embedded", "phrase_embeddings"]
 
@@ -30,9 +31,9 @@ AT_ONCE = 512
 
 def embedded(project: DataSet, phrases: Sequence[str]) -> NDArray[np.float32]:
     """Return the embeddings (P, D) of different phrases, of unit length; kept where there is a home."""
-    if isinstance(project, ArrayData):
-        return normalised(project.encoder.encode_phrases(phrases))
-    return phrase_embeddings(project.home, project.encoder, phrases)
+    if isinstance(project, Workspace):
+        return phrase_embeddings(project.home, project.encoder, phrases)
+    return normalised(project.encoder.encode_phrases(phrases))
 
 
 def phrase_embeddings(

@@ -234,8 +234,11 @@ def phrases_searched(project: Workspace, model: Model, class_name: str) -> int:
 
 
 def known_phrases(encoder: Encoder | CallableEncoder, texts: Iterable[str]) -> tuple[str, ...]:
-    """Return those texts that are plain phrases, of words that an encoder knows."""
+    """Return those texts that are plain phrases, of words that an encoder knows; a bank knows its own."""
     plain = plain_phrases(texts)
+    if isinstance(encoder, ImportedEncoder) and encoder.live is None:
+        bank = {phrase.casefold() for phrase in encoder.bank.phrases}
+        return tuple(phrase for phrase in plain if phrase.casefold() in bank)
     unknown = encoder.unknown_words(plain)
     return tuple(phrase for phrase, words in zip(plain, unknown, strict=True) if not words)
 

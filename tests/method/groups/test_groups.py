@@ -73,10 +73,13 @@ def test_merging_goes_on_until_every_group_is_large_enough() -> None:
     assert len(groups.merged) == 1
 
 
-def test_ten_images_are_enough_and_nine_are_not() -> None:
-    for count, n_groups in ((10, 2), (9, 1)):
+def test_one_image_is_enough_unless_more_are_asked() -> None:
+    for count, least, n_groups in ((1, 1, 2), (10, 10, 2), (9, 10, 1)):
         having = np.arange(40) < count
-        assert len(described_groups([0] * 40, ("a",), {"a": [("x", having)]}).names) == n_groups
+        assert (
+            len(described_groups([0] * 40, ("a",), {"a": [("x", having)]}, min_size=least).names) == n_groups
+        )
+    assert described_groups([0] * 40, ("a",), {"a": [("x", np.arange(40) < 1)]}).counts.tolist() == [1, 39]
 
 
 @pytest.mark.parametrize(("having", "side"), [("000", "with"), ("111", "without")])

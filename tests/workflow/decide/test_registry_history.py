@@ -28,8 +28,8 @@ from tests.conftest import DATA_SET, Done
 
 pytestmark = pytest.mark.slow
 
-LENIENT = Gate(min_gain=0.0, min_gain_by_phrases=0.0, max_loss=1.0, min_images=1, min_score=0.0)
-STRICT = Gate(min_gain=1.0)
+LENIENT = Gate(confidence=0.5, max_class_loss=0.99, max_subgroup_loss=0.99)
+STRICT = Gate(confidence=1 - 1e-12)
 
 
 @pytest.fixture

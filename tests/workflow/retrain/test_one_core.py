@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from clarify.evidence.methods import methods
 from clarify.evidence.suites import situation_of
 from clarify.method.fit.head import Head
 from clarify.method.phrases.descriptions import Description
+from clarify.workflow.describe.grouping import in_force
 from clarify.workflow.describe.phrases import halves_of
 from clarify.workflow.describe.recording import kept_descriptions
 from clarify.workflow.model.failures import Failures, failures_of
@@ -74,7 +76,9 @@ def test_a_preview_is_the_retraining_to_the_bit(
 
     monkeypatch.setattr(preview, "correct_head", noted)
     train = before.model.data(project, "train")
-    then = corrected(project, before, description, train)
+    (cut,) = in_force(project, [description], {"train": train, "validation": before.data})
+    assert cut.threshold != description.threshold
+    then = corrected(project, before, cut, train)
     table = recorded(project, run)
     classes = np.array(project.manifest.classes)
     assert classes[then.predicted].tolist() == table["predicted"].to_list()
@@ -84,7 +88,7 @@ def test_a_preview_is_the_retraining_to_the_bit(
     assert all(same(each.fit.head, head) for each in fits)
     whole = told["all validation images"]
     assert (whole.now, whole.then) == (before.right.mean(), table["right"].mean())
-    ((_, having),) = halves_of(project, [description], before.data)[class_name]
+    ((_, having),) = halves_of(project, [cut], before.data)[class_name]
     having = having & (before.data.labels == project.manifest.class_index(class_name))
     half = told[f"{class_name} with it"]
     assert (half.now, half.then) == (before.right[having].mean(), table["right"].to_numpy()[having].mean())
@@ -105,6 +109,8 @@ def test_a_cell_of_the_benchmark_with_all_images_is_the_retraining(
     at = situation_of(project, PHRASES)
     assert same(at.base, open_model(project).own_head())
     kept = kept_descriptions(project, open_model(project))
-    assert [each.threshold for each in at.descriptions] == [each.threshold for each in kept]
+    recorded_cuts = json.loads(project.tracking.artifact(run, "descriptions.json"))
+    assert [each.threshold for each in at.descriptions] == [each["threshold"] for each in recorded_cuts]
+    assert {each.run for each in kept} == {each["run"] for each in recorded_cuts}
     (head,) = methods()[method].fit(at, [Recipe().rule])
     assert same(head, open_model(project, run, kind="retraining").own_head())

@@ -121,7 +121,8 @@ def test_compare_shows_what_each_correction_took_and_any_two_models(visit: Visit
         ).status
         == 0
     )
-    page = visit("compare")
+    first = run_clarify("compare", DATA_SET, "--json", home=home).result["models"][1]["run"]
+    page = visit("compare", model=first)
     assert not page.exception
     (against,) = [each for each in page.selectbox if each.label == "Of which model"]
     assert against.options == ["Base model (erm)", "Water and land (reweight)"]

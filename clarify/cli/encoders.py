@@ -68,10 +68,14 @@ def _told(made: BridgeEncoder, own: str, name: str) -> str:
             f"{percent(quality.image_recall)} their image (by chance {percent(min(1, 10 / quality.among))})"
         )
         lines.append(f"  {quality.told:,} of {quality.words:,} words are told (AUC .70 or more)")
+        if not quality.told:
+            lines.append(
+                "  it tells no word, so what it says means nothing: give captions of what is in each image"
+            )
         worst = sorted(zip(terms.auc.tolist(), terms.words, strict=True))[:WEAKEST]
         if worst:
             lines.append("  worst: " + ", ".join(f"{word} {auc:.2f}" for auc, word in worst))
-    if own != made.name:
+    if own != made.name and (quality is None or quality.told):
         lines.append(
             f"  the data set's own encoder stays {own}; make this it: clarify encoder {name} {made.name}"
         )

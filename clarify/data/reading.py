@@ -73,7 +73,7 @@ def read_typed_table(path: Path, *, endings: tuple[str, ...] = tuple(READERS)) -
         legal = " and ".join([", ".join(endings[:-1]), endings[-1]])
         raise ManifestError(f"table {path.name}: legal endings are {legal}")
     if not path.is_file():
-        raise ManifestError(f"table {path} does not exist; put it there or correct `table`")
+        raise ManifestError(f"table {path} does not exist; put it there, or name another file")
     kind = path.suffix.lower()
     try:
         if kind != ".parquet":

@@ -135,7 +135,7 @@ def test_a_class_with_one_wrong_image_has_suggestions_but_none_is_confirmed() ->
 def test_what_cannot_be_searched_is_refused() -> None:
     images = planted_class(PHRASES[TRUE], count=40)
     everything_right = ImagesOfClass(embeddings=images.embeddings, right=np.ones(40, dtype=np.bool_))
-    with pytest.raises(NoScoreError, match="0 wrong"):
+    with pytest.raises(NoScoreError, match="none wrong"):
         suggest(names(600), PHRASES, everything_right)
     with pytest.raises(InputError, match="600 phrases with 599 embeddings"):
         suggest(names(600), PHRASES[1:], images)

@@ -105,11 +105,12 @@ def _steps(correct: NDArray[np.bool_], members: NDArray[np.bool_]) -> NDArray[np
     """
     n_correct = (members & correct).sum(axis=1)
     n_wrong = (members & ~correct).sum(axis=1)
-    for part, (rights, wrongs) in enumerate(zip(n_correct, n_wrong, strict=True)):
+    for rights, wrongs in zip(n_correct, n_wrong, strict=True):
         if not rights or not wrongs:
+            done, kind = ("right", "wrong") if rights else ("wrong", "right")
             raise NoScoreError(
-                f"no error score: part {part} has {rights} right and {wrongs} wrong images; it "
-                "needs at least one of each, so choose another class"
+                f"no error score: all {rights + wrongs} images were predicted {done}, none {kind}; "
+                "it needs at least one of each, so choose another class"
             )
     codes = np.arange(2 << len(members))
     inside = (codes >> (1 + np.arange(len(members)))[:, None]) & 1

@@ -173,9 +173,15 @@ def _check_descriptions(project: DataSet, descriptions: Sequence[Description]) -
         if each.encoder != encoder:
             raise InputError(
                 f"description {each.phrase!r} of class {each.class_name!r} was written with "
-                f"encoder {each.encoder}, this is {encoder}; describe it again, or give --encoder"
+                f"another encoder ({each.encoder}) than {_encoder_name(project)} ({encoder}); describe it "
+                f'again: clarify describe {name} "{each.class_name}" "{each.phrase}", or go back: '
+                f"clarify encoder {name}"
             )
         project.manifest.class_index(each.class_name)
+
+
+def _encoder_name(project: DataSet) -> str:
+    return getattr(project.encoder, "name", "the one in use")
 
 
 def _refuse_vanished(groups: DescribedGroups, split: str) -> None:

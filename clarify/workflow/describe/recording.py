@@ -154,7 +154,7 @@ def kept_descriptions(project: Workspace, model: Model, runs: Sequence[str] = ()
         The data set and the base model that they describe.
     runs : sequence of str
         Runs of kept descriptions, or their first characters; empty takes for each class the kept
-        description with the highest error score.
+        description with the highest error score, of those by the encoder in use if there are any.
 
     Raises
     ------
@@ -172,10 +172,10 @@ def kept_descriptions(project: Workspace, model: Model, runs: Sequence[str] = ()
             )
         chosen += begun
     if not runs:
+        encoder = project.encoder.identity.digest
         best: dict[str, DescriptionRun] = {}
-        for run in kept:
-            if run.class_name not in best or run.score > best[run.class_name].score:
-                best[run.class_name] = run
+        for run in sorted(kept, key=lambda run: (run.encoder == encoder, run.score), reverse=True):
+            best.setdefault(run.class_name, run)
         chosen = list(best.values())
     chosen.sort(key=lambda run: project.manifest.class_index(run.class_name))
     return tuple(_description(project, run) for run in chosen)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from clarify.data.archive import Member, write_archive
-from clarify.data.captions import captions_file
+from clarify.data.captions import captions_file, kept_captions
 from clarify.data.images import BadImage
 from clarify.data.manifest import Manifest, write_again
 from clarify.data.opening import CONTENT_DIGITS, full_content, open_image_file
@@ -93,6 +93,7 @@ def export_bundle(
     own = imported_folder(project.home, manifest.name)
     encoders = list(_whole(project.home, own, IMPORTED_FILES))
     bridges = list(_whole(project.home, own, BRIDGE_FILES))
+    kept_captions(project.home, manifest.name)  # refuses a damaged file
     single = [each for each in (own / SETTLED, captions_file(project.home, manifest.name)) if each.exists()]
     runs = runs_to_carry(project.tracking, manifest.name, manifest.digest)
     # Runs' files are fetched once, into a folder: from a server they come slowly.

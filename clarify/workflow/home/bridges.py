@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from clarify.data.captions import Captions, keep_captions, read_captions
+from clarify.data.files import locked
 from clarify.data.parallel import Progress
 from clarify.embed.bridge import Bridge, BridgeEncoder, write_bridge
 from clarify.embed.bridging import Captioned, bridge_from_captions, bridge_from_names, check_enough
@@ -103,10 +104,13 @@ def learn_bridge(project: Workspace, plan: BridgePlan, *, bar: Bar) -> BridgeEnc
     else:
         bridge = _from_captions(project, plan, captions, network, sentences, parts, bar)
     made = BridgeEncoder(name=f"bridge:{label}", bridge=bridge, network=network)
-    _record(project, made)  # first: a store that is away leaves nothing half-written
-    if captions is not None:
-        keep_captions(project.home, project.manifest, captions)
-    write_bridge(imported_folder(project.home, project.manifest.name), label, bridge)
+    name = project.manifest.name
+    busy = f"another clarify bridge of {name} is just being written; try again"
+    with locked(project.home / "cache" / "bridges" / name, hint="then learn it again", taken=busy):
+        _record(project, made)  # first: a store that is away leaves nothing half-written
+        if captions is not None:
+            keep_captions(project.home, project.manifest, captions)
+        write_bridge(imported_folder(project.home, name), label, bridge)
     if project.store.open(project.manifest, network.identity) is not None:
         embed(project, made, workers=plan.workers)
     return made

@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
+from clarify.data.captions import kept_captions
 from clarify.data.manifest import find_manifests, read_manifest
 from clarify.embed.packages import EXTRA, NETWORKS, SENTENCES
 from clarify.errors import AwayError, ClarifyError, InputError, StoreError
@@ -189,6 +190,13 @@ def _data_sets(home: Path, features: dict[str, dict[str, str]]) -> Iterator[Find
             yield _wrong(f"data set {name}", error)
             continue
         yield Finding(f"data set {name}", "ok", f"{manifest.table.height:,} rows in {place}")
+        try:
+            captioned = len(kept_captions(home, name))
+        except ClarifyError as error:
+            yield _wrong(f"captions of {name}", error)
+        else:
+            if captioned:
+                yield Finding(f"captions of {name}", "ok", f"of {captioned:,} images")
         for spec, seen in features.get(name, {}).items():
             yield _features(name, spec, seen)
 

@@ -67,7 +67,7 @@ def test_what_cannot_be_scored_is_refused() -> None:
         broken[1, 1] = bad
         with pytest.raises(FeatureError, match="NaN or infinite"):
             error_scores(broken, right)
-    with pytest.raises(NoScoreError, match="3 right and 0 wrong"):
+    with pytest.raises(NoScoreError, match="all 3 images were predicted right, none wrong"):
         error_scores(similarity, np.ones(3, dtype=np.bool_))
     with pytest.raises(InputError, match="parts: int64"):
         error_scores(similarity, right, np.ones((1, 3), dtype=np.int64))  # type: ignore[arg-type]

@@ -262,3 +262,23 @@ def test_a_text_model_that_is_gone_is_told_when_a_phrase_needs_it(
     assert run_clarify("train", DATA_SET, "--encoder", "bridge:captions", home=home).status == 0
     line = run_clarify("score", DATA_SET, "landbird", "water", "--encoder", "bridge:captions", home=home)
     assert "text model '/nowhere/letters' is no folder" in line.refusal
+
+
+def test_after_the_encoder_is_changed_what_is_described_again_counts(
+    bridge: Clarify, bridge_home: Path, letters: Path
+) -> None:
+    table = written(bridge_home / "captions.csv", captions_of(bridge_home).head(200))
+    asked = ("bridge", DATA_SET, "--label", "fewer", *NET, "--text", str(letters))
+    assert bridge(*asked, "--captions", str(table)).status == 0
+    assert bridge("encoder", DATA_SET, "bridge:captions").status == 0
+    assert bridge("embed", DATA_SET).status == 0
+    assert bridge("train", DATA_SET).status == 0
+    assert bridge("describe", DATA_SET, "landbird", "water").status == 0
+    assert bridge("encoder", DATA_SET, "bridge:fewer").status == 0
+    assert bridge("embed", DATA_SET).status == 0
+    line = bridge("retrain", DATA_SET).refusal
+    assert "another encoder" in line
+    assert f'clarify describe {DATA_SET} "landbird" "water"' in line
+    again = bridge("describe", DATA_SET, "landbird", "water")
+    assert again.status == 0
+    assert bridge("retrain", DATA_SET).status == 0

@@ -47,7 +47,8 @@ class Store:
 
 def project_with(*runs: DescriptionRun, reviewer: str = "Ada") -> Any:
     names = ClassNames(name="birds", classes=("landbird", "waterbird"))
-    return SimpleNamespace(manifest=names, tracking=Store(*runs), reviewer=reviewer)
+    encoder = SimpleNamespace(identity=SimpleNamespace(digest="in use"))
+    return SimpleNamespace(manifest=names, tracking=Store(*runs), reviewer=reviewer, encoder=encoder)
 
 
 def taken(project: Any, *runs: str) -> list[tuple[str, str, str]]:
@@ -69,6 +70,11 @@ def test_of_each_class_the_kept_description_with_the_highest_score_is_taken() ->
     # Of landbird .20, .60 and .50 are kept; .90 was only tried, .95 is about another model.
     assert taken(project_with(*RUNS)) == [("landbird", "water", "bb1"), ("waterbird", "beach", "aa1")]
     assert taken(project_with(*reversed(RUNS))) == taken(project_with(*RUNS))
+
+
+def test_one_by_the_encoder_in_use_goes_before_a_higher_score_by_another() -> None:
+    own = run("new", "sea", 0.2, encoder="in use")
+    assert taken(project_with(*RUNS, own)) == [("landbird", "sea", "new"), ("waterbird", "beach", "aa1")]
 
 
 def test_of_equal_scores_the_newest_is_taken() -> None:

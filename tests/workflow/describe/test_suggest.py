@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -107,6 +108,7 @@ def test_only_new_phrases_are_embedded(clarify: Clarify, home: Path, tmp_path: P
     from clarify.config import Settings
     from clarify.workflow.describe.phrase_cache import phrase_embeddings
 
+    shutil.rmtree(home / "features" / "phrases", ignore_errors=True)
     project = open_project(Settings(home=home, reviewer="Ada"), DATA_SET)
     told: list[tuple[int, int]] = []
     first = phrase_embeddings(home, project.encoder, ["lake", "forest"])

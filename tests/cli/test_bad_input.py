@@ -181,7 +181,7 @@ def test_a_description_that_leaves_a_half_of_training_empty_is_refused(clarify: 
     run = clarify("describe", DATA_SET, "landbird", "lake", "--json").result["run"]
     path = home / "mlruns" / "artifacts" / DATA_SET / run / "artifacts" / "description.json"
     description = json.loads(path.read_text())
-    path.write_text(json.dumps({**description, "threshold": 0.999, "by_hand": True}))
+    path.write_text(json.dumps({**description, "threshold": 0.999, "fixed_cut": True}))
     line = clarify("retrain", DATA_SET, "--description", run).refusal
     assert "landbird" in line
     assert "lake" in line

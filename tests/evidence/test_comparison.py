@@ -63,18 +63,18 @@ def test_every_cell_is_a_run_and_is_written_once(project: Workspace) -> None:
 def test_a_row_is_the_mean_of_its_seeds_by_hand(project: Workspace, whole: Situation) -> None:
     found = compare_methods("rendered", [(project, PHRASES)], seeds=2, methods=FEW)
     row = next(row for row in found.rows if row.method == "clarify_worst_group")
-    by_hand, base = [], []
+    fixed_cut, base = [], []
     for seed in range(2):
         at = seen_by(whole, seed)
         figures = run_method(at, methods()["clarify_worst_group"])["described_worst_group"]
         groups = [figures.right[at.test.truth.index == g].mean() for g in range(4)]
-        by_hand.append(min(groups))
+        fixed_cut.append(min(groups))
         right = at.base.predict(at.test.features) == at.test.labels
         base.append(min(right[at.test.truth.index == g].mean() for g in range(4)))
-    assert row.worst_group_accuracy.mean == pytest.approx(np.mean(by_hand))
-    assert row.worst_group_accuracy.sd == pytest.approx(np.std(by_hand, ddof=1))
+    assert row.worst_group_accuracy.mean == pytest.approx(np.mean(fixed_cut))
+    assert row.worst_group_accuracy.sd == pytest.approx(np.std(fixed_cut, ddof=1))
     assert row.over_erm is not None
-    assert row.over_erm.estimate == pytest.approx(np.mean(by_hand) - np.mean(base))
+    assert row.over_erm.estimate == pytest.approx(np.mean(fixed_cut) - np.mean(base))
     assert row.over_erm.low <= row.over_erm.estimate <= row.over_erm.high
     assert row.over_erm.low < row.over_erm.high
 

@@ -206,7 +206,7 @@ def test_a_phrase_that_parts_nothing_is_refused_before_it_is_started(visit: Visi
     for run in store.runs(DATA_SET, DescriptionRun):
         path = store.artifact_folder(run.id) / "description.json"
         told = json.loads(path.read_text())
-        path.write_text(json.dumps({**told, "threshold": 9.0, "by_hand": True}))
+        path.write_text(json.dumps({**told, "threshold": 9.0, "fixed_cut": True}))
     page = visit("retrain")
     assert not page.exception
     assert "move the threshold" in page.error[0].value

@@ -50,8 +50,9 @@ class Description:
         Anything else, for people.
     run : str
         The run that records it; empty before it is recorded.
-    by_hand : bool
-        Whether a person put the threshold where it is; else it is the cut that explains the errors best.
+    fixed_cut : bool
+        Whether a retraining cuts at the threshold: a person put it there, or it explains the errors better
+        than the concept's cut. Else the concept's is used (`in_force`).
 
     Raises
     ------
@@ -71,7 +72,7 @@ class Description:
     created_at: str
     note: str = ""
     run: str = ""
-    by_hand: bool = False
+    fixed_cut: bool = False
 
     def __post_init__(self) -> None:
         _check_texts(self)
@@ -85,9 +86,9 @@ class Description:
                 f"description {shown(self.phrase)}: wrong_is_above is "
                 f"{shown(self.wrong_is_above)}; true or false is legal"
             )
-        if not isinstance(self.by_hand, bool):
+        if not isinstance(self.fixed_cut, bool):
             raise InputError(
-                f"description {shown(self.phrase)}: by_hand is {shown(self.by_hand)}; true or false is legal"
+                f"description {shown(self.phrase)}: fixed_cut is {shown(self.fixed_cut)}; a bool is legal"
             )
         parsed = parse_phrase(self.phrase)
         needed = set(parsed.atoms) if parsed.is_compound else set()
@@ -147,7 +148,7 @@ class Description:
             raise InputError(f"description: calibrations is {shown(calibrations)}; a table by atom is legal")
         read = {str(atom): Calibration.from_dict(of) for atom, of in calibrations.items()}
         # Of one that was written before this was known, the cut stays what it was.
-        given.setdefault("by_hand", True)
+        given.setdefault("fixed_cut", True)
         return cls(calibrations=read, **given)  # type: ignore[arg-type]  # checked on construction
 
 
@@ -156,10 +157,10 @@ def _check_keys(cls: type[Description], given: Mapping[str, object]) -> None:
     for key in given:
         if key not in fields:
             raise InputError(f"description: unknown key {shown(key)}; {nearest(key, fields)}")
-    missing = [name for name in fields if name not in given and name not in ("note", "run", "by_hand")]
+    missing = [name for name in fields if name not in given and name not in ("note", "run", "fixed_cut")]
     if missing:
         raise InputError(
-            f"description: {', '.join(missing)} missing; every key but note, run and by_hand is needed"
+            f"description: {', '.join(missing)} missing; every key but note, run and fixed_cut is needed"
         )
 
 

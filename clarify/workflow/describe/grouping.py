@@ -96,8 +96,9 @@ def in_force(
     The cut that explains the errors best stands on few wrong images, and lies where the model begins to
     fail, not where the concept ends. So a phrase cuts where its scores of all training images part in two
     (`concept_threshold`): what it describes is the same in every class. With an ordinary validation split the
-    corrected worst group is 4 to 18 points higher and varies less (docs/evidence.md). A cut that a person
-    made stays, and so does that of a phrase which would leave one half of its class empty.
+    corrected worst group is 4 to 18 points higher and varies less. A cut that a person made stays, and one
+    that explains errors better on images that it was not found on (see `try_phrase`); so does that of a
+    phrase which would leave one half of its class empty.
 
     Parameters
     ----------
@@ -106,7 +107,7 @@ def in_force(
     """
     _check_descriptions(project, descriptions)
     return [
-        each if each.by_hand or parse_phrase(each.phrase).mentions else _at_concept(project, each, splits)
+        each if each.fixed_cut or parse_phrase(each.phrase).mentions else _at_concept(project, each, splits)
         for each in descriptions
     ]
 

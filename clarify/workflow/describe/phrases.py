@@ -17,6 +17,7 @@ from PIL.Image import Image
 from clarify.data.images import grid
 from clarify.errors import InputError
 from clarify.method.groups.metrics import HalvesAccuracy, Side, halves_accuracy
+from clarify.method.phrases.best_cut import concept_threshold
 from clarify.method.phrases.descriptions import Description
 from clarify.method.phrases.error_score import ErrorScore, Evidence, band, evidence
 from clarify.method.phrases.mentions import MENTIONED, mentioned
@@ -153,7 +154,7 @@ class TriedPhrase:
             If one side would be empty.
         """
         cut = _cut(self.evidence.score, threshold, self.scores)
-        moved = dataclasses.replace(self.description, threshold=cut, by_hand=True)
+        moved = dataclasses.replace(self.description, threshold=cut, fixed_cut=True)
         return dataclasses.replace(self, description=moved)
 
 
@@ -242,6 +243,7 @@ def try_phrase(
     scores = description_scores(project, phrase, data, calibrations, rows)
     right = failures.right[rows]
     found = evidence(scores[right], scores[~right], n_tried=n_tried, seed=seed)
+    everywhere = scores if phrase.mentions else description_scores(project, phrase, data, calibrations)
     (unknown,) = project.encoder.unknown_words([" ".join(phrase.embedded)]) if phrase.embedded else ((),)
     description = Description(
         data_set=project.manifest.name,
@@ -252,7 +254,7 @@ def try_phrase(
         calibrations=calibrations,
         threshold=_cut(found.score, threshold, scores),
         wrong_is_above=found.score.wrong_is_above,
-        by_hand=threshold is not None,
+        fixed_cut=threshold is not None or _is_better(found, scores, right, everywhere),
         author=project.reviewer,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
@@ -317,6 +319,24 @@ def _likened(
 
 def _of_words(unknown: Sequence[str]) -> str:
     return f"the encoder does not know: {', '.join(unknown)}" if unknown else ""
+
+
+def _is_better(
+    found: Evidence, scores: NDArray[np.float64], right: NDArray[np.bool_], everywhere: NDArray[np.float64]
+) -> bool:
+    """Whether the best cut explains errors that it was not found on better than the concept's cut does.
+
+    Parameters
+    ----------
+    scores, right : (M,)
+        Of the class.
+    everywhere : (N,) float64
+        Scores of the images of all classes, which the concept's cut stands on.
+    """
+    if found.few_wrong or found.held_out is None:
+        return False
+    above = scores > concept_threshold(everywhere)
+    return found.held_out > abs(float(above[~right].mean() - above[right].mean()))
 
 
 def _cut(score: ErrorScore, asked: float | None, scores: NDArray[np.float64]) -> float:

@@ -137,8 +137,8 @@ def test_a_head_on_erased_features_takes_raw_ones(birds: Birds) -> None:
     erasure = leace(z, concepts(labels, similarity))
     (fit,) = sweep(features, labels, CLASSES, Erm(), (0.1,), erasure=erasure)
     changed = features + 3.0
-    by_hand = erasure.apply(standardisation.apply(changed)) @ fit.head.weight.T.astype(np.float64)
-    np.testing.assert_allclose(fit.head.logits(changed), by_hand + fit.head.bias, atol=1e-5)
+    fixed_cut = erasure.apply(standardisation.apply(changed)) @ fit.head.weight.T.astype(np.float64)
+    np.testing.assert_allclose(fit.head.logits(changed), fixed_cut + fit.head.bias, atol=1e-5)
 
 
 def test_an_empty_half_and_images_all_alike_are_refused(birds: Birds) -> None:

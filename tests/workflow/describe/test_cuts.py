@@ -57,7 +57,7 @@ def test_a_phrase_parts_where_the_concept_ends_in_all_classes_together() -> None
 
 
 def test_a_cut_that_a_person_made_stays() -> None:
-    (cut,) = in_force(PROJECT, [described(0.03, by_hand=True)], SPLITS)
+    (cut,) = in_force(PROJECT, [described(0.03, fixed_cut=True)], SPLITS)
     assert cut.threshold == 0.03
 
 
@@ -69,10 +69,10 @@ def test_a_cut_that_would_leave_a_half_of_the_class_empty_is_not_taken() -> None
 
 def test_a_description_that_was_kept_before_keeps_its_cut() -> None:
     told = described(0.03).to_dict()
-    assert told.pop("by_hand") is False
-    assert Description.from_dict(told).by_hand
-    assert not Description.from_dict(described(0.03).to_dict()).by_hand
-    assert dataclasses.replace(described(0.03), by_hand=True).to_dict()["by_hand"] is True
+    assert told.pop("fixed_cut") is False
+    assert Description.from_dict(told).fixed_cut
+    assert not Description.from_dict(described(0.03).to_dict()).fixed_cut
+    assert dataclasses.replace(described(0.03), fixed_cut=True).to_dict()["fixed_cut"] is True
 
 
 def test_the_concepts_cut_is_where_the_variance_between_both_sides_is_largest() -> None:

@@ -66,7 +66,7 @@ def _gate(shell: Shell) -> None:
 def _rollback(shell: Shell) -> None:
     """Make an earlier champion the champion again."""
     from clarify.workflow.decide.champions import rollback
-    from clarify.workflow.decide.gate import model_name
+    from clarify.workflow.model.project import model_name
 
     project = shell.project()
     event = rollback(project, shell.args.to, note=shell.args.note)

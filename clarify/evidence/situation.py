@@ -27,7 +27,7 @@ from clarify.workflow.model.models import Model
 from clarify.workflow.model.project import SplitData
 from clarify.workflow.model.recipe import Recipe
 from clarify.workflow.retrain.heads import HeadFit, correct_head, crossed_heads, fit_base
-from clarify.workflow.retrain.judged import Predicted, classes_of, gate_evidence, is_thin
+from clarify.workflow.retrain.judged import Predicted, gate_evidence
 
 __all__ = ["SHARE", "Situation", "seen_by", "truth_of"]
 
@@ -154,18 +154,16 @@ class Situation:
     def judged(self, recipe: Recipe, now: HeadFit, control: HeadFit) -> GateEvidence:
         """Return what the gate looks at, of what `corrected` came to with the phrases and without."""
         predicted = Predicted(base=self.failures.predicted, now=now.predicted, control=control.predicted)
-        crossed = None
-        if is_thin(self.groups["validation"], classes_of(self.groups["train"], self.train.labels)):
-            crossed = crossed_heads(
-                self.project,
-                self.splits,
-                self.groups,
-                recipe,
-                base=(self.base, self.base_fit.weight_decay),
-                found=now,
-                control=control,
-                descriptions=self.descriptions,
-            )
+        crossed = crossed_heads(
+            self.project,
+            self.splits,
+            self.groups,
+            recipe,
+            base=(self.base, self.base_fit.weight_decay),
+            found=now,
+            control=control,
+            descriptions=self.descriptions,
+        )
         return gate_evidence(self.project, self.splits, self.groups, set(self.tried), predicted, crossed)
 
 

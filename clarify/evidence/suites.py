@@ -43,6 +43,9 @@ HARDEST = "rendered-waterbirds"
 
 SPLITS = ("train", "validation", "test")
 
+CORE = 2
+"""Counts up when what a correction comes to changes: cells of before are run again."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class SuiteResult:
@@ -181,6 +184,7 @@ def study(project: Workspace, name: str, phrases: Mapping[str, str], *, seeds: i
 
 def _digest(project: Workspace, phrases: Mapping[str, str]) -> str:
     values = [
+        CORE,
         project.manifest.digest,
         project.encoder.identity.digest,
         project.backbone.identity.image_digest,

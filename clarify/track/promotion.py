@@ -1,7 +1,7 @@
 """The gate: a rule as a value that says whether a retrained model may be champion, and why.
 
-It looks at images that no compared model was fitted to and that no phrase was chosen on, by described
-groups and by what a search found; annotated groups never decide.
+It looks at images that no compared model was fitted to, by described groups and by what a search found;
+annotated groups never decide.
 """
 
 from __future__ import annotations
@@ -28,24 +28,34 @@ class GateGroup:
         Its class.
     described : bool
         Whether its class is described.
-    count : int
-        Judged images of it, 0 or more.
-    base_correct, now_correct, control_correct : int
-        Of these predicted right by the base model, by the retrained one, and by the control: retrained in the
-        same way without the phrases, each class a group.
+    now_correct : int
+        Of its judged images predicted right by the retrained model.
     over_base, over_control : Paired
-        The retrained model against either, on these images.
+        The retrained model on its judged images against the base, and against the control: retrained in the
+        same way without the phrases, each class a group.
     """
 
     name: str
     class_name: str
     described: bool
-    count: int
-    base_correct: int
     now_correct: int
-    control_correct: int
     over_base: Paired
     over_control: Paired
+
+    @property
+    def count(self) -> int:
+        """Judged images of it, 0 or more."""
+        return self.over_base.count
+
+    @property
+    def base_correct(self) -> int:
+        """Of these predicted right by the base model."""
+        return self.now_correct - self.over_base.better + self.over_base.worse
+
+    @property
+    def control_correct(self) -> int:
+        """Of these predicted right by the control."""
+        return self.now_correct - self.over_control.better + self.over_control.worse
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,7 +287,7 @@ class Gate:
             passed=not sure,
             text=f"against version {version}, the champion: {every.count:,} validation images "
             f"{100 * every.change:+.1f} points; {'worse' if sure else 'least'}: {name} "
-            f"{100 * pair.change:+.1f} ({pair.count:,} images); surely {100 * limit:.1f} down allowed",
+            f"{100 * pair.change:+.1f} ({pair.count:,} images); surely at most {100 * limit:.1f} down",
             seen=-pair.change,
             limit=limit,
         )

@@ -19,10 +19,7 @@ def group(name: str = "landbird · with water", **values: Any) -> GateGroup:
     usual: dict[str, Any] = {
         "class_name": name.partition(" · ")[0],
         "described": " · " in name,
-        "count": 100,
-        "base_correct": 40,
         "now_correct": 70,
-        "control_correct": 45,
         "over_base": Paired(count=100, better=32, worse=2),
         "over_control": Paired(count=100, better=27, worse=2),
     }
@@ -31,14 +28,13 @@ def group(name: str = "landbird · with water", **values: Any) -> GateGroup:
 
 def other(name: str = "landbird · without water", **values: Any) -> GateGroup:
     """The better half, which stays as it is."""
-    usual = {
-        "base_correct": 95,
-        "now_correct": 95,
-        "control_correct": 95,
-        "over_base": SAME,
-        "over_control": SAME,
-    }
+    usual = {"now_correct": 95, "over_base": SAME, "over_control": SAME}
     return group(name, **{**usual, **values})
+
+
+def test_what_a_group_came_to_before_and_by_the_control_follows_from_the_pairs() -> None:
+    found = group()
+    assert (found.count, found.base_correct, found.control_correct) == (100, 40, 45)
 
 
 def judged(*groups: GateGroup, subgroups: tuple[GateSubgroup, ...] = (), gate: Gate | None = None) -> Verdict:
@@ -74,7 +70,7 @@ def test_a_gain_that_may_be_luck_is_refused() -> None:
 
 
 def test_a_gain_that_balancing_the_classes_brings_alone_is_refused() -> None:
-    balanced = group(control_correct=69, over_control=Paired(count=100, better=3, worse=2))
+    balanced = group(over_control=Paired(count=100, better=3, worse=2))
     verdict = judged(balanced, other())
     assert failed(verdict) == ["gain_by_phrases"]
     assert "69.0% retrained by classes alone, 70.0% now" in text_of(verdict, "gain_by_phrases")
@@ -91,8 +87,6 @@ def test_described_classes_count_alike_however_many_images_they_have() -> None:
     """-2 points of a thousand and +30 of a hundred are +14 on average, not -0.2 of all."""
     large = group(
         "waterbird · with fog",
-        count=1000,
-        base_correct=900,
         now_correct=880,
         over_base=Paired(count=1000, better=0, worse=20),
         over_control=Paired(count=1000, better=0, worse=20),
@@ -108,7 +102,7 @@ def test_a_class_that_its_description_does_not_part_is_told_as_not_corrected() -
     verdict = judged(group(), other(), whole)
     assert failed(verdict) == ["corrected"]
     assert "not corrected: waterbird" in text_of(verdict, "corrected")
-    empty = other("waterbird · with fog", count=0, base_correct=0, now_correct=0)
+    empty = other("waterbird · with fog", now_correct=0, over_base=Paired(count=0, better=0, worse=0))
     assert "corrected" in failed(judged(group(), other(), empty, group("waterbird · without fog")))
 
 
@@ -122,7 +116,7 @@ def test_another_class_that_is_surely_worse_is_refused() -> None:
     same = [group(name, over_base=SAME) for name in ("gull", "duck", "swan")]
     assert failed(judged(group(), other(), less, *same)) == []
     # Sure, but under two points.
-    large = group("waterbird", count=1000, over_base=Paired(count=1000, better=0, worse=19))
+    large = group("waterbird", over_base=Paired(count=1000, better=0, worse=19))
     assert failed(judged(group(), other(), large)) == []
 
 

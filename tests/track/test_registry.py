@@ -35,14 +35,11 @@ def verdict(*, now_correct: int = 70) -> Verdict:
         name="landbird · with water",
         class_name="landbird",
         described=True,
-        count=100,
-        base_correct=40,
         now_correct=now_correct,
-        control_correct=40,
         over_base=Paired(count=100, better=now_correct - 40, worse=0),
         over_control=Paired(count=100, better=now_correct - 40, worse=0),
     )
-    rest = dataclasses.replace(half, name="landbird · without water", base_correct=90)
+    rest = dataclasses.replace(half, name="landbird · without water", now_correct=95)
     return Gate().judge(GateEvidence(groups=(half, rest), subgroups=(), validation=200, train=0))
 
 

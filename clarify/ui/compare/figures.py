@@ -19,8 +19,9 @@ from clarify.workflow.decide.compare import (
     compared_with,
     retrained_from,
 )
-from clarify.workflow.decide.gate import judge, model_name
+from clarify.workflow.decide.gate import judge
 from clarify.workflow.model.models import usable_runs
+from clarify.workflow.model.project import model_name
 
 if TYPE_CHECKING:
     from clarify.track.runs import TrainedRun

@@ -11,9 +11,8 @@ from clarify.method.phrases.descriptions import Description
 from clarify.track.history import Event, events_of
 from clarify.track.registry import Version, crown, version_of, versions
 from clarify.track.runs import BaseRun, DescriptionRun, ModelRun, RunOf
-from clarify.workflow.decide.gate import model_name
 from clarify.workflow.decide.promote import turn
-from clarify.workflow.model.project import Workspace, run_context
+from clarify.workflow.model.project import Workspace, model_name, run_context
 
 __all__ = [
     "Described",

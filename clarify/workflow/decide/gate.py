@@ -20,14 +20,9 @@ from clarify.track.registry import version_of
 from clarify.track.runs import TrainedRun
 from clarify.workflow.describe.phrases import halves_of, has_captions
 from clarify.workflow.model.models import find_run
-from clarify.workflow.model.project import SplitData, Workspace, split_data
+from clarify.workflow.model.project import SplitData, Workspace, model_name, split_data
 
-__all__ = ["judge", "model_name", "write_junit"]
-
-
-def model_name(project: Workspace) -> str:
-    """Return the name that the data set's models have in the registry."""
-    return project.manifest.name.replace(".", "-")
+__all__ = ["judge", "write_junit"]
 
 
 def judge(project: Workspace, run: str | None, *, gate: Gate | None = None) -> Verdict:

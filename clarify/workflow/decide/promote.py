@@ -16,9 +16,9 @@ from clarify.errors import InputError, RefusedError, StoreError
 from clarify.track.model_folder import ModelEncoder
 from clarify.track.promotion import Gate, Verdict
 from clarify.track.registry import crown, register
-from clarify.workflow.decide.gate import judge, model_name
+from clarify.workflow.decide.gate import judge
 from clarify.workflow.model.models import open_model
-from clarify.workflow.model.project import Workspace, run_context
+from clarify.workflow.model.project import Workspace, model_name, run_context
 
 __all__ = ["Promotion", "promote", "turn"]
 

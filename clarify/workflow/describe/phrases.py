@@ -243,7 +243,6 @@ def try_phrase(
     scores = description_scores(project, phrase, data, calibrations, rows)
     right = failures.right[rows]
     found = evidence(scores[right], scores[~right], n_tried=n_tried, seed=seed)
-    everywhere = scores if phrase.mentions else description_scores(project, phrase, data, calibrations)
     (unknown,) = project.encoder.unknown_words([" ".join(phrase.embedded)]) if phrase.embedded else ((),)
     description = Description(
         data_set=project.manifest.name,
@@ -254,7 +253,8 @@ def try_phrase(
         calibrations=calibrations,
         threshold=_cut(found.score, threshold, scores),
         wrong_is_above=found.score.wrong_is_above,
-        fixed_cut=threshold is not None or _is_better(found, scores, right, everywhere),
+        fixed_cut=threshold is not None
+        or _explains_more(found, project, phrase, data, calibrations, rows, right),
         author=project.reviewer,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
@@ -321,21 +321,24 @@ def _of_words(unknown: Sequence[str]) -> str:
     return f"the encoder does not know: {', '.join(unknown)}" if unknown else ""
 
 
-def _is_better(
-    found: Evidence, scores: NDArray[np.float64], right: NDArray[np.bool_], everywhere: NDArray[np.float64]
+def _explains_more(
+    found: Evidence,
+    project: DataSet,
+    phrase: Phrase,
+    data: SplitData,
+    calibrations: Mapping[str, Calibration],
+    rows: NDArray[np.int64],
+    right: NDArray[np.bool_],
 ) -> bool:
     """Whether the best cut explains errors that it was not found on better than the concept's cut does.
 
-    Parameters
-    ----------
-    scores, right : (M,)
-        Of the class.
-    everywhere : (N,) float64
-        Scores of the images of all classes, which the concept's cut stands on.
+    That one stands on the scores of all classes' images. Of few wrong images nobody can say; what captions
+    mention has one cut only.
     """
-    if found.few_wrong or found.held_out is None:
+    if found.few_wrong or found.held_out is None or phrase.mentions:
         return False
-    above = scores > concept_threshold(everywhere)
+    everywhere = description_scores(project, phrase, data, calibrations)
+    above = everywhere[rows] > concept_threshold(everywhere)
     return found.held_out > abs(float(above[~right].mean() - above[right].mean()))
 
 

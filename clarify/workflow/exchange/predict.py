@@ -22,9 +22,8 @@ from clarify.embed.answering import AT_ONCE, probabilities
 from clarify.embed.packing import can_pack
 from clarify.errors import InputError, NotFoundError
 from clarify.track.registry import CHAMPION, version_of
-from clarify.workflow.decide.gate import model_name
 from clarify.workflow.model.models import Model, open_model
-from clarify.workflow.model.project import Workspace
+from clarify.workflow.model.project import Workspace, model_name
 
 if TYPE_CHECKING:
     import torch

@@ -24,7 +24,15 @@ from clarify.track.promotion import Gate
 from clarify.track.records import DatasetRef, RunContext
 from clarify.version import __version__
 
-__all__ = ["SplitData", "Workspace", "annotated_groups_of", "embed", "run_context", "split_data"]
+__all__ = [
+    "SplitData",
+    "Workspace",
+    "annotated_groups_of",
+    "embed",
+    "model_name",
+    "run_context",
+    "split_data",
+]
 
 
 ROWS_AT_ONCE = 65_536
@@ -156,6 +164,11 @@ class SplitData:
             attributes={name: values[rows] for name, values in self.attributes.items()},
             truth=self.truth and dataclasses.replace(self.truth, index=self.truth.index[rows]),
         )
+
+
+def model_name(project: Workspace) -> str:
+    """Return the name that the data set's models have in the registry."""
+    return project.manifest.name.replace(".", "-")
 
 
 def open_features(project: Workspace, encoder: ImageEncoder) -> Features:

@@ -196,8 +196,10 @@ def crossed_heads(
     found: HeadFit,
     control: HeadFit,
     descriptions: Sequence[Description] = (),
-) -> Predicted:
+) -> Predicted | None:
     """Predict each training image by heads that were fitted to the others, for the gate.
+
+    None where validation holds enough of every part of a class: the gate needs no training images then.
 
     Parameters
     ----------
@@ -211,6 +213,8 @@ def crossed_heads(
     FeatureError, GroupError, InputError, SolverError
         As `cross_fitted`.
     """
+    if not is_thin(groups["validation"], classes_of(groups["train"], splits["train"].labels)):
+        return None
     classes = project.manifest.classes
 
     def predicted(of: HeadFit, *, without_phrases: bool) -> NDArray[np.int64]:
@@ -294,7 +298,7 @@ class Heads:
 
 
 def _crossed(training: Training, found: HeadFit, control: HeadFit) -> Predicted | None:
-    """Predict training images for the gate, if validation is too thin for it and the base can be fitted anew.
+    """Predict training images for the gate, if it needs them and the base can be fitted anew.
 
     The features of a network that was trained on these images tell too well which they are.
     """
@@ -307,13 +311,10 @@ def _crossed(training: Training, found: HeadFit, control: HeadFit) -> Predicted 
         or training.is_oracle
     ):
         return None
-    groups = cast(Mapping[str, DescribedGroups], training.groups)
-    if not is_thin(groups["validation"], classes_of(groups["train"], training.splits["train"].labels)):
-        return None
     return crossed_heads(
         training.project,
         training.splits,
-        groups,
+        cast(Mapping[str, DescribedGroups], training.groups),
         training.recipe,
         base=(base.head, base.weight_decay),
         found=found,

@@ -142,10 +142,7 @@ def _group(
         name=name,
         class_name=class_name,
         described=described,
-        count=len(now),
-        base_correct=int(base.sum()),
         now_correct=int(now.sum()),
-        control_correct=int(control.sum()),
         over_base=paired(base, now),
         over_control=paired(control, now),
     )

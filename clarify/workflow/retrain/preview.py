@@ -32,7 +32,7 @@ class Previewed:
     Parameters
     ----------
     name : str
-        Of the images: with the phrase, without it, all.
+        Of the images: with the phrase, without it, all; with the cut, where a retraining uses another one.
     now, then : float or None
         Fractions; None where there are no such images.
     """
@@ -77,7 +77,9 @@ def preview_retraining(
     GroupError
         As `corrected`.
     """
+    shown = description.threshold
     (description,) = in_force(project, [description], {"train": train, "validation": failures.data})
+    cut = "" if description.threshold == shown else f", cut at {description.threshold:.2f}"
     every = project.manifest.classes
     own = project.manifest.class_index(description.class_name)
     classes = _mixed_up(failures, own, len(every))
@@ -99,8 +101,8 @@ def preview_retraining(
         else f"all of the {len(classes)} classes it is mixed up with"
     )
     named = {
-        f"{description.class_name} with it": of_class & having,
-        "without it": of_class & ~having,
+        f"{description.class_name} with it{cut}": of_class & having,
+        f"without it{cut}": of_class & ~having,
         of_all: np.ones_like(of_class),
     }
     return tuple(

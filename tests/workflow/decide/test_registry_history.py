@@ -20,10 +20,10 @@ from clarify.track.mlflow import TrackingStore
 from clarify.track.promotion import Gate
 from clarify.track.registry import CHAMPION, register, version_of
 from clarify.workflow.decide.champions import lineage, registry_state, rollback, snippet
-from clarify.workflow.decide.gate import judge, model_name
+from clarify.workflow.decide.gate import judge
 from clarify.workflow.decide.promote import promote
 from clarify.workflow.model.models import open_model
-from clarify.workflow.model.project import Workspace
+from clarify.workflow.model.project import Workspace, model_name
 from tests.conftest import DATA_SET, Done
 
 pytestmark = pytest.mark.slow

@@ -10,7 +10,10 @@ import pytest
 from clarify.method.phrases.best_cut import concept_threshold
 from clarify.method.phrases.descriptions import Description
 from clarify.workflow.describe.grouping import groups_by_descriptions, in_force
+from clarify.workflow.describe.phrases import try_phrase
 from clarify.workflow.model.arrays import ArrayData, CallableEncoder, ClassNames, split_of
+from clarify.workflow.model.failures import Failures
+from clarify.workflow.model.models import Model
 from clarify.workflow.model.project import SplitData
 
 ENCODER = CallableEncoder(encode=lambda phrases: np.tile([1.0, 0.0], (len(phrases), 1)), name="made up")
@@ -89,3 +92,39 @@ def test_the_concepts_cut_is_where_the_variance_between_both_sides_is_largest() 
     assert between(cut) == pytest.approx(max(between(float(end)) for end in ends))
     assert concept_threshold(np.array([1.0, 1.0, 1.0, 2.0])) == 1.5
     assert not (np.ones(3) > concept_threshold(np.ones(3))).any()
+
+
+def tried(wet: list[float], labels: list[int], wrong: list[int], **more: float) -> Description:
+    """Try "water" on landbirds of which some are taken for waterbirds."""
+    data = images("validation", wet, labels)
+    predicted = np.array(labels)
+    predicted[wrong] = 1
+    failures = Failures(model=Model(run_id="", name="base", head=None), data=data, predicted=predicted)
+    return try_phrase(PROJECT, failures, "landbird", "water", n_tried=1, **more).description
+
+
+# Landbirds fail where the concept is, and nowhere else.
+STEEP = [0.0] * 80 + [0.9] * 80
+OF = [0] * 120 + [1] * 40
+
+
+def test_a_cut_that_explains_errors_it_was_not_found_on_better_than_the_concepts_stays() -> None:
+    far = [*([0.0] * 60), *([0.55] * 60), *([0.6] * 20), *([0.0] * 200)]
+    labels = [0] * 140 + [1] * 200
+    found = tried(far, labels, list(range(120, 140)))
+    assert 0.55 < found.threshold < 0.6
+    assert found.fixed_cut
+
+
+def test_where_the_concepts_cut_explains_them_as_well_it_is_taken() -> None:
+    found = tried(STEEP, OF, list(range(80, 120)))
+    assert not found.fixed_cut
+
+
+def test_of_few_wrong_images_the_concepts_cut_is_taken() -> None:
+    far = [*([0.0] * 60), *([0.55] * 60), *([0.6] * 9), *([0.0] * 200)]
+    assert not tried(far, [0] * 129 + [1] * 200, list(range(120, 129))).fixed_cut
+
+
+def test_a_cut_by_hand_is_told_as_such() -> None:
+    assert tried(STEEP, OF, list(range(80, 120)), threshold=0.2).fixed_cut

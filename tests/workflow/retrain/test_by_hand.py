@@ -5,6 +5,7 @@ A head can only say one class of the images at 1, and one of those at -1.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
@@ -13,9 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from clarify.method.decisions.paired import Paired
 from clarify.method.fit.head import Head
 from clarify.method.phrases.descriptions import Description
+from clarify.track.promotion import GateEvidence
 from clarify.track.records import RunRecord
+from clarify.workflow.describe.grouping import THIN
 from clarify.workflow.model import trained
 from clarify.workflow.model.arrays import CallableEncoder, ClassNames, split_of
 from clarify.workflow.model.evaluating import evaluations_of, half_results
@@ -132,6 +136,72 @@ def test_the_gate_is_told_of_base_correction_and_control_by_described_groups(
     assert right(gate, "control") == [0, 40, 10]
     assert gate["base_average"] == pytest.approx(30 / 82)
     assert gate["now_average"] == pytest.approx(52 / 82)
+    seen = GateEvidence.from_dict(gate["evidence"])
+    assert [(each.name, each.class_name, each.described) for each in seen.groups] == [
+        ("a · with water", "a", True),
+        ("a · without water", "a", True),
+        ("b", "b", False),
+    ]
+    assert [each.over_base for each in seen.groups] == [
+        Paired(count=12, better=12, worse=0),
+        Paired(count=40, better=40, worse=0),
+        Paired(count=30, better=0, worse=30),
+    ]
+    assert [each.over_control for each in seen.groups] == [
+        Paired(count=12, better=12, worse=0),
+        Paired(count=40, better=0, worse=0),
+        Paired(count=30, better=0, worse=10),
+    ]
+    assert (seen.validation, seen.train) == (82, 0)  # nobody knows how the base was fitted
+
+
+# Every image alike: a at -1 (60 to 50) and at 1 (140 to 10). The classes alike: b at -1 (.83 to .30), a at 1.
+# The halves of b alike, each as much as all of a: b at -1 (1 to .30) and at 1 (1 to .70).
+CROSSED = {("a", True, -1): 60, ("a", True, 1): 140, ("b", False, -1): 50, ("b", True, 1): 10}
+
+
+def test_training_images_are_judged_by_base_correction_and_control_of_their_own(
+    project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    splits = [images("train", CROSSED), images("validation", dict.fromkeys(CROSSED, 5))]
+    model = dataclasses.replace(base(), weight_decay=0.001)
+    monkeypatch.setattr(engine, "all_splits", lambda *_: {data.name: data for data in splits})
+    assert retrain(project, model, [phrase("b")], recipe=Recipe()) is not None
+    seen = GateEvidence.from_dict(project.tracking.gate()["evidence"])
+    assert (seen.validation, seen.train) == (20, 260)
+    # Of validation the base says b everywhere; of training images a base fitted anew says a everywhere.
+    assert [
+        (each.name, each.base_correct, each.now_correct, each.control_correct) for each in seen.groups
+    ] == [
+        ("a", 200 + 0, 0, 140 + 5),
+        ("b · with water", 0 + 5, 10 + 5, 0),
+        ("b · without water", 0 + 5, 50 + 5, 50 + 5),
+    ]
+
+
+def test_validation_with_enough_of_every_half_needs_no_training_images(
+    project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for held, judged in ((THIN, 0), (THIN - 1, 260)):
+        project.tracking.records.clear()
+        splits = [images("train", CROSSED), images("validation", dict.fromkeys(CROSSED, held))]
+        model = dataclasses.replace(base(), weight_decay=0.001)
+        monkeypatch.setattr(
+            engine, "all_splits", lambda *_, splits=splits: {data.name: data for data in splits}
+        )
+        assert retrain(project, model, [phrase("b")], recipe=Recipe()) is not None
+        assert GateEvidence.from_dict(project.tracking.gate()["evidence"]).train == judged
+
+
+@pytest.mark.parametrize("unknown", [{"is_network": True}, {"weight_decay": None}])
+def test_training_images_do_not_judge_a_base_that_cannot_be_fitted_anew(
+    project: Any, monkeypatch: pytest.MonkeyPatch, unknown: dict[str, Any]
+) -> None:
+    splits = [images("train", CROSSED), images("validation", dict.fromkeys(CROSSED, 5))]
+    model = dataclasses.replace(base(), **{"weight_decay": 0.001, **unknown})
+    monkeypatch.setattr(engine, "all_splits", lambda *_: {data.name: data for data in splits})
+    assert retrain(project, model, [phrase("b")], recipe=Recipe()) is not None
+    assert GateEvidence.from_dict(project.tracking.gate()["evidence"]).train == 0
 
 
 @pytest.mark.parametrize(("refit", "expected"), [(False, 0), (True, 80)])

@@ -179,6 +179,24 @@ def test_training_images_are_judged_by_base_correction_and_control_of_their_own(
     ]
 
 
+@pytest.mark.parametrize(("refit", "right_in_training", "right_held_out"), [(False, 5, 0), (True, 0, 20)])
+def test_after_a_refit_training_images_are_judged_by_heads_that_saw_validation(
+    project: Any, monkeypatch: pytest.MonkeyPatch, refit: bool, right_in_training: int, right_held_out: int
+) -> None:
+    # Training says a at 1, validation a at -1: each half of it outweighs training two to one.
+    here = {(label, having, at): 5 for label, at in (("a", 1), ("b", -1)) for having in BOTH}
+    there = {(label, having, -at): 4 * count for (label, having, at), count in here.items()}
+    splits = [images("train", here), images("validation", there)]
+    model = dataclasses.replace(base(), weight_decay=0.001)
+    monkeypatch.setattr(engine, "all_splits", lambda *_: {data.name: data for data in splits})
+    assert retrain(project, model, [phrase("a"), phrase("b")], recipe=Recipe(refit=refit)) is not None
+    seen = GateEvidence.from_dict(project.tracking.gate()["evidence"])
+    expected = right_in_training + right_held_out
+    assert [each.count for each in seen.groups] == [25] * 4
+    assert [each.now_correct for each in seen.groups] == [expected] * 4
+    assert [each.control_correct for each in seen.groups] == [expected] * 4
+
+
 def test_validation_with_enough_of_every_half_needs_no_training_images(
     project: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

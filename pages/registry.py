@@ -115,7 +115,7 @@ def hindrance(page: Page, run: ModelRun, champion: str, *, passed: bool) -> str:
     if run.id == champion:
         return "It is the champion already."
     if not passed:
-        return "It stays a candidate: find a phrase that explains more of the errors, then retrain."
+        return "It stays a candidate. Try another phrase or more images; a lead may overrule by --overrule."
     return may_change(page)
 
 

@@ -75,7 +75,10 @@ def draw_preview(page: Page, failures: Failures, task: TaskPanel) -> None:
         for each in found
     ]
     table = blocks.table(["If retrained with it", "now", "then"], rows)
-    task.preview.html(f'<div class="c-box c-preview">{table}</div>')
+    cut = found[0].cut
+    moved = cut != task.tried.description.threshold
+    told = blocks.muted(f"Retraining cuts at {cut:.3f}, where the concept ends.") if moved else ""
+    task.preview.html(f'<div class="c-box c-preview">{table}{told}</div>')
 
 
 def choose(phrase: str) -> None:

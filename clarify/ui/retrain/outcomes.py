@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from clarify.ui.pieces import blocks
+from clarify.workflow.describe.grouping import THIN
 from clarify.workflow.model.recipe import OBJECTIVES, PARTS, Recipe
 
 if TYPE_CHECKING:
@@ -100,20 +101,21 @@ def groups_html(preview: PreviewedGroups) -> str:
         sizes = [each.train for each in whole]
         rows.append(blocks.muted(f"and {len(whole):,} whole classes of {min(sizes):,} to {max(sizes):,}"))
     rows += [blocks.muted(f"{line[:1].upper()}{line[1:]}.") for line in preview.merged]
+    if any(each.described and each.too_few for each in preview.groups):
+        rows.append(
+            blocks.muted(
+                f"Under {THIN} to check with in some: where it can, the gate judges training images, too."
+            )
+        )
     head = '<div class="c-half c-head"><span>images</span><span>to train · to check</span></div>'
     return head + "".join(rows)
 
 
 def _group(group: GroupSize, most: int) -> str:
-    warning = (
-        f'<div class="c-tiny">Only {group.validation:,} to check with, training images are checked, too</div>'
-        if group.too_few
-        else ""
-    )
     return (
         f'<div class="c-group"><div class="c-half"><b>{blocks.cell(group.name)}</b>'
         f"<span>{group.train:,} · {group.validation:,}</span></div>"
-        f"{blocks.bar(group.train / most)}{warning}</div>"
+        f"{blocks.bar(group.train / most)}</div>"
     )
 
 

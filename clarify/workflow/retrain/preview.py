@@ -32,14 +32,17 @@ class Previewed:
     Parameters
     ----------
     name : str
-        Of the images: with the phrase, without it, all; with the cut, where a retraining uses another one.
+        Of the images: with the phrase, without it, all.
     now, then : float or None
         Fractions; None where there are no such images.
+    cut : float
+        Where a retraining parts the images, which need not be where the score does.
     """
 
     name: str
     now: float | None
     then: float | None
+    cut: float
 
 
 def corrected(project: DataSet, failures: Failures, description: Description, train: SplitData) -> Failures:
@@ -77,9 +80,7 @@ def preview_retraining(
     GroupError
         As `corrected`.
     """
-    shown = description.threshold
     (description,) = in_force(project, [description], {"train": train, "validation": failures.data})
-    cut = "" if description.threshold == shown else f", cut at {description.threshold:.2f}"
     every = project.manifest.classes
     own = project.manifest.class_index(description.class_name)
     classes = _mixed_up(failures, own, len(every))
@@ -101,12 +102,13 @@ def preview_retraining(
         else f"all of the {len(classes)} classes it is mixed up with"
     )
     named = {
-        f"{description.class_name} with it{cut}": of_class & having,
-        f"without it{cut}": of_class & ~having,
+        f"{description.class_name} with it": of_class & having,
+        "without it": of_class & ~having,
         of_all: np.ones_like(of_class),
     }
     return tuple(
-        Previewed(name=name, now=_share(now, mask), then=_share(then, mask)) for name, mask in named.items()
+        Previewed(name=name, now=_share(now, mask), then=_share(then, mask), cut=description.threshold)
+        for name, mask in named.items()
     )
 
 

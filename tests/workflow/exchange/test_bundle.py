@@ -359,8 +359,15 @@ def test_captions_go_along_whole_and_stand_back_behind_those_that_are_there(
     pl.DataFrame(one).write_parquet(captions_file(other, DATA_SET))
     assert run_clarify("import", str(tmp_path / "birds.tar"), home=other).status == 0
     assert kept_captions(other, DATA_SET) == {one["id"][0]: ("of one",)}
+
+    def damage(content: dict[str, bytes]) -> None:
+        content[captions_file(Path(), DATA_SET).as_posix()] = b"no table"
+
+    broken = rewritten(tmp_path / "birds.tar", tmp_path / "broken.tar", damage)
+    refusals = [run_clarify("import", str(broken), home=tmp_path / "third").refusal]
     captions_file(home, DATA_SET).write_bytes(b"no table")
-    assert clarify("export", DATA_SET, "--bundle", str(tmp_path / "broken.tar")).status == 0
-    refusal = run_clarify("import", str(tmp_path / "broken.tar"), home=tmp_path / "third").refusal
-    assert "captions" in refusal
-    assert "is damaged" in refusal
+    refusals.append(clarify("export", DATA_SET, "--bundle", str(tmp_path / "mine.tar")).refusal)
+    for refusal in refusals:
+        assert "captions" in refusal
+        assert "is damaged" in refusal
+    assert not (tmp_path / "mine.tar").exists()

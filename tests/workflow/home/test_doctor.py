@@ -249,7 +249,9 @@ def test_a_damaged_bridge_and_a_damaged_choice_are_wrong_with_the_next_step(brid
     (own / "captions" / "bridge.safetensors").write_bytes(b"no tensors")
     _, found = examined(bridged)
     assert "is damaged" in found[f"bridge:captions of {DATA_SET}"]["seen"]
-    assert found[f"bridge:captions of {DATA_SET}"]["remedy"] == "learn it again: clarify bridge"
+    assert found[f"bridge:captions of {DATA_SET}"]["remedy"] == (
+        f"learn it again: clarify bridge {DATA_SET} --label captions"
+    )
     (own / "settled.json").write_bytes(b"{")
     _, found = examined(bridged)
     assert "settled.json is damaged" in found[f"encoder of {DATA_SET}"]["seen"]

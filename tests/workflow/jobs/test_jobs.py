@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from clarify.assembly import open_project
@@ -21,7 +20,7 @@ from clarify.config import Settings
 from clarify.errors import NotFoundError
 from clarify.method.phrases.descriptions import Description
 from clarify.track.runs import BaseRun, DescriptionRun, ModelRun
-from clarify.workflow.describe.grouping import PreviewedGroups, groups_preview
+from clarify.workflow.describe.grouping import THIN, PreviewedGroups, groups_preview
 from clarify.workflow.describe.recording import kept_descriptions
 from clarify.workflow.jobs.files import Job, JobFolder, JobStatus, Request, locked, now
 from clarify.workflow.jobs.queue import cancel, jobs, start
@@ -308,9 +307,8 @@ def descriptions_of(project: Workspace) -> tuple[Description, ...]:
     return kept_descriptions(project, open_model(project))
 
 
-def previewed(project: Workspace, **changes: object) -> PreviewedGroups:
+def previewed(project: Workspace) -> PreviewedGroups:
     train, validation = split_data(project, "train"), split_data(project, "validation")
-    validation = dataclasses.replace(validation, **changes)
     return groups_preview(project, descriptions_of(project), train=train, validation=validation)
 
 
@@ -320,19 +318,18 @@ def test_the_groups_are_known_before_anything_is_started(project: Workspace) -> 
     assert {each.name: each.train for each in found.groups} == trained.group_counts
     assert found.merged == trained.merged
     assert sum(each.validation for each in found.groups) == 200
-    assert [each.name for each in found.groups][-1] == "landbird"  # whole classes come last
-    assert [each.described for each in found.groups] == [True, True, False]
+    assert all(each.described for each in found.groups)
+    train, validation = split_data(project, "train"), split_data(project, "validation")
+    last = [each for each in descriptions_of(project) if each.class_name == "waterbird"]
+    of_one = groups_preview(project, last, train=train, validation=validation).groups
+    assert [each.name for each in of_one][-1] == "landbird"  # whole classes come last
+    assert [each.described for each in of_one] == [True, True, False]
 
 
-def test_the_preview_tells_merged_cells_and_groups_too_small_for_the_gate(project: Workspace) -> None:
-    assert not any(each.too_few for each in previewed(project).groups)
-    assert any("landbird" in line for line in previewed(project).merged)
-    data = split_data(project, "validation")
-    rows = np.concatenate([data.of_class(0)[:15], data.of_class(1)])
-    few = previewed(
-        project, labels=data.labels[rows], embeddings=data.embeddings[rows], features=data.features[rows]
-    )
-    assert {each.name for each in few.groups if each.too_few} == {"landbird"}
+def test_groups_too_small_for_the_gate_are_told(project: Workspace) -> None:
+    few = {each.name for each in previewed(project).groups if each.too_few}
+    assert few == {each.name for each in previewed(project).groups if each.validation < THIN}
+    assert few == {"waterbird · without forest"}
 
 
 def test_a_retraining_tells_every_step_and_what_its_listener_raises_ends_it(project: Workspace) -> None:

@@ -89,8 +89,8 @@ def test_a_preview_is_the_retraining_to_the_bit(
     assert (whole.now, whole.then) == (before.right.mean(), table["right"].mean())
     ((_, having),) = halves_of(project, [cut], before.data)[class_name]
     having = having & (before.data.labels == project.manifest.class_index(class_name))
-    (half,) = (each for name, each in told.items() if name.startswith(f"{class_name} with it"))
-    assert (", cut at" in half.name) == (cut.threshold != description.threshold)
+    half = told[f"{class_name} with it"]
+    assert half.cut == cut.threshold
     assert (half.now, half.then) == (before.right[having].mean(), table["right"].to_numpy()[having].mean())
 
 

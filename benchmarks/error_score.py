@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.measurement import Measurement
-from clarify.method.phrases.error_score import error_score, evidence
+from clarify.method.phrases.error_score import error_score
+from clarify.method.phrases.evidence import evidence
 
 Floats = NDArray[np.float64]
 

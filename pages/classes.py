@@ -153,7 +153,7 @@ def draw_row(
     """Draw one class: its name, a link that can be sent; its wrong images; what is told of it."""
     name = found.names[label]
     most = classes.THUMBNAILS * (2 if len(found.names) <= FEW else 1)
-    pictures = classes.pictures_of(found, label, failures, page.picture, most)
+    pictures = classes.pictures_of(label, failures, page.picture, most)
     with st.container(key=f"class-row-{number}", gap=None):
         st.page_link(
             st.Page(PAGES / "describe.py"),

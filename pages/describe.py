@@ -18,16 +18,16 @@ def draw(page: Page) -> None:
     try:
         failures = page.desk.failures()
         name = chosen_class(page)
-        rows = failures.data.of_class(page.project.manifest.class_index(name))
+        label = page.project.manifest.class_index(name)
     except ClarifyError as error:
         stop_with(error)
-    st.html(blocks.title(name, facts(page, failures, rows), crumb="Classes / " + name))
+    st.html(blocks.title(name, facts(page, failures, label), crumb="Classes / " + name))
     with st.container(key="beside"):
         task, pictures = st.columns([344, 950], gap="medium")
     with task:
         task = draw_task(page, failures, name)
     with pictures, st.container(border=True, key="panel-pictures"):
-        draw_halves(page, failures, rows, task.tried)
+        draw_halves(page, failures, failures.explored(label), task.tried)
         if task.tried is not None:
             draw_spread(page, failures, task.tried)
     draw_preview(page, failures, task)
@@ -49,8 +49,9 @@ def chosen_class(page: Page) -> str:
     return asked
 
 
-def facts(page: Page, failures: Failures, rows: np.ndarray) -> str:
+def facts(page: Page, failures: Failures, label: int) -> str:
     """Say in one line how the class stands."""
+    rows = failures.data.of_class(label)
     right = failures.right[rows]
     wrong = int((~right).sum())
     parts = [f"{len(rows):,} validation images", f"{blocks.percent(float(right.mean()))} right"]
@@ -61,6 +62,8 @@ def facts(page: Page, failures: Failures, rows: np.ndarray) -> str:
         parts.append(f"{wrong:,} wrong, {how} taken for {most}")
     else:
         parts.append("none wrong")
+    if aside := int(failures.aside(rows).sum()):
+        parts.append(f"{aside:,} set aside to check what the others show")
     return " · ".join(parts)
 
 

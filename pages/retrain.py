@@ -143,9 +143,9 @@ def preview(page: Page, failures: Failures, chosen: list[Offered]) -> PreviewedG
     if key not in st.session_state:
         st.session_state[key] = groups_preview(
             page.project,
+            failures,
             kept_descriptions(page.project, failures.model, runs),
             train=page.desk.split("train", failures.model),
-            validation=failures.data,
         )
     found: PreviewedGroups = st.session_state[key]
     return found

@@ -74,7 +74,7 @@ def draw_failure(ready: Lesson) -> None:
     )
     if draw_ways("I have an idea"):
         go_to(2)
-    rows = ready.failures.data.of_class(ready.project.manifest.class_index(CLASS))
+    rows = ready.failures.explored(ready.project.manifest.class_index(CLASS))
     right = ready.failures.right[rows]
     draw_two(
         lambda: draw_grid(ready, ready.failures, rows[right], "squares it knows", "known"),

@@ -87,15 +87,17 @@ def diagnosis(classes: Sequence[ClassDiagnosis]) -> str:
 def scored(result: ScoredPhrase) -> str:
     """Tell how well a phrase explains the errors, and how far to trust that."""
     found, score, halves = result.evidence, result.evidence.score, result.tried.halves
-    held_out = "no held-out score" if found.held_out is None else (f"held-out {score_text(found.held_out)}")
     lines = [f"{result.tried.caution}: this score says nothing"] if result.tried.caution else []
     lines += [
         f"{result.description.class_name}: {result.description.phrase!r} "
         f"{score_text(score.value)}, {result.tried.verdict}. It puts "
         f"{100 * score.wrong_on_wrong_side:.0f}% of the wrong images on one side and "
         f"{100 * (1 - score.correct_on_wrong_side):.0f}% of the right ones on the other.",
-        f"  95% interval {score_text(found.interval[0])} to {score_text(found.interval[1])}, "
-        f"{held_out}, p {found.p_corrected:.2g} corrected for {found.n_tried} tried",
+        f"  95% interval {score_text(found.interval[0])} to {score_text(found.interval[1])}; "
+        f"near 0 it is right less often",
+        f"  {found.checked[:1].lower()}{found.checked[1:]}",
+        f"  p {found.p_corrected:.2g} corrected for {found.n_tried} tried: "
+        f"{'confirmed' if found.confirmed else 'not confirmed'}",
         f"  with: {_half(halves.with_phrase)}; without: {_half(halves.without_phrase)}",
     ]
     if found.few_wrong:

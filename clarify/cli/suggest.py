@@ -111,7 +111,7 @@ def _row(each: Suggestion) -> list[str]:
         "with it" if each.score.wrong_is_above else "without",
         score_text(each.score.value),
         "–" if each.held_out is None else score_text(each.held_out),
-        f"{each.p_corrected:.2g}",
+        f"{each.evidence.p_corrected:.2g}",
         "confirmed" if each.confirmed else "",
     ]
 

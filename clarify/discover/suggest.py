@@ -2,8 +2,9 @@
 
 Every phrase gets its exact error score. Three things keep luck from being taken for an
 explanation: the p-value is corrected for every phrase that was searched (Bonferroni); a phrase is
-confirmed on images that had no part in its choice; and phrases that split the class alike are told
-as one. (The paper has no suggestions; its reviewers asked for them beside people's own phrases.)
+confirmed on images that had no part in its choice, set aside where the class is large enough; and phrases
+that split the class alike are told as one. (The paper has no suggestions; its reviewers asked for them
+beside people's own phrases.)
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from numpy.typing import NDArray
 
 from clarify.discover.halves import BestCut, Half, SearchedImages, can_be_halved, halvings, scores_in_parts
 from clarify.errors import InputError
-from clarify.method.phrases.error_score import BANDS, ErrorScore, error_score
+from clarify.method.arrays import bool_vector
+from clarify.method.phrases.error_score import BANDS, ErrorScore
+from clarify.method.phrases.evidence import CONFIRMED_P, Evidence, evidence
 
 __all__ = ["HALVINGS", "SAME_SPLIT", "Suggestion", "Suggestions", "nothing", "suggest"]
 
@@ -25,10 +28,6 @@ HALVINGS = 5
 SAME_SPLIT = 0.6
 """Two phrases say the same where the images on the side of the errors by both are at least this
 share of those by either (Jaccard)."""
-
-CONFIRMED_P = 0.01
-"""Corrected for all phrases searched: where nothing explains the errors of a class, at most so
-often is a phrase called confirmed."""
 
 LOOKED_AT = 10
 """So many of the best phrases are compared for each that is suggested, more where they all split
@@ -43,10 +42,9 @@ class Suggestion:
 
     Parameters
     ----------
-    score : ErrorScore
-        On all images; flattered by the search.
-    p_corrected : float
-        Its p-value in [0, 1] times the number of phrases searched (Bonferroni).
+    evidence : Evidence
+        Its score on the images that were searched, which flatter it; p-value corrected for all phrases
+        searched; and what it comes to on the images set aside.
     held_out : float or None
         Score in [-1, 1] on images that had no part in the choice of phrase and cut, about 0 for
         luck; see the notes of `suggest`. None where the class cannot be halved.
@@ -58,17 +56,21 @@ class Suggestion:
     """
 
     phrase: str
-    score: ErrorScore
-    p_corrected: float
+    evidence: Evidence
     held_out: float | None
     also: tuple[str, ...]
     opposite: tuple[str, ...]
 
     @property
+    def score(self) -> ErrorScore:
+        """Its score on the images that were searched."""
+        return self.evidence.score
+
+    @property
     def confirmed(self) -> bool:
         """Whether it is neither luck of the search (p) nor worthless on held-out images."""
         better = self.held_out is not None and self.held_out >= BANDS[0][0]
-        return better and self.p_corrected <= CONFIRMED_P
+        return better and self.evidence.p_corrected <= CONFIRMED_P
 
     def to_dict(self) -> dict[str, object]:
         """Return plain values."""
@@ -77,7 +79,8 @@ class Suggestion:
             "error_score": self.score.value,
             "wrong_is_above": self.score.wrong_is_above,
             "threshold": self.score.threshold,
-            "p_corrected": self.p_corrected,
+            "evidence": self.evidence.to_dict(),
+            "p_corrected": self.evidence.p_corrected,
             "held_out": self.held_out,
             "confirmed": self.confirmed,
             "also": list(self.also),
@@ -123,7 +126,8 @@ def suggest(
     *,
     most: int = 12,
     seed: int = 0,
-    also_searched: int = 0,
+    also_tried: int = 0,
+    aside: NDArray[np.bool_] | None = None,
 ) -> Suggestions:
     """Search P phrases for those that explain the errors on one class.
 
@@ -136,8 +140,11 @@ def suggest(
         Suggestions wanted, 1 to 100.
     seed : int
         Of the halves; same seed, same suggestions.
-    also_searched : int
-        Phrases of another kind that were searched for the class: p-values are corrected for them as well.
+    also_tried : int
+        Phrases of another kind that were searched for the class, and those that people tried: p-values are
+        corrected for them as well.
+    aside : (N,) bool, optional
+        Images that are set aside: not searched, and what was found is confirmed on them.
 
     Returns
     -------
@@ -154,9 +161,9 @@ def suggest(
 
     Notes
     -----
-    The same search is done on each of ten halves (five halvings, both ways), and its phrases, at
-    their cuts of that half, are scored on the other half. A suggestion's held-out score is the
-    lower of two means over the halves: of what the search put in the same place, which no choice
+    Where no images are set aside, the same search is done on each of ten halves (five halvings, both ways),
+    and its phrases, at their cuts of that half, are scored on the other half. A suggestion's held-out score
+    is then the lower of two means over the halves: of what the search put in the same place, which no choice
     flatters; and of the phrase itself, where a half that does not bring it up counts 0.
     """
     if not phrases or len(phrases) != len(embeddings):
@@ -167,30 +174,29 @@ def suggest(
     if not 1 <= most <= 100:
         raise InputError(f"suggestions: {most} were asked for; 1 to 100 are legal")
     right = images.right
-    halves = halvings(right, count=HALVINGS, seed=seed) if can_be_halved(right) else ()
-    everything = Half(chosen_on=np.ones_like(right), checked_on=np.zeros_like(right))
-    parts = np.stack([each.chosen_on for each in (everything, *halves)])
+    kept_back = np.zeros_like(right) if aside is None else bool_vector(aside, what="aside", length=len(right))
+    seen = Half(chosen_on=~kept_back, checked_on=kept_back)
+    cross_fits = not kept_back.any() and can_be_halved(right)
+    halves = halvings(right, count=HALVINGS, seed=seed) if cross_fits else ()
+    parts = np.stack([each.chosen_on for each in (seen, *halves)])
     scores = scores_in_parts(images, embeddings, parts)
-    found = _search(embeddings, images, everything, scores[0], most)
+    found = _search(embeddings, images, seen, scores[0], most)
     confirmations = [
         _Confirmation.of(_search(embeddings, images, half, scores[1 + number], most), right, half)
         for number, half in enumerate(halves)
     ]
-    items = [
-        _suggestion(
-            cluster,
-            phrases,
-            embeddings,
-            images,
-            _held_out(cluster, place, confirmations),
-            len(phrases) + also_searched,
+    items = []
+    for place, cluster in enumerate(found):
+        known = _evidence(
+            images.exact(embeddings[cluster.leader]), right, kept_back, len(phrases) + also_tried
         )
-        for place, cluster in enumerate(found)
-    ]
+        held_out = known.held_out if kept_back.any() else _held_out(cluster, place, confirmations)
+        items.append(_suggestion(cluster, phrases, known, held_out))
+    items.sort(key=lambda each: -each.score.value)
     return Suggestions(
-        items=tuple(sorted(items, key=lambda each: -each.score.value)),
+        items=tuple(items),
         searched=len(phrases),
-        held_out=float(np.mean([each.by_place[0] for each in confirmations])) if confirmations else None,
+        held_out=_of_first(items, confirmations),
         n_right=int(right.sum()),
         n_wrong=int((~right).sum()),
     )
@@ -250,28 +256,40 @@ def _search(
     return clusters
 
 
+def _evidence(
+    similarity: NDArray[np.float64], right: NDArray[np.bool_], aside: NDArray[np.bool_], n_tried: int
+) -> Evidence:
+    """Score a phrase as a person's own is scored, so that the same figures are seen when it is tried."""
+    kept_back = (similarity[aside & right], similarity[aside & ~right])
+    return evidence(
+        similarity[~aside & right],
+        similarity[~aside & ~right],
+        n_tried=n_tried,
+        seed=0,
+        aside=kept_back if aside.any() else None,
+    )
+
+
 def _suggestion(
-    cluster: _Cluster,
-    phrases: Sequence[str],
-    embeddings: NDArray[np.float32],
-    images: SearchedImages,
-    held_out: float | None,
-    searched: int,
+    cluster: _Cluster, phrases: Sequence[str], known: Evidence, held_out: float | None
 ) -> Suggestion:
-    leader, found = cluster.leader, cluster.members[cluster.leader]
-    # As a person's own phrase is scored, so that the same figure is seen when it is tried.
-    exact = images.exact(embeddings[leader])
-    score = error_score(exact[images.right], exact[~images.right])
+    leader = cluster.leader
     others = {number: each for number, each in cluster.members.items() if number != leader}
-    above = found.score.wrong_is_above
+    above = cluster.members[leader].score.wrong_is_above
     return Suggestion(
         phrase=phrases[leader],
-        score=score,
-        p_corrected=min(1.0, score.p_value * searched),
+        evidence=known,
         held_out=held_out,
         also=tuple(phrases[n] for n, each in others.items() if each.score.wrong_is_above == above),
         opposite=tuple(phrases[n] for n, each in others.items() if each.score.wrong_is_above != above),
     )
+
+
+def _of_first(items: Sequence[Suggestion], confirmations: Sequence[_Confirmation]) -> float | None:
+    """Return what the search's first phrase is worth on images that had no part in its choice."""
+    if confirmations:
+        return float(np.mean([each.by_place[0] for each in confirmations]))
+    return items[0].held_out
 
 
 def _held_out(cluster: _Cluster, place: int, confirmations: Sequence[_Confirmation]) -> float | None:

@@ -20,7 +20,7 @@ from clarify.evidence.situation import Situation, seen_by, truth_of
 from clarify.method.arrays import generator
 from clarify.method.fit.head import Head
 from clarify.method.groups.metrics import evaluate
-from clarify.method.phrases.error_score import evidence
+from clarify.method.phrases.evidence import evidence
 from clarify.track.promotion import Gate
 from clarify.workflow.model.recipe import Recipe
 

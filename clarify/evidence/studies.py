@@ -21,7 +21,8 @@ from clarify.evidence.reviewers import crowds, distances, wrong_phrases
 from clarify.evidence.situation import Situation, seen_by
 from clarify.method.arrays import generator
 from clarify.method.groups.groups import annotated_groups
-from clarify.method.phrases.error_score import error_score, evidence
+from clarify.method.phrases.error_score import error_score
+from clarify.method.phrases.evidence import evidence
 from clarify.workflow.model.arrays import ArrayData, CallableEncoder, ClassNames, split_of
 from clarify.workflow.model.project import SplitData
 from clarify.workflow.model.recipe import Recipe

@@ -16,7 +16,7 @@ from clarify.errors import FeatureError, InputError, one_line, shown
 from clarify.face.pages import check_home, check_type, percent, table
 from clarify.method.arrays import class_tuple
 from clarify.method.groups.metrics import HalvesAccuracy, Side
-from clarify.method.phrases.error_score import Evidence
+from clarify.method.phrases.evidence import Evidence
 from clarify.workflow.describe.phrases import TriedPhrase, try_phrase
 from clarify.workflow.describe.recording import ScoredPhrase, record_phrase, score_phrase
 from clarify.workflow.model import failures as model_failures
@@ -67,7 +67,7 @@ class Diagnosis:
     def __getitem__(self, class_name: str) -> ClassView:
         """Return one class; NotFoundError for an unknown one."""
         label = self._project.manifest.class_index(class_name)
-        return ClassView(self._project, self.failures, class_name, self.failures.data.of_class(label))
+        return ClassView(self._project, self.failures, class_name, label)
 
     def describe(
         self,
@@ -139,19 +139,21 @@ class ClassView:
     project: DataSet
     failures: Failures
     name: str
-    rows: NDArray[np.int64]
+    label: int
 
     @property
     def right(self) -> pl.DataFrame:
         """The images that the model gets right; see `wrong`."""
-        return self._images(self.rows[self.failures.right[self.rows]])
+        return self._images(right=True)
 
     @property
     def wrong(self) -> pl.DataFrame:
-        """The images that the model gets wrong: ``id, path, predicted``."""
-        return self._images(self.rows[~self.failures.right[self.rows]])
+        """The images that the model gets wrong, but for those set aside: ``id, path, predicted``."""
+        return self._images(right=False)
 
-    def _images(self, rows: NDArray[np.int64]) -> pl.DataFrame:
+    def _images(self, *, right: bool) -> pl.DataFrame:
+        rows = self.failures.explored(self.label)
+        rows = rows[self.failures.right[rows] == right]
         data, classes = self.failures.data, self.project.manifest.classes
         columns = {
             "id": data.ids[rows].tolist(),
@@ -162,8 +164,8 @@ class ClassView:
 
     def __repr__(self) -> str:
         """Say in one line how the class stands."""
-        right = int(self.failures.right[self.rows].sum())
-        return f"<{self.name}: {right:,} of {len(self.rows):,} right>"
+        right = self.failures.right[self.failures.data.of_class(self.label)]
+        return f"<{self.name}: {int(right.sum()):,} of {len(right):,} right>"
 
 
 class Score:
@@ -187,7 +189,7 @@ class Score:
 
     @property
     def evidence(self) -> Evidence:
-        """P-value corrected for the phrases tried, interval, held-out score."""
+        """P-value corrected for the phrases tried, interval, score on the images set aside."""
         return self.tried.evidence
 
     @property

@@ -78,12 +78,16 @@ class GateEvidence:
     validation, train : int
         Judged images of either split; training images are judged where validation has few of a described
         half, by models that were not fitted to them.
+    divided : tuple of str
+        The described classes of which those validation images only are judged that were set aside when their
+        phrases were chosen; others are too small to be divided.
     """
 
     groups: tuple[GateGroup, ...]
     subgroups: tuple[GateSubgroup, ...]
     validation: int
     train: int
+    divided: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -118,6 +122,7 @@ class GateEvidence:
                 ),
                 validation=values["validation"],
                 train=values["train"],
+                divided=tuple(values.get("divided", ())),
             )
         except (KeyError, TypeError):
             raise InputError(

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from clarify.method.fit.head import Head
     from clarify.method.groups.metrics import Accuracy, Evaluation
     from clarify.method.phrases.descriptions import Description
-    from clarify.method.phrases.error_score import Evidence
+    from clarify.method.phrases.evidence import Evidence
 
 __all__ = [
     "TAGS",
@@ -349,8 +349,7 @@ def description_record(
     """
     measured = {
         "error_score": evidence.score.value,
-        "p_value": evidence.score.p_value,
-        "p_corrected": evidence.p_corrected,
+        "p_value": evidence.p_value,
         "score_low": evidence.interval[0],
         "score_high": evidence.interval[1],
         "held_out_score": evidence.held_out,
@@ -378,7 +377,7 @@ def description_record(
         ),
         artifacts=(
             json_artifact("description.json", description.to_dict()),
-            json_artifact("evidence.json", {**evidence.to_dict(), **doubts}),
+            json_artifact("evidence.json", {**_lasting(evidence), **doubts}),
             json_artifact("encoder.json", dict(context.encoder)),
             parquet_artifact("similarities.parquet", similarities),
             *(_charts(description, similarities) if kept else ()),
@@ -386,6 +385,13 @@ def description_record(
         ),
         dataset=context.dataset,
     )
+
+
+def _lasting(evidence: Evidence) -> dict[str, Any]:
+    """Return what stays true of a phrase when others are tried after it: not the corrected p-value."""
+    return {
+        name: value for name, value in evidence.to_dict().items() if name not in ("p_corrected", "confirmed")
+    }
 
 
 def bridge_record(

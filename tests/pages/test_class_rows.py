@@ -74,15 +74,15 @@ def test_a_model_without_mistakes_is_no_trouble() -> None:
     found = classes.overview(NAMES, failures(LABELS, LABELS))
     assert found.confusions == ()
     assert "makes no mistake" in classes.confusions_html(found)
-    assert len(found.some_wrong(2, 8)) == 0
+    assert len(classes.some_wrong(2, failures(LABELS, LABELS), 8)) == 0
     assert classes.in_order(found, "promise", None).tolist() == [0, 1, 2, 3]
 
 
-def test_the_pictures_of_a_row_are_wrong_images_of_its_class(found: classes.Overview) -> None:
-    shown = [row for label in range(4) for row in found.some_wrong(label, 8).tolist()]
+def test_the_pictures_of_a_row_are_wrong_images_of_its_class() -> None:
+    shown = [row for label in range(4) for row in classes.some_wrong(label, failures(), 8).tolist()]
     assert shown == [5, 7, 8, 10, 11, 14]
-    assert len(found.some_wrong(2, 2)) == 2
-    pictures = classes.pictures_of(found, 3, failures(), lambda row: f"/row/{row}")
+    assert len(classes.some_wrong(2, failures(), 2)) == 2
+    pictures = classes.pictures_of(3, failures(), lambda row: f"/row/{row}")
     assert pictures == [("/row/114", "image 14")]
 
 

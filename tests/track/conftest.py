@@ -13,7 +13,7 @@ from clarify.method.fit.head import Head
 from clarify.method.groups.groups import AnnotatedGroups, annotated_groups
 from clarify.method.groups.metrics import Accuracy, Evaluation, evaluate
 from clarify.method.phrases.descriptions import Description
-from clarify.method.phrases.error_score import evidence
+from clarify.method.phrases.evidence import evidence
 from clarify.track.mlflow import TrackingStore
 from clarify.track.records import DatasetRef, RunContext, RunRecord, description_record, model_record
 

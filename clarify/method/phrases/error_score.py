@@ -4,11 +4,7 @@ Source: arXiv 2402.03715, section 4, "error score". The paper's own code scans 1
 the exact maximum over all of them is the two-sided two-sample Kolmogorov-Smirnov statistic,
 which is what is computed here.
 
-How much of a score may be luck is said beside it. A score is the maximum over all cuts, found on
-few wrong images, for one of several phrases tried: three reasons for it to be too high. Each is
-shown: an interval whose lower end allows for the choice of the cut, the score of a cut found on
-other images, and a p-value corrected for the number of phrases. (The paper has none of these; its
-reviewers asked for a held-out score.)
+How much of a score may be luck is said beside it: `clarify.method.phrases.evidence`.
 """
 
 from __future__ import annotations
@@ -23,10 +19,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from clarify.errors import FeatureError, InputError, NoScoreError
-from clarify.method.arrays import finite_vector, generator, number_vector
+from clarify.method.arrays import finite_vector, number_vector
 from clarify.method.phrases.best_cut import best_gap, threshold_between
 
-__all__ = ["BANDS", "FEW_WRONG", "ErrorScore", "Evidence", "band", "error_score", "evidence"]
+__all__ = ["BANDS", "FEW_WRONG", "ErrorScore", "band", "error_score"]
 
 BANDS = ((0.1, "no better than chance"), (0.3, "weak"), (0.5, "moderate"), (0.7, "strong"))
 """Upper ends of the words for a score; above the last it is "very strong".
@@ -37,10 +33,6 @@ the words change at the first two of these, and once below and once above them.
 
 FEW_WRONG = 10
 """Under so many wrong images a score is called weakly founded whatever it says."""
-
-HELD_OUT_SPLITS = 5
-MOST_CELLS = 2_048
-OPTIMISM_RESAMPLES = 200
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -113,50 +105,6 @@ class ErrorScore:
         return {**dataclasses.asdict(self), "p_value": self.p_value}
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """An error score with what speaks for and against it.
-
-    Parameters
-    ----------
-    score : ErrorScore
-        The score on all images.
-    interval : (float, float)
-        95 % bootstrap interval of the score in the population, within [0, 1]; holds
-        ``score.value``.
-    held_out : float or None
-        Score in [-1, 1] of a cut and direction found on one random half of the images and applied
-        to the other half, both ways, averaged over seeded halvings. About 0 for a phrase that
-        explains nothing, negative where the direction turned round; None where there are fewer
-        than 2 right or 2 wrong images.
-    p_corrected : float
-        The p-value in [0, 1] times the number of phrases tried (Bonferroni).
-    n_tried : int
-        Phrases tried on this class so far, this one included; at least 1.
-    few_wrong : bool
-        Whether there are fewer than `FEW_WRONG` wrong images.
-    """
-
-    score: ErrorScore
-    interval: tuple[float, float]
-    held_out: float | None
-    p_corrected: float
-    n_tried: int
-    few_wrong: bool
-
-    def to_dict(self) -> dict[str, float | int | bool | None]:
-        """Return plain values: the score's and the evidence's own, flat."""
-        return {
-            **self.score.to_dict(),
-            "interval_low": self.interval[0],
-            "interval_high": self.interval[1],
-            "held_out": self.held_out,
-            "p_corrected": self.p_corrected,
-            "n_tried": self.n_tried,
-            "few_wrong": self.few_wrong,
-        }
-
-
 def error_score(correct: ArrayLike, wrong: ArrayLike) -> ErrorScore:
     """Score how well one threshold on similarity parts wrong images from right ones.
 
@@ -198,60 +146,6 @@ def error_score(correct: ArrayLike, wrong: ArrayLike) -> ErrorScore:
     _refuse_infinite(errors, "wrong")
     few, many = sorted((errors, right), key=len)
     return _score_at(threshold_between(*best_gap(few, many)), right, errors)
-
-
-def evidence(
-    correct: ArrayLike, wrong: ArrayLike, *, n_tried: int, seed: int, resamples: int = 1000
-) -> Evidence:
-    """Score a phrase on one class, and say how far the score can be trusted.
-
-    Parameters
-    ----------
-    correct, wrong : array_like of float, (N_correct,) and (N_wrong,)
-        Similarities of right and of wrong images, as for `error_score`.
-    n_tried : int
-        Phrases tried on this class so far, this one included.
-    seed : int
-        Same seed, same evidence.
-    resamples : int
-        Bootstrap resamples behind the interval; at least 100.
-
-    Returns
-    -------
-    Evidence
-
-    Raises
-    ------
-    NoScoreError, FeatureError
-        As `error_score`.
-    InputError
-        Where `n_tried` is under 1 or `resamples` under 100.
-
-    Notes
-    -----
-    The interval resamples the right and the wrong images and scores the cut that was found, with
-    one image of each outcome added to either sample so that a perfect split of five images is not
-    called certain (as Agresti and Caffo do for a difference of shares). Its lower end is lowered by
-    the optimism of the maximum: how much higher resamples score at their own best cut than at the
-    cut that was found. On normal samples of 36 to 1,300 images with a true score of 0.12 to 0.68
-    it held the true score in 93 to 99 % of draws (150 each), against 0 to 89 % for the percentiles
-    of the resampled maximum; at a true score of 0 in 83 to 90 %, for which there is the p-value.
-    """
-    if n_tried < 1:
-        raise InputError(f"n_tried is {n_tried}; count the phrases tried, this one included")
-    if resamples < 100:
-        raise InputError(f"resamples is {resamples}; at least 100 is legal")
-    score = error_score(correct, wrong)
-    right = number_vector(correct, what="similarities of right images")
-    errors = number_vector(wrong, what="similarities of wrong images")
-    return Evidence(
-        score=score,
-        interval=_interval(score, right, errors, resamples, seed),
-        held_out=_held_out(right, errors, seed),
-        p_corrected=min(1.0, score.p_value * n_tried),
-        n_tried=n_tried,
-        few_wrong=score.n_wrong < FEW_WRONG,
-    )
 
 
 def band(value: float) -> str:
@@ -316,59 +210,3 @@ def _p_value(correct_there: int, n_correct: int, wrong_there: int, n_wrong: int)
             return float(ks_2samp(right.astype(np.int8), errors.astype(np.int8)).pvalue)
         except RuntimeWarning:
             return 1.0
-
-
-def _interval(
-    score: ErrorScore, right: Floats, errors: Floats, resamples: int, seed: int
-) -> tuple[float, float]:
-    rng = generator(seed, "interval")
-
-    def resampled_share(share: float, count: int) -> Floats:
-        added = (share * count + 1) / (count + 2)
-        return rng.binomial(count, added, size=resamples) / count
-
-    scores = resampled_share(score.wrong_on_wrong_side, score.n_wrong)
-    scores -= resampled_share(score.correct_on_wrong_side, score.n_correct)
-    low, high = (float(end) for end in np.quantile(scores, (0.025, 0.975)))
-    low -= _optimism(score, right, errors, seed)
-    return max(0.0, min(low, score.value)), min(1.0, max(high, score.value))
-
-
-def _optimism(score: ErrorScore, right: Floats, errors: Floats, seed: int) -> float:
-    """Return by how much resamples score higher at their own best cut than at the one found."""
-    rng = generator(seed, "optimism")
-    in_right, in_errors = _cells(right, errors)
-    size = OPTIMISM_RESAMPLES
-    drawn_right = rng.multinomial(score.n_correct, in_right / score.n_correct, size=size)
-    drawn_errors = rng.multinomial(score.n_wrong, in_errors / score.n_wrong, size=size)
-    below = drawn_errors.cumsum(axis=1) / score.n_wrong
-    below -= drawn_right.cumsum(axis=1) / score.n_correct
-    return max(0.0, float(np.abs(below).max(axis=1).mean()) - score.value)
-
-
-def _cells(right: Floats, errors: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Count both samples between neighbouring values, in at most `MOST_CELLS` cells."""
-    ends = np.unique(np.concatenate((right, errors)))
-    if len(ends) > MOST_CELLS:
-        ends = ends[np.linspace(0, len(ends) - 1, MOST_CELLS).round().astype(np.int64)]
-
-    def counted(sample: Floats) -> NDArray[np.int64]:
-        return np.bincount(np.searchsorted(ends, sample), minlength=len(ends))
-
-    return counted(right), counted(errors)
-
-
-def _held_out(right: Floats, errors: Floats, seed: int) -> float | None:
-    if min(len(right), len(errors)) < 2:
-        return None
-    scores: list[float] = []
-    for split in range(HELD_OUT_SPLITS):
-        rng = generator(seed, f"halves {split}")
-        halves = [
-            (rng.permutation(sample)[: len(sample) // 2 * 2]).reshape(2, -1) for sample in (right, errors)
-        ]
-        for found, applied in ((0, 1), (1, 0)):
-            cut = error_score(halves[0][found], halves[1][found])
-            wrong_there = cut.wrong_side(halves[1][applied]).mean()
-            scores.append(float(wrong_there - cut.wrong_side(halves[0][applied]).mean()))
-    return float(np.mean(scores))

@@ -64,9 +64,6 @@ class Overview:
         The most frequent, most first.
     counts : (K, K) int64
         Images by their class (row) and by what they are taken for (column).
-    wrong_rows : (W,) int64
-        Rows of the wrong images in the split, class after class; those of class k begin at
-        ``wrong[:k].sum()``.
     """
 
     names: tuple[str, ...]
@@ -76,7 +73,6 @@ class Overview:
     taken_count: NDArray[np.int64]
     confusions: tuple[Confusion, ...]
     counts: NDArray[np.int64]
-    wrong_rows: NDArray[np.int64]
 
     @property
     def share_right(self) -> NDArray[np.float64]:
@@ -93,13 +89,6 @@ class Overview:
     def worst(self) -> int:
         """Return the number of the class with the lowest accuracy."""
         return int(self.share_right.argmin())
-
-    def some_wrong(self, label: int, most: int) -> NDArray[np.int64]:
-        """Return up to `most` rows of wrong images of a class, the same ones every time."""
-        start = int(self.wrong[:label].sum())
-        rows = self.wrong_rows[start : start + int(self.wrong[label])]
-        chosen = np.random.default_rng(label).permutation(len(rows))[:most]
-        return rows[np.sort(chosen)]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +115,6 @@ def overview(names: tuple[str, ...], failures: Failures) -> Overview:
     missed = counts.copy()
     np.fill_diagonal(missed, 0)
     taken_for = missed.argmax(axis=1)
-    wrong = np.flatnonzero(~failures.right)
     return Overview(
         names=names,
         images=images,
@@ -135,7 +123,6 @@ def overview(names: tuple[str, ...], failures: Failures) -> Overview:
         taken_count=missed[np.arange(count), taken_for],
         confusions=_most_frequent(missed, images),
         counts=counts,
-        wrong_rows=wrong[np.argsort(labels[wrong], kind="stable")],
     )
 
 
@@ -269,8 +256,18 @@ def _share_bar(share: float) -> str:
 
 
 def pictures_of(
-    found: Overview, label: int, failures: Failures, address: Callable[[int], str], most: int = THUMBNAILS
+    label: int, failures: Failures, address: Callable[[int], str], most: int = THUMBNAILS
 ) -> list[tuple[str, str]]:
-    """Return addresses and names of a class's wrong images, up to `most`."""
+    """Return addresses and names of a class's wrong images, up to `most`, the same ones every time."""
     data = failures.data
-    return [(address(int(data.table_rows[row])), str(data.ids[row])) for row in found.some_wrong(label, most)]
+    return [
+        (address(int(data.table_rows[row])), str(data.ids[row])) for row in some_wrong(label, failures, most)
+    ]
+
+
+def some_wrong(label: int, failures: Failures, most: int) -> NDArray[np.int64]:
+    """Return up to `most` rows of wrong images of a class, of those that are not set aside."""
+    rows = failures.explored(label)
+    rows = rows[~failures.right[rows]]
+    chosen = np.random.default_rng(label).permutation(len(rows))[:most]
+    return rows[np.sort(chosen)]

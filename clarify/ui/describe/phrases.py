@@ -13,7 +13,7 @@ from clarify.track.runs import DescriptionRun
 from clarify.ui.pieces.page import Page
 from clarify.workflow.describe.phrases import TriedPhrase, try_phrase
 from clarify.workflow.describe.recording import record_phrase, take_back
-from clarify.workflow.describe.suggest import phrases_searched
+from clarify.workflow.describe.tries import phrases_searched
 
 if TYPE_CHECKING:
     from clarify.workflow.model.failures import Failures
@@ -64,7 +64,7 @@ def phrases_of(page: Page, failures: Failures, class_name: str) -> list[Listed]:
 def tried_now(page: Page, failures: Failures, class_name: str, text: str) -> TriedPhrase | None:
     """Return what came of a phrase; None for an empty field. A new one is recorded as tried.
 
-    The cut is the best one, or where this visitor moved it.
+    The cut is the best one, or where this visitor moved it; its p-value counts all tries by now.
 
     Raises ClarifyError as `try_phrase`.
     """
@@ -72,14 +72,14 @@ def tried_now(page: Page, failures: Failures, class_name: str, text: str) -> Tri
         return None
     own = _own(failures)
     key = (class_name, " ".join(text.split()))
+    known = {run.phrase for run in _recorded(page, failures, class_name)}
+    known |= {each.description.phrase for (name, _), each in own.items() if name == class_name}
+    known |= {key[1] if key not in own else own[key].description.phrase}
+    tries = len(known) + phrases_searched(page.project, failures.model, class_name)
     if key not in own:
-        known = {run.phrase for run in _recorded(page, failures, class_name)}
-        known |= {each.description.phrase for (name, _), each in own.items() if name == class_name}
-        known |= {key[1]}
-        n_tried = len(known) + phrases_searched(page.project, failures.model, class_name)
-        own[key] = try_phrase(page.project, failures, class_name, text, n_tried=n_tried)
+        own[key] = try_phrase(page.project, failures, class_name, text, n_tried=tries)
         page.desk.later(functools.partial(record_phrase, page.project, failures, own[key], keep=False))
-    tried = own[key]
+    tried = own[key].after(tries)
     moved = st.session_state.get(cut_key(tried))
     return tried if moved is None else tried.cut_at(float(moved))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from clarify.errors import ClarifyError
+from clarify.method.phrases.error_score import BANDS
 from clarify.ui.describe.phrase_list import phrase_chips, phrase_rows
 from clarify.ui.describe.phrases import (
     keep,
@@ -128,13 +129,11 @@ def _draw_score(tried: TriedPhrase) -> None:
 
 def _doubts(tried: TriedPhrase) -> list[str]:
     found = tried.evidence
-    said = [f"95% interval {found.interval[0]:.2f} to {found.interval[1]:.2f}."]
-    if found.held_out is not None:
-        far = found.score.value - found.held_out > 0.15
-        said.append(
-            f"On images it was not fitted to: {found.held_out:.2f}"
-            + (", far lower: do not trust the score." if far else ".")
-        )
+    low, high = found.interval
+    near = ", which near 0 is right less often" if low < BANDS[0][0] else ""
+    said = [f"95% interval {low:.2f} to {high:.2f}{near}."]
+    far = found.held_out is not None and found.score.value - found.held_out > 0.15
+    said.append(f"{found.checked}{', far lower: do not trust the score' if far else ''}.")
     p = "< 0.001" if found.p_corrected < 0.001 else f"= {found.p_corrected:.2g}"
     tries = "1 phrase" if found.n_tried == 1 else f"{found.n_tried:,} phrases"
     said.append(f"After {tries} tried: p {p}.")

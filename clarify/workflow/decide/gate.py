@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from clarify.data.files import write_atomically, writing
 from clarify.errors import InputError
 from clarify.method.decisions.paired import paired
+from clarify.method.phrases.confirm import set_aside
 from clarify.method.phrases.descriptions import Description
 from clarify.method.phrases.phrases import parse_phrase
 from clarify.track.promotion import Gate, GateEvidence, Reason, Verdict
@@ -48,13 +50,19 @@ def judge(project: Workspace, run: str | None, *, gate: Gate | None = None) -> V
         )
     seen = json.loads(project.tracking.artifact(found.id, "gate.json"))
     gate = gate or project.gate
-    verdict = gate.judge(GateEvidence.from_dict(seen.get("evidence") or {}))
-    against = _against_champion(project, found, gate)
+    looked_at = GateEvidence.from_dict(seen.get("evidence") or {})
+    verdict = gate.judge(looked_at)
+    against = _against_champion(project, found, gate, looked_at.divided)
     return verdict if against is None else Verdict(reasons=(*verdict.reasons, against))
 
 
-def _against_champion(project: Workspace, run: TrainedRun, gate: Gate) -> Reason | None:
-    """Compare with the champion on validation; None where there is none, or it is this model."""
+def _against_champion(
+    project: Workspace, run: TrainedRun, gate: Gate, divided: Collection[str]
+) -> Reason | None:
+    """Compare with the champion on validation; None where there is none, or it is this model.
+
+    Of the divided classes on the images that were set aside.
+    """
     champion = version_of(project.tracking, model_name(project))
     if champion is None or champion.run_id == run.id:
         return None
@@ -65,7 +73,9 @@ def _against_champion(project: Workspace, run: TrainedRun, gate: Gate) -> Reason
             f"version {champion.version}, the champion, and run {run.id[:8]} share no validation image"
         )
     place = pl.DataFrame({"id": data.ids}).with_row_index("row")
-    both = both.join(place, on="id")
+    labels = [project.manifest.class_index(name) for name in divided]
+    judged = data.ids[~np.isin(data.labels, labels) | set_aside(data.ids)]
+    both = both.join(place, on="id").filter(pl.col("id").is_in(judged.tolist()))
     row, before, now = both["row"].to_numpy(), both["champion"].to_numpy(), both["now"].to_numpy()
     parts = {"all validation images": np.ones(len(data.labels), dtype=np.bool_)}
     for of_run in (champion.run_id, run.id):

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from clarify.errors import GroupError, InputError
 from clarify.method.groups.groups import DescribedGroups, fit_partition
 from clarify.method.phrases.best_cut import concept_threshold
+from clarify.method.phrases.confirm import aside_of
 from clarify.method.phrases.descriptions import Description
 from clarify.method.phrases.phrases import parse_phrase
 from clarify.workflow.describe.phrases import description_scores, halves_of, has_captions
 from clarify.workflow.model.arrays import DataSet
+from clarify.workflow.model.failures import Failures
 from clarify.workflow.model.project import SplitData
 
-__all__ = ["GroupSize", "PreviewedGroups", "groups_by_descriptions", "groups_preview", "in_force"]
+__all__ = [
+    "THIN",
+    "GroupSize",
+    "PreviewedGroups",
+    "explored_of",
+    "groups_by_descriptions",
+    "groups_preview",
+    "in_force",
+    "judged_counts",
+]
 
 THIN = 50
 """Validation images of a part of a described class under which the gate judges training images, too."""
@@ -31,8 +45,12 @@ class GroupSize:
     ----------
     described : bool
         Whether it is part of a class that a phrase describes; else it is a whole class.
+    train : int
+        Training images.
+    validation : int
+        Validation images that the gate judges: not those on which a phrase was chosen.
     too_few : bool
-        Whether validation has so few images of it (`THIN`) that training images are judged, too.
+        Whether these are so few (`THIN`) that training images are judged, too.
     """
 
     name: str
@@ -59,17 +77,25 @@ class PreviewedGroups:
 
 
 def groups_preview(
-    project: DataSet, descriptions: Sequence[Description], *, train: SplitData, validation: SplitData
+    project: DataSet, failures: Failures, descriptions: Sequence[Description], *, train: SplitData
 ) -> PreviewedGroups:
     """Return the groups of a retraining with these descriptions, before it is started.
+
+    Parameters
+    ----------
+    failures : Failures
+        What the base model gets wrong on validation.
+    train : SplitData
 
     Raises
     ------
     InputError, GroupError
         As `groups_by_descriptions`.
     """
-    splits = {"train": train, "validation": validation}
+    splits = {"train": train, "validation": failures.data}
     groups = groups_by_descriptions(project, in_force(project, descriptions, splits), splits)
+    described = {each.class_name for each in descriptions}
+    explored = explored_of(project, failures.data, failures.predicted, described)
     whole = set(project.manifest.classes)
     sizes = [
         GroupSize(
@@ -80,12 +106,43 @@ def groups_preview(
             too_few=int(in_validation) < THIN,
         )
         for name, in_train, in_validation in zip(
-            groups["train"].names, groups["train"].counts, groups["validation"].counts, strict=True
+            groups["train"].names,
+            groups["train"].counts,
+            judged_counts(groups["validation"], explored),
+            strict=True,
         )
     ]
     return PreviewedGroups(
         groups=tuple(sorted(sizes, key=lambda each: not each.described)), merged=groups["train"].merged
     )
+
+
+def explored_of(
+    project: DataSet, validation: SplitData, base: NDArray[np.int64], described: Collection[str]
+) -> dict[str, NDArray[np.int64]]:
+    """Return for each described class that was divided the rows on which its phrase was chosen.
+
+    Parameters
+    ----------
+    base : (N,) int64
+        What the base model predicts.
+    described : collection of str
+        The described classes.
+    """
+    found = {}
+    for name in sorted(described):
+        label = project.manifest.class_index(name)
+        rows = validation.of_class(label)
+        aside = aside_of(validation.ids[rows], base[rows] == label)
+        if aside.any():
+            found[name] = rows[~aside]
+    return found
+
+
+def judged_counts(groups: DescribedGroups, explored: Mapping[str, NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Return how many validation images of each group (G,) the gate judges: all but those explored."""
+    judged = np.delete(groups.index, np.concatenate([*explored.values(), np.empty(0, dtype=np.int64)]))
+    return np.bincount(judged, minlength=len(groups.names)).astype(np.int64)
 
 
 def in_force(

@@ -19,7 +19,8 @@ from clarify.errors import InputError
 from clarify.method.groups.metrics import HalvesAccuracy, Side, halves_accuracy
 from clarify.method.phrases.best_cut import concept_threshold
 from clarify.method.phrases.descriptions import Description
-from clarify.method.phrases.error_score import ErrorScore, Evidence, band, evidence
+from clarify.method.phrases.error_score import ErrorScore, band
+from clarify.method.phrases.evidence import Evidence, evidence
 from clarify.method.phrases.mentions import MENTIONED, mentioned
 from clarify.method.phrases.phrases import (
     CERTAIN,
@@ -61,13 +62,13 @@ class TriedPhrase:
     description : Description
         The phrase with its cut.
     evidence : Evidence
-        Score, p-value corrected for tries, interval, held-out score.
+        Score, p-value corrected for tries, interval, score on the images set aside.
     unknown_words : tuple of str
         Words that the encoder does not know; empty when it has an open vocabulary.
     caution : str
         Why the score says nothing, if it does not: said first, and then there is no verdict.
     rows : (N,) int64
-        The images' rows in the split.
+        The rows in the split of the images that were scored: those that people see, not those set aside.
     scores : (N,) float64
         The phrase's score of each.
     right : (N,) bool
@@ -144,6 +145,10 @@ class TriedPhrase:
             "with_phrase": dataclasses.asdict(halves.with_phrase),
             "without_phrase": dataclasses.asdict(halves.without_phrase),
         }
+
+    def after(self, n_tried: int) -> TriedPhrase:
+        """Return it as it stands once so many phrases were tried on the class."""
+        return dataclasses.replace(self, evidence=dataclasses.replace(self.evidence, n_tried=n_tried))
 
     def cut_at(self, threshold: float) -> TriedPhrase:
         """Return it with a cut chosen by hand; the score stays that of the best cut.
@@ -240,9 +245,16 @@ def try_phrase(
     if len(of_class) and not len(rows):
         rows = of_class  # which is refused, with what to do
     calibrations = _calibrations(project, phrase, data)
-    scores = description_scores(project, phrase, data, calibrations, rows)
-    right = failures.right[rows]
-    found = evidence(scores[right], scores[~right], n_tried=n_tried, seed=seed)
+    of_rows = description_scores(project, phrase, data, calibrations, rows)
+    aside, right = failures.aside(rows), failures.right[rows]
+    scores = of_rows[~aside]
+    found = evidence(
+        of_rows[~aside & right],
+        of_rows[~aside & ~right],
+        n_tried=n_tried,
+        seed=seed,
+        aside=(of_rows[aside & right], of_rows[aside & ~right]) if aside.any() else None,
+    )
     (unknown,) = project.encoder.unknown_words([" ".join(phrase.embedded)]) if phrase.embedded else ((),)
     description = Description(
         data_set=project.manifest.name,
@@ -254,7 +266,7 @@ def try_phrase(
         threshold=_cut(found.score, threshold, scores),
         wrong_is_above=found.score.wrong_is_above,
         fixed_cut=threshold is not None
-        or _explains_more(found, project, phrase, data, calibrations, rows, right),
+        or _explains_more(found, project, phrase, data, calibrations, rows[aside], right[aside]),
         author=project.reviewer,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
@@ -263,9 +275,9 @@ def try_phrase(
         evidence=found,
         unknown_words=unknown,
         caution=". ".join(filter(None, (project.caution if phrase.embedded else "", _of_words(unknown)))),
-        rows=rows,
+        rows=rows[~aside],
         scores=scores,
-        right=right,
+        right=right[~aside],
         without_caption=len(of_class) - len(rows),
     )
 
@@ -327,19 +339,19 @@ def _explains_more(
     phrase: Phrase,
     data: SplitData,
     calibrations: Mapping[str, Calibration],
-    rows: NDArray[np.int64],
+    aside: NDArray[np.int64],
     right: NDArray[np.bool_],
 ) -> bool:
-    """Whether the best cut explains errors that it was not found on better than the concept's cut does.
+    """Whether the best cut explains the errors on the images set aside better than the concept's cut does.
 
-    That one stands on the scores of all classes' images. Of few wrong images nobody can say; what captions
-    mention has one cut only.
+    That one stands on the scores of all classes' images. Where none are set aside nobody can say; what
+    captions mention has one cut only.
     """
-    if found.few_wrong or found.held_out is None or phrase.mentions:
+    if found.confirmation is None or phrase.mentions:
         return False
     everywhere = description_scores(project, phrase, data, calibrations)
-    above = everywhere[rows] > concept_threshold(everywhere)
-    return found.held_out > abs(float(above[~right].mean() - above[right].mean()))
+    above = everywhere[aside] > concept_threshold(everywhere)
+    return found.confirmation.value > abs(float(above[~right].mean() - above[right].mean()))
 
 
 def _cut(score: ErrorScore, asked: float | None, scores: NDArray[np.float64]) -> float:

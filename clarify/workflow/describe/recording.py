@@ -10,18 +10,17 @@ from typing import Any
 from clarify.errors import InputError, NotFoundError, nearest
 from clarify.method.groups.metrics import Side
 from clarify.method.phrases.descriptions import Description
-from clarify.method.phrases.error_score import Evidence
-from clarify.method.phrases.phrases import parse_phrase
+from clarify.method.phrases.evidence import Evidence
 from clarify.track.mlflow import WAITING
 from clarify.track.records import description_record
 from clarify.track.runs import DescriptionRun
 from clarify.workflow.describe.phrases import TriedPhrase, try_phrase
-from clarify.workflow.describe.suggest import phrases_searched
+from clarify.workflow.describe.tries import descriptions_said, n_tried
 from clarify.workflow.model.failures import Failures
 from clarify.workflow.model.models import Model
 from clarify.workflow.model.project import Workspace, run_context
 
-__all__ = ["ScoredPhrase", "kept_descriptions", "phrases_tried", "record_phrase", "score_phrase", "take_back"]
+__all__ = ["ScoredPhrase", "kept_descriptions", "record_phrase", "score_phrase", "take_back"]
 
 SIDES: tuple[Side, ...] = ("with", "without")
 
@@ -41,7 +40,7 @@ class ScoredPhrase:
 
     @property
     def evidence(self) -> Evidence:
-        """Score, p-value corrected for tries, interval, held-out score."""
+        """Score, p-value corrected for tries, interval, score on the images set aside."""
         return self.tried.evidence
 
     @property
@@ -73,9 +72,8 @@ def score_phrase(
     PhraseError, NotFoundError, NoScoreError, InputError
         As `try_phrase` and `record_phrase`.
     """
-    known = phrases_tried(project, failures.model, class_name) | {parse_phrase(text).text}
-    n_tried = len(known) + phrases_searched(project, failures.model, class_name)
-    tried = try_phrase(project, failures, class_name, text, n_tried=n_tried, threshold=threshold)
+    tries = n_tried(project, failures.model, class_name, text)
+    tried = try_phrase(project, failures, class_name, text, n_tried=tries, threshold=threshold)
     return record_phrase(project, failures, tried, keep=keep, note=note)
 
 
@@ -161,7 +159,7 @@ def kept_descriptions(project: Workspace, model: Model, runs: Sequence[str] = ()
     NotFoundError
         For a run that is no kept description of this model.
     """
-    kept = [run for run in _described(project, model) if run.kept]
+    kept = [run for run in descriptions_said(project, model) if run.kept]
     chosen: list[DescriptionRun] = []
     for asked in runs:
         begun = [run for run in kept if run.id.startswith(asked) or asked in run.ids]
@@ -185,13 +183,3 @@ def _description(project: Workspace, run: DescriptionRun) -> Description:
     found = json.loads(project.tracking.artifact(run.id, "description.json"))
     # By its first id, which is known on every machine that a bundle takes it to.
     return Description.from_dict(found | {"run": run.origin})
-
-
-def _described(project: Workspace, model: Model) -> list[DescriptionRun]:
-    runs = project.tracking.runs(project.manifest.name, DescriptionRun)
-    return [run for run in runs if run.parent == model.run_id]
-
-
-def phrases_tried(project: Workspace, model: Model, class_name: str) -> set[str]:
-    """Return the phrases that were recorded for a class of a model, kept or not."""
-    return {run.phrase for run in _described(project, model) if run.class_name == class_name}

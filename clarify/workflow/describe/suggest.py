@@ -4,24 +4,20 @@ Searched are a vocabulary, by how like its phrases images are, and the words of 
 set has some, by whether they mention them.
 
 Suggestions are not logged: they are no descriptions. But a search counts as so many phrases tried,
-so it is noted beside the runs, and `phrases_searched` tells how many.
+so it is noted beside the runs: see `clarify.workflow.describe.tries`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
-import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import filelock
 import numpy as np
 from numpy.typing import NDArray
 
-from clarify.data.files import write_atomically, writing
 from clarify.data.parallel import Progress
 from clarify.discover import promise as promising
 from clarify.discover import suggest as searching
@@ -30,16 +26,15 @@ from clarify.discover.mentions import CaptionedImages, CaptionWords, caption_wor
 from clarify.discover.vocabulary import plain_phrases, read_vocabulary, vocabulary, without_name
 from clarify.embed.encoders import Encoder
 from clarify.embed.imported import ImportedEncoder
-from clarify.errors import InputError, PhraseError, StoreError
+from clarify.errors import InputError, PhraseError
 from clarify.workflow.describe.phrase_cache import phrase_embeddings
+from clarify.workflow.describe.tries import note_searched, phrases_tried
 from clarify.workflow.model.arrays import CallableEncoder
+from clarify.workflow.model.failures import Failures, failures_of
 from clarify.workflow.model.models import Model
 from clarify.workflow.model.project import SplitData, Workspace
 
-__all__ = ["ClassPromise", "ClassSuggestions", "known_phrases", "phrases_searched", "promises", "suggest"]
-
-SCHEMA_VERSION = 1
-PATIENCE_S = 30
+__all__ = ["ClassPromise", "ClassSuggestions", "known_phrases", "promises", "suggest"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,9 +154,10 @@ def suggest(
         Where the class, the file or a phrase in it is not legal, or the class has only right or
         only wrong images.
     """
-    label = project.manifest.class_index(class_name)
-    images = _images(model.predict(data), data, label)
-    words, captioned = _captioned(project, data, images.right, label)
+    rows = data.of_class(project.manifest.class_index(class_name))
+    failures = failures_of(model, data)
+    images = ImagesOfClass(embeddings=data.embeddings[rows], right=failures.right[rows])
+    captioned_rows, words = _captioned(project, failures, rows)
     searched = _searched(project, vocabulary_file, needed=not words.phrases)
     phrases = without_name(searched.phrases, class_name)
     if not phrases and not words.phrases:
@@ -170,15 +166,24 @@ def suggest(
             f"can be searched for class {class_name!r}; give another list (--vocabulary)"
         )
     sought = functools.partial(searching.suggest, most=most, seed=seed)
+    tried = len(phrases_tried(project, model, class_name))
     found = searching.nothing(images.right)
     if phrases:
         embeddings = _embeddings(project, phrases, vocabulary_file, progress)
-        found = sought(phrases, embeddings, images, also_searched=len(words.phrases))
-        _note(project, model, class_name, phrases)
+        found = sought(
+            phrases, embeddings, images, aside=failures.aside(rows), also_tried=tried + len(words.phrases)
+        )
+        note_searched(project, model, class_name, phrases)
     mentioned = None
     if words.phrases:
-        mentioned = sought(words.phrases, words.has, captioned, also_searched=len(phrases))
-        _note(project, model, class_name, words.phrases)
+        mentioned = sought(
+            words.phrases,
+            words.has,
+            CaptionedImages(right=failures.right[captioned_rows]),
+            aside=failures.aside(captioned_rows),
+            also_tried=tried + len(phrases),
+        )
+        note_searched(project, model, class_name, words.phrases)
     return ClassSuggestions(
         data_set=project.manifest.name,
         class_name=class_name,
@@ -212,7 +217,10 @@ def promises(
     classes = project.manifest.classes
     phrases = _searched(project, vocabulary_file).phrases
     embeddings = _embeddings(project, phrases, vocabulary_file, progress)
-    images = [_images(predicted, data, label) for label in range(len(classes))]
+    images = [
+        ImagesOfClass(embeddings=data.embeddings[rows], right=predicted[rows] == label)
+        for label, rows in enumerate(map(data.of_class, range(len(classes))))
+    ]
 
     def tell(done: int) -> None:
         if searched is not None:
@@ -221,16 +229,6 @@ def promises(
     promised = promising.promise(embeddings, images, seed=seed, progress=tell)
     found = [ClassPromise(class_name=name, found=each) for name, each in zip(classes, promised, strict=True)]
     return tuple(sorted(found, key=lambda each: (-each.found.promise, -each.found.n_wrong)))
-
-
-def phrases_searched(project: Workspace, model: Model, class_name: str) -> int:
-    """Return how many phrases were searched by machine for a model's class, 0 or more.
-
-    Every vocabulary counts once, however often it was searched; phrases that are in two of them
-    count twice, which makes the corrected p-value a little too high rather than too low.
-    """
-    by_vocabulary = _read_notes(_notes(project, model)).get(class_name, {})
-    return sum(by_vocabulary.values())
 
 
 def known_phrases(encoder: Encoder | CallableEncoder, texts: Iterable[str]) -> tuple[str, ...]:
@@ -243,23 +241,18 @@ def known_phrases(encoder: Encoder | CallableEncoder, texts: Iterable[str]) -> t
     return tuple(phrase for phrase, words in zip(plain, unknown, strict=True) if not words)
 
 
-def _images(predicted: NDArray[np.int64], data: SplitData, label: int) -> ImagesOfClass:
-    rows = data.of_class(label)
-    return ImagesOfClass(embeddings=data.embeddings[rows], right=predicted[rows] == label)
-
-
 def _captioned(
-    project: Workspace, data: SplitData, right: NDArray[np.bool_], label: int
-) -> tuple[CaptionWords, CaptionedImages]:
-    """Return the words of the captions of a class's images, and which of the captioned ones are right.
+    project: Workspace, failures: Failures, rows: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], CaptionWords]:
+    """Return those rows of a class that have captions, and the words of these.
 
     No words where the captioned ones are all right, or all wrong: they explain nothing then.
     """
-    captions = data.captions_of(data.of_class(label))
-    there = np.array([bool(texts) for texts in captions], dtype=np.bool_)
-    images = CaptionedImages(right=right[there])
-    told = [texts for texts in captions if texts] if 0 < images.right.sum() < len(images.right) else []
-    return caption_words(told, project.manifest.classes), images
+    captions = failures.data.captions_of(rows)
+    captioned = rows[np.array([bool(texts) for texts in captions], dtype=np.bool_)]
+    right = failures.right[captioned]
+    told = [texts for texts in captions if texts] if 0 < right.sum() < len(right) else []
+    return captioned, caption_words(told, project.manifest.classes)
 
 
 def _searched(project: Workspace, file: Path | None, *, needed: bool = True) -> _Searched:
@@ -289,38 +282,3 @@ def _embeddings(
         return phrase_embeddings(project.home, project.encoder, phrases, progress=progress)
     except PhraseError as error:
         raise (error if file is None else PhraseError(f"vocabulary {file}: {error}")) from None
-
-
-def _notes(project: Workspace, model: Model) -> Path:
-    return project.home / "mlruns" / "searched" / f"{model.run_id}.json"
-
-
-def _note(project: Workspace, model: Model, class_name: str, phrases: tuple[str, ...]) -> None:
-    """Remember that these phrases were searched for the class."""
-    digest = hashlib.sha256("\n".join(sorted(phrases)).encode()).hexdigest()[:12]
-    path = _notes(project, model)
-    with writing(path.parent, hint="then give the same command again"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(path.parent / "lock", timeout=PATIENCE_S):
-            noted = _read_notes(path)
-            noted.setdefault(class_name, {})[digest] = len(phrases)
-            content = {"schema_version": SCHEMA_VERSION, "searched": noted}
-            write_atomically(path, [json.dumps(content, ensure_ascii=False, indent=1).encode()])
-
-
-def _read_notes(path: Path) -> dict[str, dict[str, int]]:
-    if not path.exists():
-        return {}
-    try:
-        content = json.loads(path.read_bytes())
-        if content["schema_version"] != SCHEMA_VERSION:
-            raise ValueError(f"schema_version {content['schema_version']}")
-        return {
-            str(name): {str(digest): int(count) for digest, count in of.items()}
-            for name, of in content["searched"].items()
-        }
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StoreError(
-            f"{path}: cannot be read ({error}); it tells how many phrases were searched, so bring "
-            "it back from a copy, or remove it and give the suggestions again"
-        ) from None

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clarify.method.groups.metrics import Accuracy
+from clarify.method.phrases.confirm import aside_of
 from clarify.workflow.model.models import Model
 from clarify.workflow.model.project import SplitData
 
@@ -36,6 +37,18 @@ class Failures:
     def right(self) -> NDArray[np.bool_]:
         """Return which images the model gets right, shape (N,)."""
         return np.equal(self.predicted, self.data.labels)
+
+    def explored(self, label: int) -> NDArray[np.int64]:
+        """Return the rows of a class that people see and score: all but those that are set aside."""
+        rows = self.data.of_class(label)
+        return rows[~self.aside(rows)]
+
+    def aside(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which rows (M,) of one class are set aside to confirm what the others show.
+
+        None of a class that is too small to be divided (`clarify.method.phrases.confirm`).
+        """
+        return aside_of(self.data.ids[rows], self.right[rows])
 
     def confidence(self, rows: NDArray[np.int64]) -> NDArray[np.float64] | None:
         """Return the probability (M,) that the model gave to what it predicted of some rows.

@@ -23,6 +23,7 @@ from clarify.method.fit.training import WEIGHT_DECAYS, Fit, fit_head, sweep
 from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups, described_groups
 from clarify.method.phrases.descriptions import Description
 from clarify.track.runs import PLACE
+from clarify.workflow.describe.grouping import explored_of
 from clarify.workflow.model.arrays import DataSet
 from clarify.workflow.model.models import Model
 from clarify.workflow.model.progress import Steps
@@ -213,9 +214,11 @@ def crossed_heads(
     FeatureError, GroupError, InputError, SolverError
         As `cross_fitted`.
     """
-    if not is_thin(groups["validation"], classes_of(groups["train"], splits["train"].labels)):
+    classes, validation = project.manifest.classes, splits["validation"]
+    described = {each.class_name for each in descriptions}
+    explored = explored_of(project, validation, base[0].predict(validation.features), described)
+    if not is_thin(groups["validation"], classes_of(groups["train"], splits["train"].labels), explored):
         return None
-    classes = project.manifest.classes
 
     def predicted(of: HeadFit, *, without_phrases: bool) -> NDArray[np.int64]:
         fitted = _Correction.of(project, splits, groups, recipe, descriptions, control=without_phrases)

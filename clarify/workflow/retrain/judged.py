@@ -1,7 +1,8 @@
 """What the gate looks at: images that no compared model was fitted to, and what became of them.
 
-These are validation images; where these hold few of a described half, training images as well, each predicted
-by models that were fitted to the others.
+These are validation images, of a described class those only that were set aside when its phrase was chosen;
+where these hold few of a described half, training images as well, each predicted by models that were fitted
+to the others.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from clarify.method.decisions.paired import paired
 from clarify.method.decisions.subgroups import find_subgroups
 from clarify.method.groups.groups import DescribedGroups
 from clarify.track.promotion import GateEvidence, GateGroup, GateSubgroup
-from clarify.workflow.describe.grouping import THIN
+from clarify.workflow.describe.grouping import THIN, explored_of, judged_counts
 from clarify.workflow.describe.phrase_cache import embedded
 from clarify.workflow.describe.suggest import known_phrases
 
@@ -67,8 +68,10 @@ class _Judged:
     embeddings: NDArray[np.float32]
 
 
-def is_thin(groups: DescribedGroups, classes: NDArray[np.int64]) -> bool:
-    """Whether validation holds so few of a part of a class that training images are to be judged as well.
+def is_thin(
+    groups: DescribedGroups, classes: NDArray[np.int64], explored: Mapping[str, NDArray[np.int64]]
+) -> bool:
+    """Whether few images of a part of a class are judged, so that training images are to be as well.
 
     Parameters
     ----------
@@ -76,9 +79,12 @@ def is_thin(groups: DescribedGroups, classes: NDArray[np.int64]) -> bool:
         Of validation.
     classes : (G,) int64
         See `classes_of`.
+    explored
+        See `explored_of`: these are not judged.
     """
+    counts = judged_counts(groups, explored)
     several = np.bincount(classes)[classes] > 1
-    return bool((groups.counts[several] < THIN).any())
+    return bool((counts[several] < THIN).any())
 
 
 def classes_of(groups: DescribedGroups, labels: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -109,16 +115,21 @@ def gate_evidence(
     train : Predicted, optional
         Of the training images, likewise.
     """
+    explored = explored_of(project, splits["validation"], validation.base, described)
+    unseen = np.ones(len(validation.now), dtype=np.bool_)
+    for each in explored.values():
+        unseen[each] = False
     of = {"validation": validation} if train is None else {"validation": validation, "train": train}
     predicted = validation if train is None else validation.joined(train)
-    labels = np.concatenate([splits[name].labels for name in of])
+    rows = unseen if train is None else np.concatenate((unseen, np.ones(len(train.now), dtype=np.bool_)))
+    labels = np.concatenate([splits[name].labels for name in of])[rows]
     judged = _Judged(
-        base=predicted.base == labels,
-        now=predicted.now == labels,
-        control=predicted.control == labels,
+        base=predicted.base[rows] == labels,
+        now=predicted.now[rows] == labels,
+        control=predicted.control[rows] == labels,
         labels=labels,
-        groups=np.concatenate([groups[name].index for name in of]),
-        embeddings=np.concatenate([splits[name].embeddings for name in of]),
+        groups=np.concatenate([groups[name].index for name in of])[rows],
+        embeddings=np.concatenate([splits[name].embeddings for name in of])[rows],
     )
     classes = classes_of(groups["train"], splits["train"].labels)
     every = [project.manifest.classes[label] for label in classes]
@@ -129,8 +140,9 @@ def gate_evidence(
     return GateEvidence(
         groups=found,
         subgroups=_subgroups(project, judged),
-        validation=len(validation.now),
+        validation=int(unseen.sum()),
         train=0 if train is None else len(train.now),
+        divided=tuple(explored),
     )
 
 

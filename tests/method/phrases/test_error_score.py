@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from clarify.errors import FeatureError, InputError, NoScoreError
 from clarify.method.phrases.best_cut import COARSE_FROM
-from clarify.method.phrases.error_score import BANDS, ErrorScore, band, error_score, evidence
+from clarify.method.phrases.error_score import BANDS, ErrorScore, band, error_score
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -275,102 +275,3 @@ def test_a_score_out_of_range_cannot_be_made() -> None:
 def test_the_words_change_where_they_say() -> None:
     assert [band(end) for end, _ in BANDS] == [word for _, word in BANDS[1:]] + ["very strong"]
     assert band(0.0) == "no better than chance"
-
-
-# Evidence
-
-
-def drawn(shift: float, n_correct: int, n_wrong: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    return rng.normal(0, 1, n_correct), rng.normal(shift, 1, n_wrong)
-
-
-def test_the_interval_holds_the_population_score_in_most_draws() -> None:
-    # Two unit normals a distance d apart have the statistic 2 Phi(d / 2) - 1.
-    held = 0
-    for seed in range(200):
-        low, high = evidence(*drawn(0.8, 200, 20, seed), n_tried=1, seed=seed).interval
-        held += low <= math.erf(0.4 / math.sqrt(2)) <= high
-    assert held >= 182  # 91 %
-
-
-@settings(max_examples=30)
-@given(samples, samples, st.integers(0, 99))
-def test_the_interval_holds_the_score_and_stays_in_range(
-    correct: list[float], wrong: list[float], seed: int
-) -> None:
-    found = evidence(correct, wrong, n_tried=1, seed=seed, resamples=100)
-    low, high = found.interval
-    assert 0.0 <= low <= found.score.value <= high <= 1.0
-
-
-def test_five_errors_perfectly_split_are_not_called_certain() -> None:
-    found = evidence(np.arange(5), 10 + np.arange(5), n_tried=1, seed=0)
-    assert found.score.value == 1.0
-    assert found.interval[0] < 0.7
-    assert found.few_wrong
-
-
-def test_the_interval_allows_for_the_choice_of_the_cut() -> None:
-    # Nothing is there to be found: the score is luck, and the interval should reach down to 0.
-    reached = [evidence(*drawn(0.0, 200, 20, s), n_tried=1, seed=s).interval[0] == 0 for s in range(100)]
-    assert np.mean(reached) > 0.75
-
-
-def test_luck_does_not_hold_out_and_a_real_cause_does() -> None:
-    luck = [evidence(*drawn(0.0, 100, 12, s), n_tried=1, seed=s) for s in range(40)]
-    assert np.mean([found.score.value for found in luck]) > 0.2
-    assert abs(np.mean([found.held_out for found in luck])) < 0.05
-    assert min(found.held_out for found in luck) < 0
-    assert evidence(*drawn(2.0, 600, 60, 0), n_tried=1, seed=0).held_out > 0.5
-
-
-def test_held_out_halves_share_no_image_whether_right_or_wrong() -> None:
-    # Two right images lie alone, one on each side of the two wrong ones, which are alike. With a
-    # wrong image in each half, the cut that the half with the right image at 0 finds (errors above)
-    # takes the right image at 1 for wrong: all of the wrong ones less all of the right ones is 0,
-    # in each half of every halving. A cut that had seen the other half's right image scores 0.5.
-    assert evidence([0.0, 1.0], [0.5, 0.5], n_tried=1, seed=0).held_out == 0.0
-    # The same with right and wrong exchanged: a cut that had seen the other wrong image scores 0.5.
-    assert evidence([0.5, 0.5], [0.0, 1.0], n_tried=1, seed=0).held_out == 0.0
-    # Seen as a whole the best cut puts one of the two on the wrong side.
-    assert error_score([0.0, 1.0], [0.5, 0.5]).value == 0.5
-
-
-def test_the_p_value_is_multiplied_by_the_phrases_tried_up_to_one() -> None:
-    correct, wrong = drawn(1.0, 100, 15, 3)
-    one = evidence(correct, wrong, n_tried=1, seed=0)
-    assert one.p_corrected == one.score.p_value
-    assert evidence(correct, wrong, n_tried=7, seed=0).p_corrected == 7 * one.score.p_value
-    assert evidence(correct, wrong, n_tried=10**9, seed=0).p_corrected == 1.0
-
-
-def test_nine_wrong_images_are_few_and_ten_are_not() -> None:
-    assert evidence([0.0] * 30, list(range(9)), n_tried=1, seed=0).few_wrong
-    assert not evidence([0.0] * 30, list(range(10)), n_tried=1, seed=0).few_wrong
-
-
-def test_one_wrong_image_cannot_be_held_out() -> None:
-    found = evidence([0.1, 0.2, 0.3], [0.9], n_tried=1, seed=0)
-    assert found.held_out is None
-    assert found.score.value == 1.0
-
-
-def test_the_same_seed_gives_the_same_evidence_and_another_does_not() -> None:
-    sample = drawn(0.7, 200, 30, 1)
-    assert evidence(*sample, n_tried=2, seed=4) == evidence(*sample, n_tried=2, seed=4)
-    assert evidence(*sample, n_tried=2, seed=4).interval != (evidence(*sample, n_tried=2, seed=5).interval)
-
-
-def test_evidence_flat_holds_score_and_interval() -> None:
-    flat = evidence([0.1, 0.2, 0.3], [0.2, 0.9], n_tried=2, seed=0).to_dict()
-    assert flat["value"] == 0.5
-    assert {"interval_low", "interval_high", "held_out", "p_value", "p_corrected"} <= set(flat)
-    assert flat["n_tried"] == 2
-
-
-def test_evidence_refuses_counts_that_cannot_be() -> None:
-    with pytest.raises(InputError, match="n_tried is 0"):
-        evidence([0.1], [0.2], n_tried=0, seed=0)
-    with pytest.raises(InputError, match="resamples is 5"):
-        evidence([0.1], [0.2], n_tried=1, seed=0, resamples=5)

@@ -11,7 +11,8 @@ import pytest
 
 from clarify.errors import NotFoundError
 from clarify.track.runs import DescriptionRun
-from clarify.workflow.describe.recording import kept_descriptions, phrases_tried, take_back
+from clarify.workflow.describe.recording import kept_descriptions, take_back
+from clarify.workflow.describe.tries import phrases_tried
 from clarify.workflow.model.arrays import ClassNames
 from clarify.workflow.model.models import Model
 from tests.track.conftest import description

@@ -72,7 +72,7 @@ def test_a_list_of_ones_own_is_searched_instead(clarify: Clarify, tmp_path: Path
 def test_suggesting_logs_no_run_but_counts_as_tries(clarify: Clarify, home: Path) -> None:
     from clarify.assembly import open_project
     from clarify.config import Settings
-    from clarify.workflow.describe.suggest import phrases_searched
+    from clarify.workflow.describe.tries import phrases_searched
     from clarify.workflow.model.models import open_model
 
     project = open_project(Settings(home=home, reviewer="Ada"), DATA_SET)

@@ -24,6 +24,7 @@ from clarify.workflow.describe.grouping import THIN, PreviewedGroups, groups_pre
 from clarify.workflow.describe.recording import kept_descriptions
 from clarify.workflow.jobs.files import Job, JobFolder, JobStatus, Request, locked, now
 from clarify.workflow.jobs.queue import cancel, jobs, start
+from clarify.workflow.model.failures import Failures, failures_of
 from clarify.workflow.model.models import open_model
 from clarify.workflow.model.progress import RetrainingProgress
 from clarify.workflow.model.project import Workspace, split_data
@@ -308,8 +309,13 @@ def descriptions_of(project: Workspace) -> tuple[Description, ...]:
 
 
 def previewed(project: Workspace) -> PreviewedGroups:
-    train, validation = split_data(project, "train"), split_data(project, "validation")
-    return groups_preview(project, descriptions_of(project), train=train, validation=validation)
+    return groups_preview(
+        project, failures(project), descriptions_of(project), train=split_data(project, "train")
+    )
+
+
+def failures(project: Workspace) -> Failures:
+    return failures_of(open_model(project), split_data(project, "validation"))
 
 
 def test_the_groups_are_known_before_anything_is_started(project: Workspace) -> None:
@@ -319,9 +325,8 @@ def test_the_groups_are_known_before_anything_is_started(project: Workspace) -> 
     assert found.merged == trained.merged
     assert sum(each.validation for each in found.groups) == 200
     assert all(each.described for each in found.groups)
-    train, validation = split_data(project, "train"), split_data(project, "validation")
     last = [each for each in descriptions_of(project) if each.class_name == "waterbird"]
-    of_one = groups_preview(project, last, train=train, validation=validation).groups
+    of_one = groups_preview(project, failures(project), last, train=split_data(project, "train")).groups
     assert [each.name for each in of_one][-1] == "landbird"  # whole classes come last
     assert [each.described for each in of_one] == [True, True, False]
 

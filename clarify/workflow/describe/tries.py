@@ -1,0 +1,93 @@
+"""How many phrases were tried on a class: by people, which the runs tell, and by a machine's search.
+
+Whoever tries many finds one that fits by luck, so p-values count them all (`n_tried`). Suggestions are not
+logged: they are no descriptions. How many phrases were searched is noted beside the runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import filelock
+
+from clarify.data.files import write_atomically, writing
+from clarify.errors import StoreError
+from clarify.method.phrases.phrases import parse_phrase
+from clarify.track.runs import DescriptionRun
+from clarify.workflow.model.models import Model
+from clarify.workflow.model.project import Workspace
+
+__all__ = ["descriptions_said", "n_tried", "note_searched", "phrases_searched", "phrases_tried"]
+
+SCHEMA_VERSION = 1
+PATIENCE_S = 30
+
+
+def n_tried(project: Workspace, model: Model, class_name: str, text: str) -> int:
+    """Return how many phrases were tried on a class of a model by now, this one included.
+
+    Raises
+    ------
+    PhraseError
+        For a phrase that is not legal.
+    """
+    known = phrases_tried(project, model, class_name) | {parse_phrase(text).text}
+    return len(known) + phrases_searched(project, model, class_name)
+
+
+def phrases_tried(project: Workspace, model: Model, class_name: str) -> set[str]:
+    """Return the phrases that were recorded for a class of a model, kept or not."""
+    return {run.phrase for run in descriptions_said(project, model) if run.class_name == class_name}
+
+
+def descriptions_said(project: Workspace, model: Model) -> list[DescriptionRun]:
+    """Return all that was recorded of phrases for a model."""
+    runs = project.tracking.runs(project.manifest.name, DescriptionRun)
+    return [run for run in runs if run.parent == model.run_id]
+
+
+def phrases_searched(project: Workspace, model: Model, class_name: str) -> int:
+    """Return how many phrases were searched by machine for a model's class, 0 or more.
+
+    Every vocabulary counts once, however often it was searched; phrases that are in two of them
+    count twice, which makes the corrected p-value a little too high rather than too low.
+    """
+    by_vocabulary = _read_notes(_notes(project, model)).get(class_name, {})
+    return sum(by_vocabulary.values())
+
+
+def _notes(project: Workspace, model: Model) -> Path:
+    return project.home / "mlruns" / "searched" / f"{model.run_id}.json"
+
+
+def note_searched(project: Workspace, model: Model, class_name: str, phrases: tuple[str, ...]) -> None:
+    """Remember that these phrases were searched for a class."""
+    digest = hashlib.sha256("\n".join(sorted(phrases)).encode()).hexdigest()[:12]
+    path = _notes(project, model)
+    with writing(path.parent, hint="then give the same command again"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(path.parent / "lock", timeout=PATIENCE_S):
+            noted = _read_notes(path)
+            noted.setdefault(class_name, {})[digest] = len(phrases)
+            content = {"schema_version": SCHEMA_VERSION, "searched": noted}
+            write_atomically(path, [json.dumps(content, ensure_ascii=False, indent=1).encode()])
+
+
+def _read_notes(path: Path) -> dict[str, dict[str, int]]:
+    if not path.exists():
+        return {}
+    try:
+        content = json.loads(path.read_bytes())
+        if content["schema_version"] != SCHEMA_VERSION:
+            raise ValueError(f"schema_version {content['schema_version']}")
+        return {
+            str(name): {str(digest): int(count) for digest, count in of.items()}
+            for name, of in content["searched"].items()
+        }
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StoreError(
+            f"{path}: cannot be read ({error}); it tells how many phrases were searched, so bring "
+            "it back from a copy, or remove it and give the suggestions again"
+        ) from None

@@ -37,14 +37,14 @@ def measure() -> list[Measurement]:
     """Return shares of promotions, by set-up."""
     draws = int(os.environ.get("DECISIONS_DRAWS", "100"))
     with tempfile.TemporaryDirectory(prefix="clarify-") as new:
-        whole, words = _drawn_birds(Path(os.environ.get("DECISIONS_HOME") or new))
+        whole, words = drawn_birds(Path(os.environ.get("DECISIONS_HOME") or new))
         found = []
         for name, most in LOOKED_AT.items():
             found += _set_up(f"drawn birds, {name}", whole, words, most, draws)
     return found
 
 
-def _drawn_birds(home: Path) -> tuple[Situation, Sequence[str]]:
+def drawn_birds(home: Path) -> tuple[Situation, Sequence[str]]:
     from clarify.assembly import open_project
     from clarify.config import read_settings
     from clarify.discover.vocabulary import vocabulary

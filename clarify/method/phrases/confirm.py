@@ -17,9 +17,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from clarify.method.arrays import bool_vector, number_vector
-from clarify.method.phrases.error_score import FEW_WRONG, ErrorScore
+from clarify.method.phrases.error_score import ErrorScore
 
 __all__ = ["Confirmation", "aside_of", "confirm", "set_aside"]
+
+LEAST = 30
+"""Right and wrong images each of either part: a score of .5 on so few has a deviation of .1."""
 
 Z = 1.959963984540054
 """Of a two-sided 95 % interval."""
@@ -88,7 +91,7 @@ def aside_of(ids: Iterable[str], right: ArrayLike) -> NDArray[np.bool_]:
     ----------
     ids : iterable of N str
     right : array_like of bool, (N,)
-        Which of them the model gets right. Where a part has fewer than `FEW_WRONG` right or wrong ones, the
+        Which of them the model gets right. Where a part has fewer than `LEAST` right or wrong ones, the
         class is too small to be divided, and none is set aside.
 
     Raises
@@ -99,7 +102,7 @@ def aside_of(ids: Iterable[str], right: ArrayLike) -> NDArray[np.bool_]:
     aside = set_aside(ids)
     known = bool_vector(right, what="right", length=len(aside))
     cells = np.bincount(2 * known.astype(np.int64) + aside, minlength=4)
-    return aside if cells.min() >= FEW_WRONG else np.zeros_like(aside)
+    return aside if cells.min() >= LEAST else np.zeros_like(aside)
 
 
 def confirm(score: ErrorScore, correct: ArrayLike, wrong: ArrayLike) -> Confirmation:

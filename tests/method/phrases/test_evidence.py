@@ -51,10 +51,10 @@ def test_about_half_of_the_images_are_set_aside_by_their_ids_alone() -> None:
     assert np.array_equal(aside[:500], aside_of(ids[:500], right[:500]))  # whatever is added
 
 
-def test_none_are_set_aside_where_a_part_would_have_under_ten_wrong_images() -> None:
+def test_none_are_set_aside_where_a_part_would_have_under_thirty_wrong_images() -> None:
     ids = [f"image {number}" for number in range(400)]
     every = aside_of(ids, np.arange(400) % 2 > 0)
-    wrong = np.concatenate((np.flatnonzero(every)[:10], np.flatnonzero(~every)[:10]))
+    wrong = np.concatenate((np.flatnonzero(every)[:30], np.flatnonzero(~every)[:30]))
     right = np.ones(400, dtype=bool)
     right[wrong] = False
     assert aside_of(ids, right).any()
@@ -66,7 +66,7 @@ def test_none_are_set_aside_where_a_part_would_have_under_ten_wrong_images() -> 
 def test_of_the_best_of_many_phrases_nothing_is_left_where_right_and_wrong_are_alike() -> None:
     rng = np.random.default_rng(0)
     told = []
-    for wrong_count in (5, 12, 60):
+    for wrong_count in (5, 30, 120):
         held_out, confirmed = [], []
         for draw in range(30):
             scores = rng.normal(size=(300, 24)) @ rng.normal(size=(24, 200))
@@ -83,8 +83,8 @@ def test_of_the_best_of_many_phrases_nothing_is_left_where_right_and_wrong_are_a
                 aside=kept_back if aside.any() else None,
                 resamples=100,
             )
-            assert (found.confirmation is None) == (wrong_count < 20)
-            assert found.score.value > 0.2
+            assert (found.confirmation is None) == (wrong_count < 60)
+            assert found.score.value > 0.15
             held_out.append(found.held_out)
             confirmed.append(found.confirmed)
         told.append((np.mean(held_out), np.mean(confirmed)))

@@ -18,7 +18,7 @@ from clarify.workflow.model.models import Model
 from clarify.workflow.retrain.judged import Predicted, gate_evidence
 
 CLASSES = ("landbird", "waterbird")
-COUNT = 240
+COUNT = 360
 
 
 def encode(phrases: Sequence[str]) -> np.ndarray:
@@ -44,8 +44,8 @@ def failures(wrong: Sequence[int]) -> Failures:
     )
 
 
-WET = range(180, COUNT)
-"""The landbirds at the water: 60, all wrong."""
+WET = range(240, COUNT)
+"""The landbirds at the water: 120, all wrong."""
 
 
 def aside(of: Failures) -> np.ndarray:
@@ -66,7 +66,7 @@ def turned(of: Failures, rows: np.ndarray) -> Failures:
 def test_a_phrase_is_scored_on_what_people_see_and_confirmed_on_the_rest() -> None:
     whole = failures(WET)
     found, kept_back = tried(whole), aside(whole)
-    assert 80 < len(kept_back) < 160
+    assert 130 < len(kept_back) < 230
     assert np.array_equal(found.rows, whole.explored(0))
     assert not set(found.rows) & set(kept_back)
     assert found.evidence.score.value == 1.0
@@ -83,7 +83,7 @@ def test_a_phrase_is_scored_on_what_people_see_and_confirmed_on_the_rest() -> No
 
 
 def test_a_class_with_few_wrong_images_is_not_divided_and_says_so() -> None:
-    few = failures(range(225, COUNT))
+    few = failures(range(320, COUNT))
     found = tried(few)
     assert not len(aside(few))
     assert len(found.rows) == COUNT
@@ -94,7 +94,7 @@ def test_a_class_with_few_wrong_images_is_not_divided_and_says_so() -> None:
 
 def test_a_confirm_half_without_wrong_images_divides_nothing() -> None:
     explored = [row for row in range(COUNT) if row not in set(aside(failures(WET)))]
-    found = tried(failures(explored[:40]))
+    found = tried(failures(explored[:80]))
     assert found.evidence.confirmation is None
     assert len(found.rows) == COUNT
 
@@ -119,17 +119,17 @@ def test_the_machine_searches_what_people_see_and_confirms_on_the_rest() -> None
 
 
 def test_the_gate_judges_of_a_described_class_what_was_set_aside_and_all_of_others() -> None:
-    whole = failures([*WET, *range(COUNT, COUNT + 60)])
+    whole = failures([*WET, *range(COUNT, COUNT + 120)])
     labels = whole.data.labels
-    groups = described_groups(labels, CLASSES, {"landbird": [("water", np.arange(2 * COUNT) >= 180)]})
+    groups = described_groups(labels, CLASSES, {"landbird": [("water", np.arange(2 * COUNT) >= 240)]})
     splits = {"train": whole.data, "validation": whole.data}
     predicted = Predicted(base=whole.predicted, now=labels, control=whole.predicted)
     found = gate_evidence(PROJECT, splits, {"train": groups, "validation": groups}, {"landbird"}, predicted)
     kept_back = aside(whole)
     counts = {each.name: each.count for each in found.groups}
     assert counts == {
-        "landbird · with water": (kept_back >= 180).sum(),
-        "landbird · without water": (kept_back < 180).sum(),
+        "landbird · with water": (kept_back >= 240).sum(),
+        "landbird · without water": (kept_back < 240).sum(),
         "waterbird": COUNT,
     }
     assert found.divided == ("landbird",)

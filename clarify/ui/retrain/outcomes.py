@@ -15,7 +15,7 @@ from clarify.workflow.model.recipe import OBJECTIVES, PARTS, Recipe
 
 if TYPE_CHECKING:
     from clarify.track.runs import DescriptionRun
-    from clarify.workflow.describe.grouping import GroupSize, PreviewedGroups
+    from clarify.workflow.describe.grouping import GroupSize
     from clarify.workflow.jobs.files import Job
 
 __all__ = [
@@ -90,18 +90,17 @@ def offered_of(runs: Sequence[DescriptionRun], *, base: str, encoder: str) -> li
     return [dataclasses.replace(each, best=each is first[each.class_name]) for each in ordered]
 
 
-def groups_html(preview: PreviewedGroups) -> str:
+def groups_html(groups: Sequence[GroupSize]) -> str:
     """Return the groups and their sizes, with what is to be said of tiny ones."""
-    most = max(each.train for each in preview.groups)
-    described = [each for each in preview.groups if each.described]
-    whole = [each for each in preview.groups if not each.described]
+    most = max(each.train for each in groups)
+    described = [each for each in groups if each.described]
+    whole = [each for each in groups if not each.described]
     shown = described + (whole if len(whole) <= MOST_WHOLE else [])
     rows = [_group(each, most) for each in shown]
-    if len(shown) < len(preview.groups):
+    if len(shown) < len(groups):
         sizes = [each.train for each in whole]
         rows.append(blocks.muted(f"and {len(whole):,} whole classes of {min(sizes):,} to {max(sizes):,}"))
-    rows += [blocks.muted(f"{line[:1].upper()}{line[1:]}.") for line in preview.merged]
-    if any(each.described and each.too_few for each in preview.groups):
+    if any(each.too_few for each in described):
         rows.append(
             blocks.muted(
                 f"Under {THIN} to check with in some: where it can, the gate judges training images, too."

@@ -14,7 +14,7 @@ from clarify.workflow.describe.phrases import description_scores, halves_of, has
 from clarify.workflow.model.arrays import DataSet
 from clarify.workflow.model.project import SplitData
 
-__all__ = ["GroupSize", "PreviewedGroups", "groups_by_descriptions", "groups_preview", "in_force"]
+__all__ = ["GroupSize", "groups_by_descriptions", "groups_preview", "in_force"]
 
 THIN = 50
 """Validation images of a part of a described class under which the gate judges training images, too."""
@@ -42,26 +42,10 @@ class GroupSize:
     too_few: bool
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class PreviewedGroups:
-    """What a retraining would weigh against each other.
-
-    Parameters
-    ----------
-    groups : tuple of GroupSize
-        Those of described classes first.
-    merged : tuple of str
-        For people: each cell with too few training images, and where it goes.
-    """
-
-    groups: tuple[GroupSize, ...]
-    merged: tuple[str, ...]
-
-
 def groups_preview(
     project: DataSet, descriptions: Sequence[Description], *, train: SplitData, validation: SplitData
-) -> PreviewedGroups:
-    """Return the groups of a retraining with these descriptions, before it is started.
+) -> tuple[GroupSize, ...]:
+    """Return the groups of a retraining before it is started, those of described classes first.
 
     Raises
     ------
@@ -83,9 +67,7 @@ def groups_preview(
             groups["train"].names, groups["train"].counts, groups["validation"].counts, strict=True
         )
     ]
-    return PreviewedGroups(
-        groups=tuple(sorted(sizes, key=lambda each: not each.described)), merged=groups["train"].merged
-    )
+    return tuple(sorted(sizes, key=lambda each: not each.described))
 
 
 def in_force(

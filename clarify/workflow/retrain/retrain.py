@@ -214,7 +214,6 @@ def _corrected(training: Training, base: Model, fitting: Fitting, trained: Train
         trained,
         settings={**trained.settings, "recipe": training.recipe.digest(base.run_id, training.descriptions)},
         group_counts=dict(zip(groups.names, groups.counts.tolist(), strict=True)),
-        merged=groups.merged if isinstance(groups, DescribedGroups) else (),
         halves=half_results(
             {"base": fitting.before, "now": trained.answers(validation)[0], "control": fitting.control},
             validation,

@@ -199,7 +199,9 @@ def crossed_heads(
 ) -> Predicted | None:
     """Predict each training image by heads that were fitted to the others, for the gate.
 
-    None where validation holds enough of every part of a class: the gate needs no training images then.
+    None where validation holds enough of every part of a class: the gate needs no training images then. Nor
+    where training has a single image of one and no refit adds more: no head that is fitted to the others can
+    weigh that part.
 
     Parameters
     ----------
@@ -213,7 +215,8 @@ def crossed_heads(
     FeatureError, GroupError, InputError, SolverError
         As `cross_fitted`.
     """
-    if not is_thin(groups["validation"], classes_of(groups["train"], splits["train"].labels)):
+    single = not recipe.refit and bool((groups["train"].counts == 1).any())
+    if single or not is_thin(groups["validation"], classes_of(groups["train"], splits["train"].labels)):
         return None
     classes = project.manifest.classes
 

@@ -6,9 +6,11 @@ import dataclasses
 import json
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from clarify.errors import InputError
+from clarify.track.promotion import GateEvidence
 from clarify.ui.pieces import blocks
 from clarify.workflow.describe.grouping import THIN
 from clarify.workflow.model.recipe import OBJECTIVES, PARTS, Recipe
@@ -120,12 +122,19 @@ def _group(group: GroupSize, most: int) -> str:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a retraining changed on validation: accuracies, fractions, worst of the described groups."""
+    """What a retraining changed on validation: accuracies, fractions, worst of the described groups.
+
+    Parameters
+    ----------
+    not_corrected : str
+        See `GateEvidence`; empty where it is not known.
+    """
 
     base_worst: float
     worst: float
     base_average: float
     average: float
+    not_corrected: str
 
 
 def outcome_of(gate: bytes) -> Outcome:
@@ -137,7 +146,15 @@ def outcome_of(gate: bytes) -> Outcome:
         worst=min(each["now_correct"] / each["count"] for each in halves),
         base_average=found["base_average"],
         average=found["now_average"],
+        not_corrected=_not_corrected(found.get("evidence")),
     )
+
+
+def _not_corrected(evidence: Mapping[str, Any] | None) -> str:
+    try:
+        return GateEvidence.from_dict(evidence or {}).not_corrected
+    except InputError:  # of an oracle, or recorded by another version
+        return ""
 
 
 def job_html(job: Job, outcome: Outcome | None) -> str:
@@ -166,6 +183,8 @@ def job_html(job: Job, outcome: Outcome | None) -> str:
         )
         lines = lines_html(status.losses)
         said = f'<div class="c-done"><div>{figures}</div><div>{lines}</div></div>'
+        if outcome.not_corrected:
+            said += f'<div class="c-ended"><b>{blocks.cell(_sentence(outcome.not_corrected))}</b></div>'
     elif status.state != "done":
         said = f'<div class="c-ended"><b>{ENDED[status.state]}.</b> {_why(job)}</div>'
     return f'<div class="c-job"><div>{chips}</div><div class="c-muted">{who}</div>{said}</div>'
@@ -199,8 +218,11 @@ def part_words(part: str) -> str:
 def _why(job: Job) -> str:
     if job.status.state == "killed":
         return "The machine was stopped, or had no memory left; nothing is lost but the time. Start it again."
-    message = job.status.message
-    return blocks.cell(f"{message[:1].upper()}{message[1:]}")
+    return blocks.cell(_sentence(job.status.message))
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 def _ago(at: int) -> str:

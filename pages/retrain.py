@@ -14,7 +14,7 @@ from clarify.ui.pieces import blocks
 from clarify.ui.pieces.page import Page, current, refuse, stop_with
 from clarify.ui.retrain.jobs import draw_jobs
 from clarify.ui.retrain.outcomes import Offered, groups_html, offered_of
-from clarify.workflow.describe.grouping import PreviewedGroups, groups_preview
+from clarify.workflow.describe.grouping import GroupSize, groups_preview
 from clarify.workflow.describe.recording import kept_descriptions
 from clarify.workflow.jobs.files import Request
 from clarify.workflow.jobs.queue import start
@@ -103,7 +103,7 @@ def draw_choice(page: Page, failures: Failures, offered: list[Offered]) -> None:
     draw_details(failures)
 
 
-def draw_groups(page: Page, failures: Failures, chosen: list[Offered]) -> PreviewedGroups | None:
+def draw_groups(page: Page, failures: Failures, chosen: list[Offered]) -> tuple[GroupSize, ...] | None:
     """Draw the groups that the phrases make; None where they make none."""
     if not chosen:
         st.html(blocks.muted("Choose at least one phrase."))
@@ -136,7 +136,7 @@ def draw_phrases(offered: list[Offered]) -> list[Offered]:
     return chosen
 
 
-def preview(page: Page, failures: Failures, chosen: list[Offered]) -> PreviewedGroups:
+def preview(page: Page, failures: Failures, chosen: list[Offered]) -> tuple[GroupSize, ...]:
     """Return the groups that the phrases make; worked out once a session."""
     runs = sorted(each.run for each in chosen)
     key = f"groups-{failures.model.run_id}-{'-'.join(runs)}"
@@ -147,7 +147,7 @@ def preview(page: Page, failures: Failures, chosen: list[Offered]) -> PreviewedG
             kept_descriptions(page.project, failures.model, runs),
             train=page.desk.split("train", failures.model),
         )
-    found: PreviewedGroups = st.session_state[key]
+    found: tuple[GroupSize, ...] = st.session_state[key]
     return found
 
 

@@ -136,7 +136,6 @@ def _trained(result: Trained) -> str:
         f"{result.rule}" + (" (oracle: uses annotated groups)" if result.oracle else ""),
         "groups in training: "
         + ", ".join(f"{name} {count:,}" for name, count in result.group_counts.items()),
-        *(f"merged: {note}" for note in result.merged),
         *(f"note: {note}" for note in result.notes),
         *([ANOTHER_MODEL] if result.another_model else []),
         _cost(result),

@@ -149,13 +149,7 @@ def _minority_half(at: Situation, right: NDArray[np.bool_]) -> float | None:
     except ClarifyError:  # the phrases make no halves; methods that need none go on
         return None
     base, on_validation = at.failures.right, groups["validation"].index
-    described = [
-        group
-        for group, name in enumerate(groups["train"].names)
-        if name not in at.classes and (on_validation == group).any()
-    ]
-    if not described:  # its halves were too small and joined
-        return None
+    described = [group for group, name in enumerate(groups["train"].names) if name not in at.classes]
     worst = min(described, key=lambda group: float(base[on_validation == group].mean()))
     rows = groups["test"].index == worst
     return float(right[rows].mean()) if rows.any() else None

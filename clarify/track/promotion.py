@@ -89,6 +89,19 @@ class GateEvidence:
     train: int
     divided: tuple[str, ...] = ()
 
+    @property
+    def not_corrected(self) -> str:
+        """What is to be told of described classes that the phrases change nothing for; empty of none."""
+        described = _by_class([each for each in self.groups if each.described])
+        same = [
+            name
+            for name, groups in described.items()
+            if not any(each.over_control.better or each.over_control.worse for each in groups)
+        ]
+        if not same:
+            return ""
+        return f"not corrected: {', '.join(same)}; without the phrases the same judged images are right"
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         return {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(self)}
@@ -261,7 +274,7 @@ class Gate:
             raise InputError("gate: no class is described; describe first")
         return Verdict(
             reasons=(
-                self._corrected(described),
+                self._corrected(described, seen.not_corrected),
                 *self._gains(described),
                 self._classes([each for each in seen.groups if not each.described]),
                 self._subgroups([*_cells(seen.groups), *seen.subgroups]),
@@ -297,12 +310,13 @@ class Gate:
             limit=limit,
         )
 
-    def _corrected(self, described: Mapping[str, Sequence[GateGroup]]) -> Reason:
+    def _corrected(self, described: Mapping[str, Sequence[GateGroup]], unchanged: str) -> Reason:
         whole = [name for name, groups in described.items() if _worse_half(groups) is None]
         told = (
             f"not corrected: {', '.join(whole)}; its descriptions part none of the judged images"
             if whole
             else f"every described class is parted: {', '.join(described)}"
+            + (f"; but {unchanged}" if unchanged else "")
         )
         return Reason(name="corrected", passed=not whole, text=told, seen=float(len(whole)), limit=0.0)
 

@@ -210,7 +210,6 @@ def model_record(
     predictions: pl.DataFrame,
     descriptions: Sequence[Description],
     groups: Mapping[str, int],
-    merged: Sequence[str],
     gate: Mapping[str, object] | None,
     parent: str,
     oracle: bool,
@@ -262,7 +261,6 @@ def model_record(
             "training.json",
             {
                 "groups": dict(groups),
-                "merged": list(merged),
                 "selection": [{"candidate": each, "score": score} for each, score in selection],
             },
         ),

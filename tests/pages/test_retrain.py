@@ -160,6 +160,19 @@ def test_a_job_at_work_shows_how_far_it_is_and_can_be_cancelled(visit: Visit, ho
         os.close(held)
 
 
+def test_what_is_not_corrected_is_said_beside_the_figures(
+    visit: Visit, home: Path, clarify: Callable[..., Done]
+) -> None:
+    told = "<b>Not corrected: landbird, waterbird; without the phrases the same judged images are right</b>"
+    for phrase, ways in (("water", ()), ("forest", ("--objective", "erm", "--refit"))):
+        run = clarify("retrain", DATA_SET, *ways, "--json").result["run"]
+        pretend(home, "done", phrase=phrase, run=run)
+    page = visit("retrain")
+    assert not page.exception
+    assert html_of(page).count("worst described group") == 2
+    assert html_of(page).count(told) == 1
+
+
 @pytest.mark.parametrize(
     ("state", "message", "said"),
     [

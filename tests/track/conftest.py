@@ -98,7 +98,6 @@ def model(kind: str = "base", *, parent: str = "", name: str = "base (erm)") -> 
         predictions=pl.DataFrame({"id": ["a"], "right": [True]}),
         descriptions=(description(),) if retrained else (),
         groups={"landbird": 40, "waterbird": 40},
-        merged=(),
         gate={"halves": []} if retrained else None,
         parent=parent,
         oracle=False,

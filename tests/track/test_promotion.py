@@ -106,6 +106,16 @@ def test_a_class_that_its_description_does_not_part_is_told_as_not_corrected() -
     assert "corrected" in failed(judged(group(), other(), empty, group("waterbird · without fog")))
 
 
+def test_a_class_for_which_the_phrases_change_nothing_is_told_as_not_corrected() -> None:
+    moved = other("waterbird · without fog", over_control=Paired(count=100, better=1, worse=1))
+    still = other("waterbird · with fog", over_base=Paired(count=100, better=20, worse=0))
+    told = "but not corrected: waterbird; without the phrases the same judged images are right"
+    same = judged(group(), other(), still, other("waterbird · without fog"), group("gull", over_control=SAME))
+    assert text_of(same, "corrected").endswith(told)
+    assert failed(same) == []  # it is parted, and on average the classes gained
+    assert "not corrected" not in text_of(judged(group(), other(), still, moved), "corrected")
+
+
 def test_another_class_that_is_surely_worse_is_refused() -> None:
     lost = group("waterbird", over_base=Paired(count=100, better=0, worse=6))
     verdict = judged(group(), other(), lost)

@@ -37,61 +37,45 @@ def distinct_terms(phrases: Sequence[str]) -> list[str]:
     ]
 
 
-def anchors_of(
-    name: str, terms: Sequence[str], codes: NDArray[np.int64], min_size: int
-) -> tuple[dict[Cell, int], list[str]]:
-    """Return for every combination the code of the cell it ends up in, and notes on merges."""
-    every = 2 ** len(terms)
-    sizes = {int(code): int(size) for code, size in enumerate(np.bincount(codes)) if size}
-    sizes = sizes or {0: 0}
-    home = {code: code for code in sizes}
-    notes = []
-    while len(sizes) > 1 and min(sizes.values()) < min_size:
-        small = min(sizes, key=lambda code: (sizes[code], code))
-        size = sizes.pop(small)
-        to = _nearest_cell(small, sizes)
-        notes.append(
-            f"{_cell_name(name, terms, small)} ({size} images) "
-            f"joined {_cell_name(name, terms, to)} ({sizes[to]})"
-        )
-        sizes[to] += size
-        home = {code: to if anchor == small else anchor for code, anchor in home.items()}
-    anchors = {code: home.get(code, _nearest_cell(code, sizes)) for code in range(every)}
-    return {_cell(code, len(terms)): anchor for code, anchor in anchors.items()}, notes
+def anchors_of(n_terms: int, codes: NDArray[np.int64]) -> dict[Cell, int]:
+    """Return for every combination the code of the cell it belongs to: its own, if an image has it.
 
+    One that no image has belongs to the cell that differs in the fewest phrases, then to the larger one.
+    """
+    sizes = {code: int(size) for code, size in enumerate(np.bincount(codes)) if size} or {0: 0}
 
-def _nearest_cell(code: int, sizes: Mapping[int, int]) -> int:
-    return min(sizes, key=lambda other: ((code ^ other).bit_count(), -sizes[other], other))
+    def nearest(code: int) -> int:
+        return min(sizes, key=lambda other: ((code ^ other).bit_count(), -sizes[other], other))
+
+    return {_cell(code, n_terms): nearest(code) for code in range(2**n_terms)}
 
 
 def _cell(code: int, n_terms: int) -> Cell:
     return tuple(bool(code >> place & 1) for place in reversed(range(n_terms)))
 
 
-def _cell_name(name: str, terms: Sequence[str], code: int) -> str:
-    if not terms:
-        return name
-    having = _cell(code, len(terms))
-    said = [f"{'with' if has else 'without'} {term}" for has, term in zip(having, terms, strict=True)]
-    return f"{name} · {', '.join(said)}"
-
-
 def names_of(
     name: str, terms: Sequence[str], anchors: Mapping[Cell, int], groups: Sequence[int]
 ) -> list[str]:
-    """Name each group by what all of its cells share, or by its largest cell where that is unclear.
+    """Name each group by what all of its cells share, or by its own cell where that is unclear.
 
-    What merging made one again ("with water" whether red or not) loses the phrase that no longer
-    parts it; two groups must not end up with one name.
+    What no image parts ("with water" whether red or not) loses the phrase that does not part it; two
+    groups must not end up with one name.
     """
     if len(groups) == 1:
         return [name]
-    short = []
-    for group in groups:
-        cells = [cell for cell, anchor in anchors.items() if anchor == group]
-        shared = [place for place in range(len(terms)) if len({cell[place] for cell in cells}) == 1]
-        said = [f"{'with' if cells[0][place] else 'without'} {terms[place]}" for place in shared]
-        short.append(f"{name} · {', '.join(said)}" if said else "")
-    if "" in short or len(set(short)) < len(short):
-        return [_cell_name(name, terms, group) for group in groups]
-    return short
+
+    def named(cell: Cell, places: Sequence[int]) -> str:
+        said = [f"{'with' if cell[place] else 'without'} {terms[place]}" for place in places]
+        return f"{name} · {', '.join(said)}"
+
+    every = range(len(terms))
+    own = [_cell(group, len(terms)) for group in groups]
+    shared = [
+        [p for p in every if len({cell[p] for cell, anchor in anchors.items() if anchor == group}) == 1]
+        for group in groups
+    ]
+    short = [named(cell, places) for cell, places in zip(own, shared, strict=True)]
+    if all(shared) and len(set(short)) == len(short):
+        return short
+    return [named(cell, every) for cell in own]

@@ -6,16 +6,18 @@ import dataclasses
 import json
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from clarify.errors import InputError
+from clarify.track.promotion import GateEvidence
 from clarify.ui.pieces import blocks
 from clarify.workflow.describe.grouping import THIN
 from clarify.workflow.model.recipe import OBJECTIVES, PARTS, Recipe
 
 if TYPE_CHECKING:
     from clarify.track.runs import DescriptionRun
-    from clarify.workflow.describe.grouping import GroupSize, PreviewedGroups
+    from clarify.workflow.describe.grouping import GroupSize
     from clarify.workflow.jobs.files import Job
 
 __all__ = [
@@ -90,18 +92,17 @@ def offered_of(runs: Sequence[DescriptionRun], *, base: str, encoder: str) -> li
     return [dataclasses.replace(each, best=each is first[each.class_name]) for each in ordered]
 
 
-def groups_html(preview: PreviewedGroups) -> str:
+def groups_html(groups: Sequence[GroupSize]) -> str:
     """Return the groups and their sizes, with what is to be said of tiny ones."""
-    most = max(each.train for each in preview.groups)
-    described = [each for each in preview.groups if each.described]
-    whole = [each for each in preview.groups if not each.described]
+    most = max(each.train for each in groups)
+    described = [each for each in groups if each.described]
+    whole = [each for each in groups if not each.described]
     shown = described + (whole if len(whole) <= MOST_WHOLE else [])
     rows = [_group(each, most) for each in shown]
-    if len(shown) < len(preview.groups):
+    if len(shown) < len(groups):
         sizes = [each.train for each in whole]
         rows.append(blocks.muted(f"and {len(whole):,} whole classes of {min(sizes):,} to {max(sizes):,}"))
-    rows += [blocks.muted(f"{line[:1].upper()}{line[1:]}.") for line in preview.merged]
-    if any(each.described and each.too_few for each in preview.groups):
+    if any(each.too_few for each in described):
         rows.append(
             blocks.muted(
                 f"Under {THIN} to check with in some: where it can, the gate judges training images, too."
@@ -121,12 +122,19 @@ def _group(group: GroupSize, most: int) -> str:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a retraining changed on validation: accuracies, fractions, worst of the described groups."""
+    """What a retraining changed on validation: accuracies, fractions, worst of the described groups.
+
+    Parameters
+    ----------
+    not_corrected : str
+        See `GateEvidence`; empty where it is not known.
+    """
 
     base_worst: float
     worst: float
     base_average: float
     average: float
+    not_corrected: str
 
 
 def outcome_of(gate: bytes) -> Outcome:
@@ -138,7 +146,15 @@ def outcome_of(gate: bytes) -> Outcome:
         worst=min(each["now_correct"] / each["count"] for each in halves),
         base_average=found["base_average"],
         average=found["now_average"],
+        not_corrected=_not_corrected(found.get("evidence")),
     )
+
+
+def _not_corrected(evidence: Mapping[str, Any] | None) -> str:
+    try:
+        return GateEvidence.from_dict(evidence or {}).not_corrected
+    except InputError:  # of an oracle, or recorded by another version
+        return ""
 
 
 def job_html(job: Job, outcome: Outcome | None) -> str:
@@ -167,6 +183,8 @@ def job_html(job: Job, outcome: Outcome | None) -> str:
         )
         lines = lines_html(status.losses)
         said = f'<div class="c-done"><div>{figures}</div><div>{lines}</div></div>'
+        if outcome.not_corrected:
+            said += f'<div class="c-ended"><b>{blocks.cell(_sentence(outcome.not_corrected))}</b></div>'
     elif status.state != "done":
         said = f'<div class="c-ended"><b>{ENDED[status.state]}.</b> {_why(job)}</div>'
     return f'<div class="c-job"><div>{chips}</div><div class="c-muted">{who}</div>{said}</div>'
@@ -200,8 +218,11 @@ def part_words(part: str) -> str:
 def _why(job: Job) -> str:
     if job.status.state == "killed":
         return "The machine was stopped, or had no memory left; nothing is lost but the time. Start it again."
-    message = job.status.message
-    return blocks.cell(f"{message[:1].upper()}{message[1:]}")
+    return blocks.cell(_sentence(job.status.message))
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 def _ago(at: int) -> str:

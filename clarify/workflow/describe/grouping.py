@@ -22,7 +22,6 @@ from clarify.workflow.model.project import SplitData
 __all__ = [
     "THIN",
     "GroupSize",
-    "PreviewedGroups",
     "explored_of",
     "groups_by_descriptions",
     "groups_preview",
@@ -60,26 +59,10 @@ class GroupSize:
     too_few: bool
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class PreviewedGroups:
-    """What a retraining would weigh against each other.
-
-    Parameters
-    ----------
-    groups : tuple of GroupSize
-        Those of described classes first.
-    merged : tuple of str
-        For people: each cell with too few training images, and where it goes.
-    """
-
-    groups: tuple[GroupSize, ...]
-    merged: tuple[str, ...]
-
-
 def groups_preview(
     project: DataSet, failures: Failures, descriptions: Sequence[Description], *, train: SplitData
-) -> PreviewedGroups:
-    """Return the groups of a retraining with these descriptions, before it is started.
+) -> tuple[GroupSize, ...]:
+    """Return the groups of a retraining before it is started, those of described classes first.
 
     Parameters
     ----------
@@ -112,9 +95,7 @@ def groups_preview(
             strict=True,
         )
     ]
-    return PreviewedGroups(
-        groups=tuple(sorted(sizes, key=lambda each: not each.described)), merged=groups["train"].merged
-    )
+    return tuple(sorted(sizes, key=lambda each: not each.described))
 
 
 def explored_of(

@@ -272,7 +272,6 @@ def import_predictions(project: Workspace, found: Predictions, *, model_name: st
         predictions=pl.concat(tables),
         descriptions=(),
         groups={},
-        merged=(),
         gate=None,
         parent="",
         oracle=False,

@@ -84,8 +84,6 @@ class Trained:
         Each candidate (its weight decay, or its epoch) with its score.
     evaluations : mapping of split to Evaluation
         With annotated groups where the data set has them; for reporting only.
-    merged : tuple of str
-        Cells that were too small and joined another.
     halves : tuple of HalfResult
         The described groups on validation; empty for a base model.
     oracle : bool
@@ -117,7 +115,6 @@ class Trained:
     evaluations: dict[str, Evaluation]
     group_counts: dict[str, int]
     cost: Cost
-    merged: tuple[str, ...] = ()
     halves: tuple[HalfResult, ...] = ()
     oracle: bool = False
     another_model: bool = False
@@ -146,7 +143,6 @@ class Trained:
             "oracle": self.oracle,
             "another_model": self.another_model,
             "groups": self.group_counts,
-            "merged": list(self.merged),
             "seed": self.seed,
             "cost": dataclasses.asdict(self.cost),
             "repeats": [each.to_dict() for each in self.repeats],
@@ -196,7 +192,6 @@ def recorded(
         ),
         descriptions=descriptions,
         groups=trained.group_counts,
-        merged=trained.merged,
         gate=None if base is None else _for_gate(trained, validation),
         parent="" if base is None else base.run_id,
         oracle=trained.oracle,

@@ -200,7 +200,9 @@ def crossed_heads(
 ) -> Predicted | None:
     """Predict each training image by heads that were fitted to the others, for the gate.
 
-    None where validation holds enough of every part of a class: the gate needs no training images then.
+    None where validation holds enough of every part of a class: the gate needs no training images then. Nor
+    where training has a single image of one and no refit adds more: no head that is fitted to the others can
+    weigh that part.
 
     Parameters
     ----------
@@ -217,7 +219,9 @@ def crossed_heads(
     classes, validation = project.manifest.classes, splits["validation"]
     described = {each.class_name for each in descriptions}
     explored = explored_of(project, validation, base[0].predict(validation.features), described)
-    if not is_thin(groups["validation"], classes_of(groups["train"], splits["train"].labels), explored):
+    single = not recipe.refit and bool((groups["train"].counts == 1).any())
+    of = classes_of(groups["train"], splits["train"].labels)
+    if single or not is_thin(groups["validation"], of, explored):
         return None
 
     def predicted(of: HeadFit, *, without_phrases: bool) -> NDArray[np.int64]:

@@ -210,18 +210,20 @@ def _corrected(training: Training, base: Model, fitting: Fitting, trained: Train
     groups, validation = training.groups["train"], fitting.splits["validation"]
     assert fitting.before is not None
     assert fitting.control is not None
+    evidence = _gate_evidence(training, fitting, trained)
+    unchanged = "" if evidence is None else evidence.not_corrected
     return dataclasses.replace(
         trained,
         settings={**trained.settings, "recipe": training.recipe.digest(base.run_id, training.descriptions)},
         group_counts=dict(zip(groups.names, groups.counts.tolist(), strict=True)),
-        merged=groups.merged if isinstance(groups, DescribedGroups) else (),
         halves=half_results(
             {"base": fitting.before, "now": trained.answers(validation)[0], "control": fitting.control},
             validation,
             training.groups["validation"],
         ),
         oracle=training.is_oracle,
-        gate=_gate_evidence(training, fitting, trained),
+        gate=evidence,
+        notes=(*trained.notes, *filter(None, [unchanged])),
         another_model=base.head is None,
     )
 

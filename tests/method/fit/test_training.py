@@ -376,7 +376,7 @@ def test_erm_fails_the_minority_the_true_phrase_rescues_it_and_a_wrong_one_does_
 def test_ten_classes_with_one_described_all_stay_in_the_loss() -> None:
     features, labels, names = data(count=400, classes=10)
     half = np.random.default_rng(0).random(len(labels)) < 0.5
-    groups = described_groups(labels, names, {"class 4": [("at night", half)]}, min_size=5)
+    groups = described_groups(labels, names, {"class 4": [("at night", half)]})
     assert len(groups.names) == 11
     fit = fit_head(features, labels, names, WorstGroup(groups=groups), 0.003)
     losses = losses_of(fit.head, features, labels)

@@ -1,4 +1,4 @@
-"""Groups: cells, merging, undescribed classes, reuse on another split, and the two types."""
+"""Groups: cells, undescribed classes, reuse on another split, and the two types."""
 
 from __future__ import annotations
 
@@ -23,13 +23,11 @@ def flags(text: str) -> np.ndarray:
 
 
 def test_one_description_parts_its_class_and_leaves_the_other_whole() -> None:
-    groups = described_groups(
-        [0, 0, 0, 1, 1], ("landbird", "waterbird"), {"landbird": [("water", flags("01011"))]}, min_size=1
-    )
+    halves = {"landbird": [("water", flags("01011"))]}
+    groups = described_groups([0, 0, 0, 1, 1], ("landbird", "waterbird"), halves)
     assert groups.names == ("landbird · with water", "landbird · without water", "waterbird")
     assert groups.index.tolist() == [1, 0, 1, 2, 2]
     assert groups.counts.tolist() == [1, 2, 2]
-    assert groups.merged == ()
 
 
 def test_of_ten_classes_nine_undescribed_ones_remain_groups() -> None:
@@ -47,7 +45,7 @@ def test_of_ten_classes_nine_undescribed_ones_remain_groups() -> None:
 
 def test_two_descriptions_make_the_cells_of_their_intersection() -> None:
     halves = {"a": [("x", flags("1100")), ("y", flags("1010"))]}
-    groups = described_groups([0, 0, 0, 0], ("a",), halves, min_size=1)
+    groups = described_groups([0, 0, 0, 0], ("a",), halves)
     assert groups.names == (
         "a · with x, with y",
         "a · with x, without y",
@@ -57,29 +55,9 @@ def test_two_descriptions_make_the_cells_of_their_intersection() -> None:
     assert groups.index.tolist() == [0, 1, 2, 3]
 
 
-def test_a_small_cell_joins_the_nearest_then_the_larger_and_is_reported() -> None:
-    # with x with y: 2 images; with x without y: 5; without x with y: 6; neither: 9.
-    x, y = (flags("11" + "11111" + "000000" + "000000000"), flags("11" + "00000" + "111111" + "0" * 9))
-    groups = described_groups([0] * 22, ("a",), {"a": [("x", x), ("y", y)]}, min_size=3)
-    assert groups.counts.tolist() == [5, 8, 9]
-    assert groups.merged == ("a · with x, with y (2 images) joined a · without x, with y (6)",)
-    assert groups.names == ("a · with x, without y", "a · with y", "a · without x, without y")
-
-
-def test_merging_goes_on_until_every_group_is_large_enough() -> None:
-    groups = described_groups([0] * 5, ("a",), {"a": [("x", flags("11000"))]}, min_size=10)
-    assert groups.names == ("a",)
-    assert groups.counts.tolist() == [5]
-    assert len(groups.merged) == 1
-
-
-def test_one_image_is_enough_unless_more_are_asked() -> None:
-    for count, least, n_groups in ((1, 1, 2), (10, 10, 2), (9, 10, 1)):
-        having = np.arange(40) < count
-        assert (
-            len(described_groups([0] * 40, ("a",), {"a": [("x", having)]}, min_size=least).names) == n_groups
-        )
-    assert described_groups([0] * 40, ("a",), {"a": [("x", np.arange(40) < 1)]}).counts.tolist() == [1, 39]
+def test_one_image_is_enough_for_a_group() -> None:
+    groups = described_groups([0] * 40, ("a",), {"a": [("x", np.arange(40) < 1)]})
+    assert groups.counts.tolist() == [1, 39]
 
 
 @pytest.mark.parametrize(("having", "side"), [("000", "with"), ("111", "without")])
@@ -88,25 +66,33 @@ def test_an_empty_half_is_refused_by_class_phrase_and_side(having: str, side: st
         described_groups([0, 0, 0, 1], ("a", "b"), {"a": [("x", flags(having + "0"))]})
 
 
-def test_validation_uses_exactly_the_cells_of_training() -> None:
-    train = {"a": [("x", flags("11" + "00000000")), ("y", flags("00" + "11110000"))]}
-    partition = fit_partition([0] * 10, ("a", "b"), train, min_size=2)
-    assert partition.names == ("a · with x, without y", "a · with y", "a · without x, without y", "b")
-    # On validation "with x, with y" appears, which training never saw: nearest, then larger.
-    groups = partition.groups([0, 0, 0, 1], {"a": [("x", flags("1100")), ("y", flags("0110"))]})
-    assert groups.index.tolist() == [0, 1, 1, 3]
-    assert groups.counts.sum() == 4
+@pytest.mark.parametrize(
+    ("only_x", "only_y", "neither", "joined"),
+    [(2, 4, 4, "a · with y"), (4, 2, 9, "a · with x"), (2, 2, 9, "a · with y")],
+)
+def test_what_training_never_saw_goes_to_the_cell_that_differs_least_then_to_the_larger(
+    only_x: int, only_y: int, neither: int, joined: str
+) -> None:
+    """No image of training has both phrases; "neither" differs in both, however large it is."""
+    x = flags("1" * only_x + "0" * only_y + "0" * neither)
+    y = flags("0" * only_x + "1" * only_y + "0" * neither)
+    partition = fit_partition([0] * len(x), ("a",), {"a": [("x", x), ("y", y)]})
+    both = partition.groups([0], {"a": [("x", flags("1")), ("y", flags("1"))]})
+    assert partition.names[both.index[0]] == joined
+    assert sorted(partition.groups([0] * len(x), {"a": [("x", x), ("y", y)]}).counts) == sorted(
+        (only_x, only_y, neither)
+    )
 
 
 def test_a_group_that_is_empty_on_validation_keeps_its_number() -> None:
-    partition = fit_partition([0, 0, 1], ("a", "b"), {"a": [("x", flags("100"))]}, min_size=1)
+    partition = fit_partition([0, 0, 1], ("a", "b"), {"a": [("x", flags("100"))]})
     groups = partition.groups([0, 1], {"a": [("x", flags("00"))]})
     assert groups.names == partition.names
     assert groups.counts.tolist() == [0, 1, 1]
 
 
 def test_other_phrases_than_in_training_are_refused() -> None:
-    partition = fit_partition([0, 0], ("a",), {"a": [("x", flags("10"))]}, min_size=1)
+    partition = fit_partition([0, 0], ("a",), {"a": [("x", flags("10"))]})
     with pytest.raises(GroupError, match=r"phrases \['y'\] given, \['x'\] in training"):
         partition.groups([0], {"a": [("y", flags("1"))]})
     with pytest.raises(GroupError, match=r"phrases \[\] given"):
@@ -115,13 +101,13 @@ def test_other_phrases_than_in_training_are_refused() -> None:
 
 def test_a_phrase_kept_with_two_thresholds_gives_distinct_names() -> None:
     halves = {"a": [("x", flags("1000")), ("x", flags("1100"))]}
-    groups = described_groups([0] * 4, ("a",), halves, min_size=1)
+    groups = described_groups([0] * 4, ("a",), halves)
     assert groups.names == ("a · with x, with x (2)", "a · without x, with x (2)", "a · without x (2)")
     assert groups.counts.tolist() == [1, 1, 2]
 
 
 @st.composite
-def partitions(draw: st.DrawFn) -> tuple[np.ndarray, tuple[str, ...], Halves, int]:
+def partitions(draw: st.DrawFn) -> tuple[np.ndarray, tuple[str, ...], Halves]:
     n_classes = draw(st.integers(1, 4))
     n = draw(st.integers(n_classes, 40))
     labels = np.array(draw(st.lists(st.integers(0, n_classes - 1), min_size=n, max_size=n)))
@@ -132,50 +118,50 @@ def partitions(draw: st.DrawFn) -> tuple[np.ndarray, tuple[str, ...], Halves, in
             having = np.array(draw(st.lists(st.booleans(), min_size=n, max_size=n)))
             if 0 < having[labels == k].sum() < (labels == k).sum():
                 halves.setdefault(name, []).append((f"p{j}", having))
-    return labels, names, halves, draw(st.integers(1, 8))
+    return labels, names, halves
 
 
 @settings(max_examples=150)
 @given(partitions())
 def test_groups_partition_the_images_and_never_cross_classes(
-    case: tuple[np.ndarray, tuple[str, ...], Halves, int],
+    case: tuple[np.ndarray, tuple[str, ...], Halves],
 ) -> None:
-    labels, names, halves, min_size = case
-    groups = described_groups(labels, names, halves, min_size=min_size)
+    labels, names, halves = case
+    groups = described_groups(labels, names, halves)
     assert groups.counts.sum() == len(labels)
     assert len(set(groups.names)) == len(groups.names)
     for k, name in enumerate(names):
         of_class = np.unique(groups.index[labels == k])
         assert set(of_class).isdisjoint(groups.index[labels != k])
         assert all(groups.names[g].startswith(name) for g in of_class)
-        if len(of_class) > 1:
-            assert groups.counts[of_class].min() >= min_size
+        if name in halves:
+            assert len(of_class) > 1
 
 
 @settings(max_examples=100)
 @given(partitions(), st.randoms())
 def test_renumbering_classes_only_renumbers_groups(
-    case: tuple[np.ndarray, tuple[str, ...], Halves, int], random: object
+    case: tuple[np.ndarray, tuple[str, ...], Halves], random: object
 ) -> None:
-    labels, names, halves, min_size = case
+    labels, names, halves = case
     order = list(range(len(names)))
     random.shuffle(order)  # type: ignore[attr-defined]
     moved = np.array([order.index(label) for label in labels])
-    groups = described_groups(labels, names, halves, min_size=min_size)
-    other = described_groups(moved, [names[k] for k in order], halves, min_size=min_size)
+    groups = described_groups(labels, names, halves)
+    other = described_groups(moved, [names[k] for k in order], halves)
     assert [groups.names[g] for g in groups.index] == [other.names[g] for g in other.index]
 
 
 @settings(max_examples=100)
 @given(partitions(), st.integers(0, 99))
 def test_the_order_of_images_changes_nothing(
-    case: tuple[np.ndarray, tuple[str, ...], Halves, int], seed: int
+    case: tuple[np.ndarray, tuple[str, ...], Halves], seed: int
 ) -> None:
-    labels, names, halves, min_size = case
+    labels, names, halves = case
     order = np.random.default_rng(seed).permutation(len(labels))
     moved = {name: [(p, h[order]) for p, h in of] for name, of in halves.items()}
-    groups = described_groups(labels, names, halves, min_size=min_size)
-    other = described_groups(labels[order], names, moved, min_size=min_size)
+    groups = described_groups(labels, names, halves)
+    other = described_groups(labels[order], names, moved)
     assert other.names == groups.names
     assert np.array_equal(other.index, groups.index[order])
 

@@ -20,7 +20,7 @@ from clarify.config import Settings
 from clarify.errors import NotFoundError
 from clarify.method.phrases.descriptions import Description
 from clarify.track.runs import BaseRun, DescriptionRun, ModelRun
-from clarify.workflow.describe.grouping import THIN, PreviewedGroups, groups_preview
+from clarify.workflow.describe.grouping import THIN, GroupSize, groups_preview
 from clarify.workflow.describe.recording import kept_descriptions
 from clarify.workflow.jobs.files import Job, JobFolder, JobStatus, Request, locked, now
 from clarify.workflow.jobs.queue import cancel, jobs, start
@@ -308,7 +308,7 @@ def descriptions_of(project: Workspace) -> tuple[Description, ...]:
     return kept_descriptions(project, open_model(project))
 
 
-def previewed(project: Workspace) -> PreviewedGroups:
+def previewed(project: Workspace) -> tuple[GroupSize, ...]:
     return groups_preview(
         project, failures(project), descriptions_of(project), train=split_data(project, "train")
     )
@@ -321,19 +321,18 @@ def failures(project: Workspace) -> Failures:
 def test_the_groups_are_known_before_anything_is_started(project: Workspace) -> None:
     found = previewed(project)
     trained = retrain(project, open_model(project), descriptions_of(project))
-    assert {each.name: each.train for each in found.groups} == trained.group_counts
-    assert found.merged == trained.merged
-    assert sum(each.validation for each in found.groups) == 200
-    assert all(each.described for each in found.groups)
+    assert {each.name: each.train for each in found} == trained.group_counts
+    assert sum(each.validation for each in found) == 200
+    assert all(each.described for each in found)
     last = [each for each in descriptions_of(project) if each.class_name == "waterbird"]
-    of_one = groups_preview(project, failures(project), last, train=split_data(project, "train")).groups
+    of_one = groups_preview(project, failures(project), last, train=split_data(project, "train"))
     assert [each.name for each in of_one][-1] == "landbird"  # whole classes come last
     assert [each.described for each in of_one] == [True, True, False]
 
 
 def test_groups_too_small_for_the_gate_are_told(project: Workspace) -> None:
-    few = {each.name for each in previewed(project).groups if each.too_few}
-    assert few == {each.name for each in previewed(project).groups if each.validation < THIN}
+    few = {each.name for each in previewed(project) if each.too_few}
+    assert few == {each.name for each in previewed(project) if each.validation < THIN}
     assert few == {"waterbird · without forest"}
 
 

@@ -211,6 +211,18 @@ def test_validation_with_enough_of_every_half_needs_no_training_images(
         assert GateEvidence.from_dict(project.tracking.gate()["evidence"]).train == judged
 
 
+@pytest.mark.parametrize(("refit", "judged"), [(False, 0), (True, 251)])
+def test_training_images_do_not_judge_where_a_part_has_a_single_one_unless_a_refit_adds_more(
+    project: Any, monkeypatch: pytest.MonkeyPatch, refit: bool, judged: int
+) -> None:
+    train = {**CROSSED, ("b", True, 1): 1}
+    splits = [images("train", train), images("validation", dict.fromkeys(CROSSED, 5))]
+    model = dataclasses.replace(base(), weight_decay=0.001)
+    monkeypatch.setattr(engine, "all_splits", lambda *_: {data.name: data for data in splits})
+    assert retrain(project, model, [phrase("b")], recipe=Recipe(refit=refit)) is not None
+    assert GateEvidence.from_dict(project.tracking.gate()["evidence"]).train == judged
+
+
 @pytest.mark.parametrize("unknown", [{"is_network": True}, {"weight_decay": None}])
 def test_training_images_do_not_judge_a_base_that_cannot_be_fitted_anew(
     project: Any, monkeypatch: pytest.MonkeyPatch, unknown: dict[str, Any]

@@ -60,6 +60,15 @@ def test_after_a_refit_the_record_of_validation_is_by_heads_that_did_not_see_it(
     assert clarify("compare", DATA_SET, "--json").status == 0
 
 
+def test_a_retraining_in_which_the_phrases_do_not_count_says_that_nothing_is_corrected_by_them(
+    clarify: Clarify,
+) -> None:
+    told = "note: not corrected: landbird, waterbird; without the phrases the same judged images are right"
+    assert told in clarify("retrain", DATA_SET, "--objective", "erm", "--refit").out.splitlines()
+    assert "but not corrected: landbird, waterbird" in clarify("gate", DATA_SET).out
+    assert "not corrected" not in clarify("retrain", DATA_SET).out
+
+
 def test_choosing_by_true_groups_makes_an_oracle_that_cannot_be_promoted(
     clarify: Clarify, home: Path
 ) -> None:

@@ -49,11 +49,11 @@ def drawn_birds(home: Path) -> tuple[Situation, Sequence[str]]:
     from clarify.config import read_settings
     from clarify.discover.vocabulary import vocabulary
     from clarify.evidence.suites import HARDEST, RENDERED, prepare_rendered, situation_of
-    from clarify.workflow.describe.suggest import known_phrases
+    from clarify.workflow.describe.phrase_cache import known_phrases
 
     settings = read_settings({"home": str(home)}, {}, home)
     project = prepare_rendered(home, HARDEST, lambda name: open_project(settings, name), workers=2)
-    return situation_of(project, RENDERED[HARDEST]), known_phrases(project.encoder, vocabulary())
+    return situation_of(project, RENDERED[HARDEST]), known_phrases(project, vocabulary())
 
 
 def _set_up(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clarify.cli.shell import Command, Commands, Shell, add_base_model, bar
-from clarify.cli.words import CAPTIONS_HELP, kept_captions_text, score_text, table
+from clarify.cli.words import CAPTIONS_HELP, kept_captions_text, percent, score_text, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["add_promise", "add_suggest"]
 
+TITLES = ("phrase", "gain", "worse half", "errors", "held-out", "p corrected", "")
+"""Of suggestions: a gain in points of the mean accuracy of the classes, once retrained with it."""
+
 MOST_ALIKE = 4
 MOST_CLASSES = 100
 
@@ -24,7 +27,9 @@ def _suggest(shell: Shell) -> None:
     """Let the machine search a vocabulary, and captions, for what explains the errors on a class."""
     from clarify.data.captions import keep_captions, read_captions
     from clarify.workflow.describe.suggest import suggest
+    from clarify.workflow.model.failures import failures_of
     from clarify.workflow.model.models import open_model
+    from clarify.workflow.retrain.gains import POOL, ranked
 
     args = shell.args
     project = shell.project()
@@ -33,16 +38,19 @@ def _suggest(shell: Shell) -> None:
         replaced = keep_captions(project.home, project.manifest, captions)
         shell.say(kept_captions_text(captions.splits, replaced))
     model = open_model(project, args.model)
+    failures = failures_of(model, model.data(project, "validation"))
     with bar("embed phrases", unit="phrase") as move:
         found = suggest(
             project,
             model,
-            model.data(project, "validation"),
+            failures.data,
             args.class_name,
             vocabulary_file=args.vocabulary,
-            most=args.most,
+            most=max(args.most, POOL),
             progress=move,
         )
+    with bar("retrain with the best", unit="phrase") as move:
+        found = ranked(project, failures, model.data(project, "train"), found, most=args.most, progress=move)
     shell.answer(found.to_dict(), _suggested(found))
 
 
@@ -82,7 +90,7 @@ def _suggested(result: ClassSuggestions) -> str:
         f"Suggested by the machine for {result.class_name}: {found.searched:,} phrases of "
         f"{result.vocabulary} searched" + (f", {result.left_out:,} left out." if result.left_out else "."),
         *_in_captions(result),
-        table(["phrase", "errors", "score", "held-out", "p corrected", ""], [*map(_row, result.items)]),
+        table(TITLES, [*map(_row, result.items)]),
         *_alike(result.items),
         _worth(found if found.items or result.mentioned is None else result.mentioned),
     ]
@@ -106,13 +114,19 @@ def _in_captions(result: ClassSuggestions) -> list[str]:
 
 
 def _row(each: Suggestion) -> list[str]:
+    known, gain = each.evidence, each.gain
+    low, high = known.interval
+    notes = ["confirmed"] if each.confirmed else []
+    notes += ["copies the decision"] if each.copies else []
     return [
         each.phrase,
-        "with it" if each.score.wrong_is_above else "without",
-        score_text(each.score.value),
+        "–" if gain is None else f"{100 * gain.classes:+.1f}",
+        "–" if gain is None else f"{percent(gain.half_before)} to {percent(gain.half_after)}",
+        f"{'with' if each.score.wrong_is_above else 'without'}, {score_text(each.score.value)} "
+        f"({score_text(low)} to {score_text(high)})",
         "–" if each.held_out is None else score_text(each.held_out),
-        f"{each.evidence.p_corrected:.2g}",
-        "confirmed" if each.confirmed else "",
+        f"{known.p_corrected:.2g}",
+        ", ".join(notes),
     ]
 
 

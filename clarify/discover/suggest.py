@@ -21,13 +21,16 @@ from clarify.method.arrays import bool_vector
 from clarify.method.phrases.error_score import BANDS, ErrorScore
 from clarify.method.phrases.evidence import CONFIRMED_P, Evidence, evidence
 
-__all__ = ["HALVINGS", "SAME_SPLIT", "Suggestion", "Suggestions", "nothing", "suggest"]
+__all__ = ["HALVINGS", "SAME_SPLIT", "Gain", "Suggestion", "Suggestions", "nothing", "suggest"]
 
 HALVINGS = 5
 
 SAME_SPLIT = 0.6
 """Two phrases say the same where the images on the side of the errors by both are at least this
 share of those by either (Jaccard)."""
+
+NEARLY = 0.8
+"""Of phrases that split a class alike, those with so much of the best one's score may stand for all."""
 
 LOOKED_AT = 10
 """So many of the best phrases are compared for each that is suggested, more where they all split
@@ -37,8 +40,28 @@ MOST_LOOKED_AT = 600
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Gain:
+    """What retraining with a phrase brings, on images that it was not chosen on.
+
+    Parameters
+    ----------
+    classes : float
+        Change, in [-1, 1], of the mean accuracy of the classes: in it none is bought with another.
+    average : float
+        Change of the accuracy of all images.
+    half_before, half_after : float
+        Accuracy of the class's half that is worse before.
+    """
+
+    classes: float
+    average: float
+    half_before: float
+    half_after: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Suggestion:
-    """A phrase that the machine suggests for one class.
+    """A phrase that the machine suggests for one class: of those that split it alike the plainest.
 
     Parameters
     ----------
@@ -53,6 +76,11 @@ class Suggestion:
     opposite : tuple of str
         Phrases that split it alike with errors on the other side: what the wrong images lack
         where they have `phrase`, or the reverse.
+    gain : Gain or None
+        What retraining with it brings; None where nobody tried.
+    copies : bool
+        Whether it ranks the class's images as the model's own decision does: it says again that they are
+        wrong, not why.
     """
 
     phrase: str
@@ -60,6 +88,18 @@ class Suggestion:
     held_out: float | None
     also: tuple[str, ...]
     opposite: tuple[str, ...]
+    gain: Gain | None = None
+    copies: bool = False
+
+    @property
+    def order(self) -> tuple[bool, float, float]:
+        """What suggestions are sorted by: no copies first, then by gain, then by error score."""
+        return self.copies, -(self.gain.classes if self.gain else -1.0), -self.score.value
+
+    @property
+    def said(self) -> str:
+        """The phrase so that it says what the wrong images have."""
+        return self.phrase if self.score.wrong_is_above else f"NOT {self.phrase}"
 
     @property
     def score(self) -> ErrorScore:
@@ -83,6 +123,8 @@ class Suggestion:
             "p_corrected": self.evidence.p_corrected,
             "held_out": self.held_out,
             "confirmed": self.confirmed,
+            "gain": None if self.gain is None else dataclasses.asdict(self.gain),
+            "copies": self.copies,
             "also": list(self.also),
             "opposite": list(self.opposite),
         }
@@ -185,13 +227,12 @@ def suggest(
         _Confirmation.of(_search(embeddings, images, half, scores[1 + number], most), right, half)
         for number, half in enumerate(halves)
     ]
-    items = []
+    items, n_tried = list[Suggestion](), len(phrases) + also_tried
     for place, cluster in enumerate(found):
-        known = _evidence(
-            images.exact(embeddings[cluster.leader]), right, kept_back, len(phrases) + also_tried
-        )
-        held_out = known.held_out if kept_back.any() else _held_out(cluster, place, confirmations)
-        items.append(_suggestion(cluster, phrases, known, held_out))
+        shown = cluster.plainest(phrases)
+        known = _evidence(images.exact(embeddings[shown]), right, kept_back, n_tried)
+        held_out = known.held_out if kept_back.any() else _held_out(shown, place, confirmations)
+        items.append(_suggestion(cluster, shown, phrases, known, held_out))
     items.sort(key=lambda each: -each.score.value)
     return Suggestions(
         items=tuple(items),
@@ -211,6 +252,15 @@ class _Cluster:
     @property
     def leader(self) -> int:
         return next(iter(self.members))
+
+    def plainest(self, phrases: Sequence[str]) -> int:
+        """Return which phrase to show: one that says what wrong images have, in few words; then the best."""
+        least = NEARLY * self.members[self.leader].score.value
+        near = [number for number, each in self.members.items() if each.score.value >= least]
+        return min(
+            near,
+            key=lambda number: (not self.members[number].score.wrong_is_above, len(phrases[number].split())),
+        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,13 +321,12 @@ def _evidence(
 
 
 def _suggestion(
-    cluster: _Cluster, phrases: Sequence[str], known: Evidence, held_out: float | None
+    cluster: _Cluster, shown: int, phrases: Sequence[str], known: Evidence, held_out: float | None
 ) -> Suggestion:
-    leader = cluster.leader
-    others = {number: each for number, each in cluster.members.items() if number != leader}
-    above = cluster.members[leader].score.wrong_is_above
+    others = {number: each for number, each in cluster.members.items() if number != shown}
+    above = cluster.members[shown].score.wrong_is_above
     return Suggestion(
-        phrase=phrases[leader],
+        phrase=phrases[shown],
         evidence=known,
         held_out=held_out,
         also=tuple(phrases[n] for n, each in others.items() if each.score.wrong_is_above == above),
@@ -292,9 +341,9 @@ def _of_first(items: Sequence[Suggestion], confirmations: Sequence[_Confirmation
     return items[0].held_out
 
 
-def _held_out(cluster: _Cluster, place: int, confirmations: Sequence[_Confirmation]) -> float | None:
+def _held_out(shown: int, place: int, confirmations: Sequence[_Confirmation]) -> float | None:
     if not confirmations:
         return None
     there = [each.by_place[place] if place < len(each.by_place) else 0.0 for each in confirmations]
-    itself = [each.by_phrase.get(cluster.leader, 0.0) for each in confirmations]
+    itself = [each.by_phrase.get(shown, 0.0) for each in confirmations]
     return float(min(np.mean(there), np.mean(itself)))

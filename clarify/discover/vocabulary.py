@@ -21,7 +21,7 @@ __all__ = [
     "read_vocabulary",
     "topics",
     "vocabulary",
-    "without_name",
+    "without_names",
     "without_words",
 ]
 
@@ -96,19 +96,25 @@ def plain_phrases(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def without_name(phrases: Iterable[str], class_name: str) -> tuple[str, ...]:
-    """Leave out the phrases that only name the class.
+def without_names(phrases: Iterable[str], class_name: str, classes: Iterable[str]) -> tuple[str, ...]:
+    """Leave out the phrases that only name a class: its errors are not explained by what it is, or is not.
 
-    These are the name and its endings: for ``great white shark, man-eater`` so are "shark",
-    "a white shark", "sharks" and "man eaters", but not "white", which says more than the name.
+    Of the class itself these are the name and its endings: for ``great white shark, man-eater`` so are
+    "shark", "a white shark", "sharks" and "man eaters", but not "white", which says more than the name. Of
+    the other classes they are whole names. A name may be written in one word or in several.
     """
     named = {
-        tuple(words[start:])
-        for name in re.split(r"[,;/|]", class_name)
+        "".join(words[start:])
+        for name in _names(class_name)
         for words in [_words(name)]
         for start in range(len(words))
     }
-    return tuple(phrase for phrase in phrases if tuple(_words(phrase)) not in named)
+    named |= {"".join(_words(name)) for each in classes for name in _names(each)}
+    return tuple(phrase for phrase in phrases if "".join(_words(phrase)) not in named)
+
+
+def _names(class_name: str) -> list[str]:
+    return re.split(r"[,;/|]", class_name)
 
 
 def without_words(phrases: Iterable[str], classes: Iterable[str]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from clarify.evidence.comparison import Row, rows_of
 from clarify.evidence.methods import methods as all_methods
 from clarify.evidence.situation import Situation, seen_by, truth_of
 from clarify.evidence.studies import STUDIES
-from clarify.workflow.describe.suggest import known_phrases
+from clarify.workflow.describe.phrase_cache import known_phrases
 from clarify.workflow.model.project import Workspace, embed, run_context, split_data
 from clarify.workflow.shows.demo import draw_data_set
 
@@ -170,7 +170,7 @@ def study(project: Workspace, name: str, phrases: Mapping[str, str], *, seeds: i
     """
     if name not in STUDIES:
         raise NotFoundError(f"no study is called {name!r}; {nearest(name, STUDIES)}")
-    known = list(known_phrases(project.encoder, vocabulary()))
+    known = list(known_phrases(project, vocabulary()))
     found = STUDIES[name]
     rows = found.run(situation_of(project, phrases), seeds, known)
     return {

@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from clarify.discover.vocabulary import MOST_PHRASES, plain_phrases, read_vocabulary, vocabulary, without_name
+from clarify.discover.vocabulary import (
+    MOST_PHRASES,
+    plain_phrases,
+    read_vocabulary,
+    vocabulary,
+    without_names,
+)
 from clarify.errors import InputError, NotFoundError, PhraseError
 from clarify.method.phrases.grammar import parse_phrase
 
@@ -131,10 +137,8 @@ def test_what_only_names_the_class_is_left_out_and_nothing_else() -> None:
         "shark fin",
         "water",
     )
-    left = without_name(phrases, "great_white shark, man-eater")
-    assert left == ("the maneater", "white", "great", "shark fin", "water")
-    assert without_name(("landbird", "land birds", "bird", "land"), "landbird") == (
-        "land birds",
-        "bird",
-        "land",
-    )
+    left = without_names(phrases, "great_white shark, man-eater", ())
+    assert left == ("white", "great", "shark fin", "water")
+    classes = ("landbird", "waterbird, sea bird")
+    given = ("landbird", "land birds", "bird", "land", "water bird", "seabirds", "water")
+    assert without_names(given, "landbird", classes) == ("bird", "land")

@@ -33,9 +33,9 @@ def phrase_rows(phrases: Sequence[tuple[str, str, float, bool]], *, key: str) ->
     return _draw(rows, key=key, chips=False)
 
 
-def phrase_chips(phrases: Sequence[tuple[str, float]], *, key: str) -> int | None:
-    """Draw phrases as chips, each with its score; returns as `phrase_rows`."""
-    rows = [{"phrase": phrase, "score": score(value)} for phrase, value in phrases]
+def phrase_chips(phrases: Sequence[tuple[str, str]], *, key: str) -> int | None:
+    """Draw phrases as chips, each with a figure; returns as `phrase_rows`."""
+    rows = [{"phrase": phrase, "score": figure} for phrase, figure in phrases]
     return _draw(rows, key=key, chips=True)
 
 

@@ -16,6 +16,7 @@ from clarify.workflow.describe.recording import record_phrase, take_back
 from clarify.workflow.describe.tries import phrases_searched
 
 if TYPE_CHECKING:
+    from clarify.discover.suggest import Suggestion
     from clarify.workflow.model.failures import Failures
 
 __all__ = [
@@ -119,23 +120,15 @@ def wants_suggestions(page: Page, failures: Failures, class_name: str) -> bool:
     return bool(mine) or any(name == class_name for name, _ in _own(failures))
 
 
-def suggestions(page: Page, failures: Failures, class_name: str) -> list[tuple[str, float]] | str | None:
-    """Return the machine's phrases with their held-out scores, or why there are none.
+def suggestions(page: Page, failures: Failures, class_name: str) -> list[Suggestion] | str | None:
+    """Return the machine's confirmed phrases, what brings most first, or why there are none.
 
-    A phrase is put so that it says what the wrong images have; those that are not half as good as
-    the best are left out. None while it is searching.
+    None while it is searching.
     """
     found = page.desk.suggestions(failures, class_name)
     if found is None or isinstance(found, str):
         return found
-    confirmed = [
-        (each.phrase if each.score.wrong_is_above else f"NOT {each.phrase}", each.held_out)
-        for each in found.items
-        if each.confirmed and each.held_out is not None
-    ]
-    best = max((score for _, score in confirmed), default=0.0)
-    good = [each for each in confirmed if each[1] >= best / 2][:MOST_SUGGESTIONS]
-    return sorted(good, key=lambda each: -each[1])
+    return [each for each in found.items if each.confirmed and not each.copies][:MOST_SUGGESTIONS]
 
 
 def _recorded(page: Page, failures: Failures, class_name: str) -> list[DescriptionRun]:

@@ -193,6 +193,8 @@ def _draw_suggestions(page: Page, failures: Failures, class_name: str) -> None:
     elif not found:
         st.html(blocks.muted("Nothing that holds on images it was not fitted to."))
     else:
-        chosen = phrase_chips(found, key="suggestions")
-        if chosen is not None and found[chosen][0] != st.session_state[PHRASE]:
-            choose(found[chosen][0])
+        st.html(blocks.muted("With the points that the mean of the classes gains, once retrained with it."))
+        chips = [(each.said, f"{100 * each.gain.classes:+.1f}" if each.gain else "") for each in found]
+        chosen = phrase_chips(chips, key="suggestions")
+        if chosen is not None and chips[chosen][0] != st.session_state[PHRASE]:
+            choose(chips[chosen][0])

@@ -24,6 +24,7 @@ from clarify.workflow.home.settling import changed_at
 from clarify.workflow.model.failures import Failures, failures_of
 from clarify.workflow.model.models import open_model, usable_runs
 from clarify.workflow.model.project import split_data
+from clarify.workflow.retrain.gains import POOL, ranked
 from clarify.workflow.retrain.preview import Previewed, preview_retraining
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ FRESH_S = 1.0
 
 PAGE_S = 0.3
 """How long drawing a page may take."""
+
+MOST_SUGGESTED = 12
+"""Of the machine's phrases for a class, before those are left out that nothing confirms."""
 
 KEPT_FAILURES = 4
 KEPT_PREVIEWS = 1_000
@@ -141,7 +145,9 @@ class Desk:
         _, class_name = key
         found: ClassSuggestions | str
         try:
-            found = suggest(self.project, failures.model, failures.data, class_name)
+            found = suggest(self.project, failures.model, failures.data, class_name, most=POOL)
+            train = self.split("train", failures.model)
+            found = ranked(self.project, failures, train, found, most=MOST_SUGGESTED)
         except Exception as error:  # nobody waits for it, so it is told where it is looked for
             found = _told(error)
         with self._lock:

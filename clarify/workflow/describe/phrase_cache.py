@@ -1,14 +1,16 @@
-"""The embeddings of a vocabulary's phrases, kept on disk so that each is made once.
+"""A vocabulary's phrases, of which each is embedded once, and asked once whether the encoder knows it.
 
 ``<home>/features/phrases/<encoder digest>.npz`` holds ``phrases`` and their ``embeddings`` in one
-file, so the two cannot come apart. It is a cache: one that cannot be read is made again.
+file, so the two cannot come apart; ``<encoder digest>.json`` says of each phrase whether the encoder knows
+its words, which a bridge asks its text model. Both are caches: one that cannot be read is made again.
 """
 
 from __future__ import annotations
 
 import io
+import json
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 
 from clarify.data.files import write_atomically, writing
 from clarify.data.parallel import Progress
+from clarify.discover.vocabulary import plain_phrases
 from clarify.embed.encoders import Encoder
 from clarify.embed.imported import ImportedEncoder
 from clarify.errors import FeatureError
@@ -23,10 +26,28 @@ from clarify.method.phrases.similarity import normalised
 from clarify.workflow.model.arrays import DataSet
 from clarify.workflow.model.project import Workspace
 
-__all__ = ["embedded", "phrase_embeddings"]
+__all__ = ["embedded", "known_phrases", "phrase_embeddings"]
 
 AT_ONCE = 512
 """Phrases embedded between two writes: what is lost at most where somebody interrupts."""
+
+
+def known_phrases(project: DataSet, texts: Iterable[str]) -> tuple[str, ...]:
+    """Return those texts that are plain phrases, of words that an encoder knows; a bank knows its own."""
+    plain, encoder = plain_phrases(texts), project.encoder
+    if isinstance(encoder, ImportedEncoder) and encoder.live is None:
+        bank = {phrase.casefold() for phrase in encoder.bank.phrases}
+        return tuple(phrase for phrase in plain if phrase.casefold() in bank)
+    path = (
+        _folder(project.home) / f"{encoder.identity.digest}.json" if isinstance(project, Workspace) else None
+    )
+    knows = {} if path is None else _read_known(path)
+    new = [phrase for phrase in plain if phrase not in knows]
+    if new:
+        knows |= {each: not words for each, words in zip(new, encoder.unknown_words(new), strict=True)}
+        if path is not None:
+            _write(path, json.dumps(knows, ensure_ascii=False).encode())
+    return tuple(phrase for phrase in plain if knows[phrase])
 
 
 def embedded(project: DataSet, phrases: Sequence[str]) -> NDArray[np.float32]:
@@ -63,7 +84,7 @@ def phrase_embeddings(
     tell = progress or _nobody
     if isinstance(encoder, ImportedEncoder):
         return _by_bank(home, encoder, phrases, tell)
-    path = home / "features" / "phrases" / f"{encoder.identity.digest}.npz"
+    path = _folder(home) / f"{encoder.identity.digest}.npz"
     known = _read(path, encoder.width)
     missing = [phrase for phrase in phrases if phrase not in known]
     done = len(phrases) - len(missing)
@@ -71,7 +92,9 @@ def phrase_embeddings(
     for start in range(0, len(missing), AT_ONCE):
         part = missing[start : start + AT_ONCE]
         known.update(zip(part, normalised(encoder.encode_phrases(part)), strict=True))
-        _write(path, known)
+        content = io.BytesIO()
+        np.savez(content, phrases=np.array(list(known)), embeddings=np.stack(list(known.values())))
+        _write(path, content.getbuffer())
         done += len(part)
         tell(Progress(done=done, total=len(phrases), bad=0))
     return np.stack([known[phrase] for phrase in phrases])
@@ -110,9 +133,19 @@ def _read(path: Path, width: int) -> dict[str, NDArray[np.float32]]:
     return dict(zip(phrases.tolist(), rows, strict=True))
 
 
-def _write(path: Path, known: dict[str, NDArray[np.float32]]) -> None:
-    content = io.BytesIO()
-    np.savez(content, phrases=np.array(list(known)), embeddings=np.stack(list(known.values())))
+def _read_known(path: Path) -> dict[str, bool]:
+    try:
+        found = json.loads(path.read_bytes())
+        return {str(phrase): bool(known) for phrase, known in found.items()}
+    except (OSError, ValueError, AttributeError):
+        return {}
+
+
+def _folder(home: Path) -> Path:
+    return home / "features" / "phrases"
+
+
+def _write(path: Path, content: bytes | memoryview) -> None:
     with writing(path.parent, hint="phrases embedded so far are kept; give the command again"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, [content.getbuffer()])
+        write_atomically(path, [content])

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +23,16 @@ from clarify.discover import promise as promising
 from clarify.discover import suggest as searching
 from clarify.discover.halves import ImagesOfClass
 from clarify.discover.mentions import CaptionedImages, CaptionWords, caption_words
-from clarify.discover.vocabulary import plain_phrases, read_vocabulary, vocabulary, without_name
-from clarify.embed.encoders import Encoder
+from clarify.discover.vocabulary import read_vocabulary, vocabulary, without_names
 from clarify.embed.imported import ImportedEncoder
 from clarify.errors import InputError, PhraseError
-from clarify.workflow.describe.phrase_cache import phrase_embeddings
+from clarify.workflow.describe.phrase_cache import known_phrases, phrase_embeddings
 from clarify.workflow.describe.tries import note_searched, phrases_tried
-from clarify.workflow.model.arrays import CallableEncoder
 from clarify.workflow.model.failures import Failures, failures_of
 from clarify.workflow.model.models import Model
 from clarify.workflow.model.project import SplitData, Workspace
 
-__all__ = ["ClassPromise", "ClassSuggestions", "known_phrases", "promises", "suggest"]
+__all__ = ["ClassPromise", "ClassSuggestions", "promises", "suggest"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +46,7 @@ class ClassSuggestions:
     vocabulary : str
         Where the phrases come from, for people.
     left_out : int
-        Phrases of it that were not searched: they only name the class, or the encoder was never
+        Phrases of it that were not searched: they only name a class, or the encoder was never
         taught their words.
     found : Suggestions
         Of the vocabulary.
@@ -69,9 +67,9 @@ class ClassSuggestions:
 
     @property
     def items(self) -> tuple[searching.Suggestion, ...]:
-        """What the vocabulary and the captions suggest, highest error score first."""
+        """What the vocabulary and the captions suggest, what brings most first (`Suggestion.order`)."""
         both = self.found.items + (self.mentioned.items if self.mentioned else ())
-        return tuple(sorted(both, key=lambda each: -each.score.value))
+        return tuple(sorted(both, key=lambda each: each.order))
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -159,7 +157,9 @@ def suggest(
     images = ImagesOfClass(embeddings=data.embeddings[rows], right=failures.right[rows])
     captioned_rows, words = _captioned(project, failures, rows)
     searched = _searched(project, vocabulary_file, needed=not words.phrases)
-    phrases = without_name(searched.phrases, class_name)
+    phrases = searched.phrases
+    if vocabulary_file is None:  # the names that somebody lists are asked for
+        phrases = without_names(phrases, class_name, project.manifest.classes)
     if not phrases and not words.phrases:
         raise InputError(
             f"{searched.name}: none of its {len(searched.phrases) + searched.left_out:,} phrases "
@@ -231,16 +231,6 @@ def promises(
     return tuple(sorted(found, key=lambda each: (-each.found.promise, -each.found.n_wrong)))
 
 
-def known_phrases(encoder: Encoder | CallableEncoder, texts: Iterable[str]) -> tuple[str, ...]:
-    """Return those texts that are plain phrases, of words that an encoder knows; a bank knows its own."""
-    plain = plain_phrases(texts)
-    if isinstance(encoder, ImportedEncoder) and encoder.live is None:
-        bank = {phrase.casefold() for phrase in encoder.bank.phrases}
-        return tuple(phrase for phrase in plain if phrase.casefold() in bank)
-    unknown = encoder.unknown_words(plain)
-    return tuple(phrase for phrase, words in zip(plain, unknown, strict=True) if not words)
-
-
 def _captioned(
     project: Workspace, failures: Failures, rows: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], CaptionWords]:
@@ -263,7 +253,7 @@ def _searched(project: Workspace, file: Path | None, *, needed: bool = True) -> 
         name, given = f"the bank of {encoder.name}", encoder.bank.phrases
     else:
         name, given = "Clarify's own vocabulary", vocabulary()
-    phrases = known_phrases(encoder, given)
+    phrases = known_phrases(project, given)
     if not phrases and needed:
         raise InputError(
             f"{name}: encoder {encoder.name} knows none of its {len(given):,} phrases; give "

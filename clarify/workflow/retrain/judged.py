@@ -21,8 +21,7 @@ from clarify.method.decisions.subgroups import find_subgroups
 from clarify.method.groups.groups import DescribedGroups
 from clarify.track.promotion import GateEvidence, GateGroup, GateSubgroup
 from clarify.workflow.describe.grouping import THIN, explored_of, judged_counts
-from clarify.workflow.describe.phrase_cache import embedded
-from clarify.workflow.describe.suggest import known_phrases
+from clarify.workflow.describe.phrase_cache import embedded, known_phrases
 
 if TYPE_CHECKING:
     from clarify.workflow.model.arrays import DataSet
@@ -177,7 +176,7 @@ def _known_topics(project: DataSet) -> dict[str, tuple[tuple[str, ...], NDArray[
     """Return the words of each topic of the setting that the encoder knows, with their embeddings."""
     found = {}
     for topic in SETTINGS:
-        words = known_phrases(project.encoder, topics()[topic])
+        words = known_phrases(project, topics()[topic])
         if words:
             found[topic] = (words, embedded(project, words))
     return found

@@ -16,7 +16,15 @@ from clarify.workflow.model.project import SplitData
 from clarify.workflow.model.recipe import Recipe
 from clarify.workflow.retrain.heads import correct_head
 
-__all__ = ["MOST_CLASSES", "MOST_IMAGES", "Previewed", "corrected", "preview_retraining"]
+__all__ = [
+    "MOST_CLASSES",
+    "MOST_IMAGES",
+    "Previewed",
+    "Retrained",
+    "corrected",
+    "preview_retraining",
+    "retrained",
+]
 
 MOST_CLASSES = 10
 """Of many classes, the described one and those that it is mixed up with most are looked at."""
@@ -66,10 +74,39 @@ def corrected(project: DataSet, failures: Failures, description: Description, tr
     return dataclasses.replace(failures, predicted=found.predicted)
 
 
-def preview_retraining(
-    project: DataSet, failures: Failures, description: Description, train: SplitData
-) -> tuple[Previewed, ...]:
-    """Return what retraining with one description would do to its halves, and to all images.
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Retrained:
+    """What becomes of N validation images by retraining with one description.
+
+    Parameters
+    ----------
+    classes : tuple of str, (C,)
+        Those that the images are of: all, or those that the described one is mixed up with.
+    data : SplitData
+        The images, their labels in [0, C).
+    cut : Description
+        Cut as a retraining cuts it.
+    having : (N,) bool
+        Which of them have what it says.
+    now, then : (N,) bool
+        Which are right before and after.
+    """
+
+    classes: tuple[str, ...]
+    data: SplitData
+    cut: Description
+    having: NDArray[np.bool_]
+    now: NDArray[np.bool_]
+    then: NDArray[np.bool_]
+
+    @property
+    def label(self) -> int:
+        """The described class's number among these."""
+        return self.classes.index(self.cut.class_name)
+
+
+def retrained(project: DataSet, failures: Failures, description: Description, train: SplitData) -> Retrained:
+    """Retrain with one description as `clarify retrain` does, without a record.
 
     Where there are more than `MOST_CLASSES`, the others are left out of it, before and after: the
     figures are then of telling these classes apart. Of a group of more than `MOST_IMAGES` training
@@ -80,34 +117,54 @@ def preview_retraining(
     GroupError
         As `corrected`.
     """
-    (description,) = in_force(project, [description], {"train": train, "validation": failures.data})
+    (cut,) = in_force(project, [description], {"train": train, "validation": failures.data})
     every = project.manifest.classes
-    own = project.manifest.class_index(description.class_name)
-    classes = _mixed_up(failures, own, len(every))
-    names = ClassNames(name=project.manifest.name, classes=tuple(every[number] for number in classes))
+    numbers = _mixed_up(failures, project.manifest.class_index(cut.class_name), len(every))
+    classes = tuple(every[number] for number in numbers)
+    names = ClassNames(name=project.manifest.name, classes=classes)
     some = ArrayData(manifest=names, encoder=project.encoder, reviewer=project.reviewer)
-    part, seen = _restricted(train, classes), _restricted(failures.data, classes)
-    halves = {description.class_name: halves_of(some, [description], part)[description.class_name]}
-    ((_, in_training),) = halves[description.class_name]
+    part, seen = _restricted(train, numbers), _restricted(failures.data, numbers)
+    ((_, in_training),) = halves_of(some, [cut], part)[cut.class_name]
     part = part.take(_sample(2 * part.labels + in_training, most=MOST_IMAGES))
-    kept = np.isin(failures.data.labels, classes)
+    kept = np.isin(failures.data.labels, numbers)
     before = dataclasses.replace(failures, data=seen, predicted=failures.predicted[kept])
-    now = failures.right[kept]
-    then = np.equal(corrected(some, before, description, part).predicted, seen.labels)
-    ((_, having),) = halves_of(some, [description], seen)[description.class_name]
-    of_class = seen.labels == classes.index(own)
+    ((_, having),) = halves_of(some, [cut], seen)[cut.class_name]
+    return Retrained(
+        classes=classes,
+        data=seen,
+        cut=cut,
+        having=having,
+        now=failures.right[kept],
+        then=np.equal(corrected(some, before, cut, part).predicted, seen.labels),
+    )
+
+
+def preview_retraining(
+    project: DataSet, failures: Failures, description: Description, train: SplitData
+) -> tuple[Previewed, ...]:
+    """Return what retraining with one description would do to its halves, and to all images.
+
+    Raises
+    ------
+    GroupError
+        As `corrected`.
+    """
+    found = retrained(project, failures, description, train)
+    of_class = found.data.labels == found.label
     of_all = (
         "all validation images"
-        if len(classes) == len(every)
-        else f"all of the {len(classes)} classes it is mixed up with"
+        if len(found.classes) == len(project.manifest.classes)
+        else f"all of the {len(found.classes)} classes it is mixed up with"
     )
     named = {
-        f"{description.class_name} with it": of_class & having,
-        "without it": of_class & ~having,
+        f"{description.class_name} with it": of_class & found.having,
+        "without it": of_class & ~found.having,
         of_all: np.ones_like(of_class),
     }
     return tuple(
-        Previewed(name=name, now=_share(now, mask), then=_share(then, mask), cut=description.threshold)
+        Previewed(
+            name=name, now=_share(found.now, mask), then=_share(found.then, mask), cut=found.cut.threshold
+        )
         for name, mask in named.items()
     )
 

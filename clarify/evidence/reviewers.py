@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from clarify.errors import ClarifyError
 from clarify.evidence.comparison import spread
-from clarify.evidence.situation import Situation, seen_by, truth_of
+from clarify.evidence.situation import Situation, truth_of
 from clarify.method.arrays import generator
 from clarify.method.fit.head import Head
 from clarify.method.groups.metrics import evaluate
@@ -87,15 +87,15 @@ def _worst(at: Situation, head: Head) -> float:
     return found
 
 
-def wrong_phrases(at: Situation, seeds: int, vocabulary: Sequence[str]) -> Rows:
+def wrong_phrases(draws: Sequence[Situation], vocabulary: Sequence[str]) -> Rows:
     """Draw phrases that tell nothing of the place, and count those that the gate refuses."""
     found: list[Tried] = []
-    words = unrelated(at, vocabulary)
+    words = unrelated(draws[0], vocabulary)
     draw = 0
     while len(found) < DRAWS and draw < 5 * DRAWS:
         rng = generator(draw, "wrong phrases")
-        phrases = {name: str(rng.choice(words)) for name in at.phrases}
-        result = tried(seen_by(at, draw % seeds), phrases)
+        phrases = {name: str(rng.choice(words)) for name in draws[0].phrases}
+        result = tried(draws[draw % len(draws)], phrases)
         found += [result] if result is not None else []
         draw += 1
     harmed = [each for each in found if each.worst_group < each.base_worst_group - 0.02]
@@ -125,18 +125,18 @@ def unrelated(at: Situation, vocabulary: Sequence[str]) -> list[str]:
     return [each for each, value in zip(vocabulary, auc, strict=True) if abs(value - 0.5) < UNRELATED]
 
 
-def distances(at: Situation, seeds: int, vocabulary: Sequence[str]) -> Rows:
+def distances(draws: Sequence[Situation], vocabulary: Sequence[str]) -> Rows:
     """Draw phrases near, beside and far from the truth: error score against worst group."""
-    ordered = _by_distance(at, vocabulary)
+    ordered = _by_distance(draws[0], vocabulary)
     found: dict[str, list[Tried]] = {"the truth": []}
-    for seed in range(seeds):
-        result = tried(seen_by(at, seed), at.phrases)
+    for seen in draws:
+        result = tried(seen, seen.phrases)
         found["the truth"] += [result] if result is not None else []
     for band in BANDS:
         found[band] = []
         for draw in range(PER_BAND):
             phrases = _drawn(ordered, band, draw)
-            result = tried(seen_by(at, draw % seeds), phrases)
+            result = tried(draws[draw % len(draws)], phrases)
             found[band] += [result] if result is not None else []
     rows = [_told({"distance": band}, members) for band, members in found.items()]
     everyone = [each for members in found.values() for each in members]
@@ -160,9 +160,9 @@ def _told(of: dict[str, Any], members: Sequence[Tried]) -> dict[str, Any]:
     }
 
 
-def crowds(at: Situation, seeds: int, vocabulary: Sequence[str]) -> Rows:
+def crowds(draws: Sequence[Situation], vocabulary: Sequence[str]) -> Rows:
     """Let several reviewers of different quality speak, and put what they say together."""
-    ordered = _by_distance(at, vocabulary)
+    ordered = _by_distance(draws[0], vocabulary)
     ways: dict[str, list[Tried]] = {
         "best held-out score": [],
         "consensus by meaning": [],
@@ -170,7 +170,7 @@ def crowds(at: Situation, seeds: int, vocabulary: Sequence[str]) -> Rows:
         "any one": [],
     }
     for draw in range(PER_BAND):
-        seen = seen_by(at, draw % seeds)
+        seen = draws[draw % len(draws)]
         rng = generator(draw, "crowd")
         kinds = [str(rng.choice(list(BANDS))) for _ in range(CROWD)]
         said = [_drawn(ordered, kind, 1000 + CROWD * draw + k) for k, kind in enumerate(kinds)]

@@ -47,38 +47,38 @@ def at(project: Workspace) -> Situation:
 
 
 def test_more_wrong_images_and_a_moved_threshold_give_other_groups(at: Situation) -> None:
-    rows = studies.thresholds(at, 1, ())
+    rows = studies.thresholds([at], ())
     assert [row["way"] for row in rows][3] == "+0 deviations"
     assert rows[3]["refused"] == 0
-    assert len(studies.wrong_images(at, 1, ())) == 6
+    assert len(studies.wrong_images([at], ())) == 6
 
 
 def test_the_scan_is_the_exact_score_but_for_its_steps(at: Situation) -> None:
-    exact, scanned = studies.scan(at, 1, ())
+    exact, scanned = studies.scan([at], ())
     difference = exact["worst_group"]["mean"] - scanned["worst_group"]["mean"]
     assert abs(difference) < 0.1
     assert exact["error_score"] == scanned["error_score"]
 
 
 def test_one_class_compound_and_prompt_are_rows(at: Situation) -> None:
-    assert [row["way"] for row in studies.one_class(at, 1, ())][-1] == "all of them"
-    assert len(studies.compound(at, 1, ())) == 4
-    assert len(studies.templates(at, 1, ())) == 4
-    assert len(studies.objectives(at, 1, ())) == 6
+    assert [row["way"] for row in studies.one_class([at], ())][-1] == "all of them"
+    assert len(studies.compound([at], ())) == 4
+    assert len(studies.templates([at], ())) == 4
+    assert len(studies.objectives([at], ())) == 6
 
 
 def test_describing_all_of_ten_made_up_classes_lifts_the_worst_group() -> None:
     made = studies.many_classes(10)
     assert made.train.truth.counts.sum() == 8000
     none, everyone = (
-        studies._over_seeds(made, 1, {"x": lambda seen: seen}, method)[0]
+        studies._over_seeds([made], {"x": lambda seen: seen}, method)[0]
         for method in ("erm", studies.CLARIFY)
     )
     assert everyone["worst_group"]["mean"] > none["worst_group"]["mean"] + 0.1
 
 
 def test_searches_for_odd_images_are_believed_less_after_correction(at: Situation) -> None:
-    rows = studies.outliers(at, 1, WORDS)
+    rows = studies.outliers([at], WORDS)
     assert rows[0]["odd images"] == studies.ODD
     for row in rows:
         assert row["p corrected"] <= row["p"]
@@ -118,13 +118,13 @@ def test_every_study_is_a_table(name: str, project: Workspace, monkeypatch: pyte
     monkeypatch.setattr(reviewers, "PER_BAND", 2)
     monkeypatch.setattr(studies, "DRAWS", 3)
     monkeypatch.setattr(studies, "CLASS_COUNTS", (2, 10))
-    found = study(project, name, PHRASES, seeds=1)
+    found = study(name, [situation_of(project, PHRASES)])
     assert found["question"].endswith("?")
     text = study_markdown(found["rows"])
     assert text.count("\n") == len(found["rows"]) + 1
     assert np.isfinite(found["seeds"])
 
 
-def test_an_unknown_study_is_refused_with_the_nearest(project: Workspace) -> None:
+def test_an_unknown_study_is_refused_with_the_nearest() -> None:
     with pytest.raises(NotFoundError, match="nearest: threshold"):
-        study(project, "treshold", PHRASES)
+        study("treshold", [])

@@ -104,7 +104,8 @@ def add_benchmark(commands: Commands) -> None:
     command.takes(
         "--study NAME",
         "instead of a suite, what one choice does: wrong-images, threshold, scan, objective, "
-        "template, compound, one-class, classes, outliers, wrong-phrases, reviewers, crowds",
+        "template, compound, one-class, classes, outliers, wrong-phrases, reviewers, crowds, oversight, "
+        "labels",
     )
     command.takes("--data-set NAME", "for features: the data set")
     command.takes("--phrase CLASS=PHRASE", "for features: what a person says of a class", repeated=True)

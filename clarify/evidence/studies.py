@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from clarify.errors import ClarifyError
 from clarify.evidence.cells import figures_of
 from clarify.evidence.comparison import spread
+from clarify.evidence.labels import labels
 from clarify.evidence.methods import methods
-from clarify.evidence.reviewers import crowds, distances, wrong_phrases
+from clarify.evidence.reviewers import crowds, distances, oversight, wrong_phrases
 from clarify.evidence.situation import Situation
 from clarify.method.arrays import generator
 from clarify.method.groups.groups import annotated_groups
@@ -344,6 +345,8 @@ STUDIES = {
         ),
         ("reviewers", distances, "What do phrases near, beside and far from the truth do?"),
         ("crowds", crowds, "Several reviewers put together, against the best of them?"),
+        ("oversight", oversight, "A person, the machine, or both?"),
+        ("labels", labels, "How many group labels is a sentence worth?"),
     )
 }
 """Every study by name."""

@@ -102,7 +102,7 @@ def _grown(
     defaults = inspect.signature(method).parameters
     axes = [
         Axis(argument=name, setting=setting, values=defaults[name].default, ends=(low, high))
-        for name, (setting, low, high) in {**ends, "weight_decays": ("weight_decay", 1e-5, 1e2)}.items()
+        for name, (setting, low, high) in {**ends, "weight_decays": ("weight_decay", 1e-5, 1e4)}.items()
     ]
 
     def fit(at: Situation, rules: Sequence[Selection]) -> list[Chosen]:

@@ -105,6 +105,7 @@ def test_an_ordinary_validation_is_two_fifths_of_each_class_of_training_whatever
     everything, labels = whole.train, whole.train.labels
     for label in (0, 1):
         assert (one.validation.labels == label).sum() == round(HELD_OUT * (labels == label).sum())
+    assert len({tuple(ordinary(whole, seed).validation.truth.counts) for seed in range(5)}) > 1
     ids = [*one.train.ids, *one.validation.ids]
     assert sorted(ids) == sorted(everything.ids)
     assert set(one.validation.ids) != set(two.validation.ids)
@@ -145,7 +146,8 @@ def test_the_rwg_oracle_reweights_the_true_groups(whole: Situation) -> None:
     train, seen, rule = whole.train, whole.validation, ByAnnotatedWorstGroup()
     fits = sweep(train.features, train.labels, whole.classes, Reweight(groups=train.truth))
     expected = select(fits, seen.features, seen.labels, rule, groups=seen.truth).fit
-    (found,) = methods()["rwg"].fit(whole, [rule])
+    wrongly_told = dataclasses.replace(whole, phrases=dict.fromkeys(PHRASES, "red"))
+    (found,) = methods()["rwg"].fit(wrongly_told, [rule])
     np.testing.assert_array_equal(found.head.weight, expected.head.weight)
 
 

@@ -18,7 +18,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from clarify.errors import ClarifyError
-from clarify.evidence.grids import Chosen
+from clarify.evidence.grids import ChosenHead
 from clarify.evidence.methods import Method, methods
 from clarify.evidence.situation import Situation, truth_of
 from clarify.method.groups.metrics import evaluate
@@ -125,7 +125,7 @@ def run_method(at: Situation, method: Method) -> dict[str, Figures]:
     return {name: figures_of(at, each, seconds=seconds) for name, each in zip(names, found, strict=True)}
 
 
-def figures_of(at: Situation, chosen: Chosen, *, seconds: float = 0.0) -> Figures:
+def figures_of(at: Situation, chosen: ChosenHead, *, seconds: float = 0.0) -> Figures:
     """Return what a head comes to on the test images."""
     predicted = chosen.head.predict(at.test.features)
     found = evaluate(

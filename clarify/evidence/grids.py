@@ -15,11 +15,11 @@ from clarify.evidence.situation import Situation
 from clarify.method.fit.head import Head
 from clarify.method.fit.selection import Selected, Selection, select
 
-__all__ = ["Axis", "Chosen", "edge", "searched"]
+__all__ = ["ChosenHead", "GrowingGrid", "edge", "searched"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Chosen:
+class ChosenHead:
     """A head that a rule chose.
 
     Parameters
@@ -33,7 +33,7 @@ class Chosen:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Axis:
+class GrowingGrid:
     """A hyper-parameter.
 
     Parameters
@@ -75,8 +75,11 @@ def edge(values: Sequence[float], scores: Sequence[float], grid: Sequence[float]
 
 
 def searched(
-    fit: Callable[..., Sequence[Candidate]], axes: Sequence[Axis], at: Situation, rules: Sequence[Selection]
-) -> list[Chosen]:
+    fit: Callable[..., Sequence[Candidate]],
+    axes: Sequence[GrowingGrid],
+    at: Situation,
+    rules: Sequence[Selection],
+) -> list[ChosenHead]:
     """Return what each rule chooses on validation, of grids that are widened until it lies inside.
 
     Parameters
@@ -102,7 +105,7 @@ def searched(
         else:
             grids[axis.argument] = (*grids[axis.argument], value)
     return [
-        Chosen(
+        ChosenHead(
             head=chosen.head,
             edges=tuple(
                 f"{axis.setting} {end:g}"
@@ -115,8 +118,11 @@ def searched(
 
 
 def _wider(
-    tried: _Tried, axes: Sequence[Axis], grids: Mapping[str, Sequence[float]], ended: set[tuple[str, bool]]
-) -> Iterator[tuple[Axis, float, bool]]:
+    tried: _Tried,
+    axes: Sequence[GrowingGrid],
+    grids: Mapping[str, Sequence[float]],
+    ended: set[tuple[str, bool]],
+) -> Iterator[tuple[GrowingGrid, float, bool]]:
     """Yield what could be tried next: an axis, a value beyond its grid, and on which side."""
     for rule in range(len(tried.rules)):
         for axis in axes:
@@ -148,7 +154,7 @@ class _Tried:
     def best(self) -> list[Candidate]:
         return [self._select(self.leading[number], rule).fit for number, rule in enumerate(self.rules)]
 
-    def edge(self, rule: int, axis: Axis, grid: Sequence[float]) -> float | None:
+    def edge(self, rule: int, axis: GrowingGrid, grid: Sequence[float]) -> float | None:
         values = [
             float({**each.settings, "weight_decay": each.weight_decay}[axis.setting])
             for each in self.candidates

@@ -11,7 +11,7 @@ import numpy as np
 from clarify.errors import ClarifyError
 from clarify.evidence.cells import figures_of
 from clarify.evidence.comparison import spread
-from clarify.evidence.grids import Chosen
+from clarify.evidence.grids import ChosenHead
 from clarify.evidence.oracles import dfr_upsampled
 from clarify.evidence.situation import Situation, ordinary, truth_of
 from clarify.method.arrays import generator
@@ -46,7 +46,7 @@ def _over(draws: Sequence[Situation], way: Callable[[Situation], Head]) -> dict[
     found = []
     for at in draws:
         try:
-            found.append(figures_of(at, Chosen(head=way(at))))
+            found.append(figures_of(at, ChosenHead(head=way(at))))
         except ClarifyError:
             continue
     return {

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from clarify.errors import InputError
 from clarify.evidence import baselines, oracles, zero_shot
-from clarify.evidence.grids import Axis, Chosen, edge, searched
+from clarify.evidence.grids import ChosenHead, GrowingGrid, edge, searched
 from clarify.evidence.prepared import Candidate
 from clarify.evidence.situation import Situation, told_the_truth, truth_of
 from clarify.method.fit.selection import ByAnnotatedWorstGroup, Selection
@@ -26,7 +26,7 @@ __all__ = ["Method", "Supervision", "methods"]
 
 Supervision = Literal["none", "words", "groups"]
 
-Fit = Callable[["Situation", Sequence["Selection"]], "list[Chosen]"]
+Fit = Callable[["Situation", Sequence["Selection"]], "list[ChosenHead]"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ class Method:
 def _clarify(**choices: Any) -> Fit:
     """Correct as `clarify retrain` does; without any described class the base model stays."""
 
-    def fit(at: Situation, rules: Sequence[Selection]) -> list[Chosen]:
+    def fit(at: Situation, rules: Sequence[Selection]) -> list[ChosenHead]:
         if not at.tried:
             return _base(at, rules)
         return [_of_core(at.corrected(Recipe(**choices, select=rule.name))) for rule in rules]
@@ -73,7 +73,7 @@ def _clarify(**choices: Any) -> Fit:
 def _told_groups(**choices: Any) -> Fit:
     """Correct as `clarify retrain` does, by the true groups in the place of those of phrases."""
 
-    def fit(at: Situation, rules: Sequence[Selection]) -> list[Chosen]:
+    def fit(at: Situation, rules: Sequence[Selection]) -> list[ChosenHead]:
         project, splits, said = told_the_truth(at)
         groups = {name: truth_of(data) for name, data in splits.items()}
         return [
@@ -86,11 +86,11 @@ def _told_groups(**choices: Any) -> Fit:
     return fit
 
 
-def _of_core(found: HeadFit) -> Chosen:
+def _of_core(found: HeadFit) -> ChosenHead:
     """Tell of a fit of the product's own, whose grid is not widened, whether it ends at its grid's edge."""
     decays, scores = zip(*found.table, strict=True)
     end = edge(decays, scores, decays)
-    return Chosen(head=found.fit.head, edges=() if end is None else (f"weight_decay {end:g}",))
+    return ChosenHead(head=found.fit.head, edges=() if end is None else (f"weight_decay {end:g}",))
 
 
 def _grown(
@@ -101,11 +101,11 @@ def _grown(
     """Search a method's grids; of each is given what candidates call it, and what it ends at."""
     defaults = inspect.signature(method).parameters
     axes = [
-        Axis(argument=name, setting=setting, values=defaults[name].default, ends=(low, high))
+        GrowingGrid(argument=name, setting=setting, values=defaults[name].default, ends=(low, high))
         for name, (setting, low, high) in {**ends, "weight_decays": ("weight_decay", 1e-5, 1e4)}.items()
     ]
 
-    def fit(at: Situation, rules: Sequence[Selection]) -> list[Chosen]:
+    def fit(at: Situation, rules: Sequence[Selection]) -> list[ChosenHead]:
         given, options = more(at)
         return searched(
             functools.partial(method, at.train.features, at.train.labels, at.classes, *given, **options),
@@ -117,7 +117,7 @@ def _grown(
     return fit
 
 
-def _balanced_refit(at: Situation, rules: Sequence[Selection]) -> list[Chosen]:
+def _balanced_refit(at: Situation, rules: Sequence[Selection]) -> list[ChosenHead]:
     """Balance the classes on training and validation images: a refit that no phrase is behind."""
     groups = {name: described_groups(data.labels, at.classes, {}) for name, data in at.splits.items()}
     return [
@@ -129,31 +129,31 @@ def _balanced_refit(at: Situation, rules: Sequence[Selection]) -> list[Chosen]:
 def _on_validation(method: Callable[..., Sequence[Candidate]]) -> Fit:
     grid = inspect.signature(method).parameters["weight_decays"].default
 
-    def fit(at: Situation, _: Sequence[Selection]) -> list[Chosen]:
+    def fit(at: Situation, _: Sequence[Selection]) -> list[ChosenHead]:
         given = at.validation
         (found,) = method(given.features, given.labels, at.classes, truth_of(given), seed=at.seed)
         end = found.weight_decay in (min(grid), max(grid))
-        return [Chosen(head=found.head, edges=(f"weight_decay {found.weight_decay:g}",) if end else ())]
+        return [ChosenHead(head=found.head, edges=(f"weight_decay {found.weight_decay:g}",) if end else ())]
 
     return fit
 
 
-def _base(at: Situation, rules: Sequence[Selection]) -> list[Chosen]:
-    return [Chosen(head=at.base) for _ in rules or (None,)]
+def _base(at: Situation, rules: Sequence[Selection]) -> list[ChosenHead]:
+    return [ChosenHead(head=at.base) for _ in rules or (None,)]
 
 
-def _zero_shot(at: Situation, _: Sequence[Selection]) -> list[Chosen]:
+def _zero_shot(at: Situation, _: Sequence[Selection]) -> list[ChosenHead]:
     _same_space(at)
     prompts = list(at.encode(list(at.classes))[:, None, :])  # one prompt a class
-    return [Chosen(head=zero_shot.zero_shot(prompts, at.classes))]
+    return [ChosenHead(head=zero_shot.zero_shot(prompts, at.classes))]
 
 
-def _zero_shot_attributes(at: Situation, _: Sequence[Selection]) -> list[Chosen]:
+def _zero_shot_attributes(at: Situation, _: Sequence[Selection]) -> list[ChosenHead]:
     _same_space(at)
     prompts = [f"{name} {value}" for name in at.classes for value in at.values]
     embedded = at.encode(prompts)
     shape = (len(at.classes), len(at.values), embedded.shape[1])
-    return [Chosen(head=zero_shot.zero_shot_with_attributes(embedded.reshape(shape), at.classes))]
+    return [ChosenHead(head=zero_shot.zero_shot_with_attributes(embedded.reshape(shape), at.classes))]
 
 
 def _same_space(at: Situation) -> None:

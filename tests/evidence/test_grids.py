@@ -10,13 +10,13 @@ import pytest
 
 from clarify.errors import SolverError
 from clarify.evidence import studies
-from clarify.evidence.grids import Axis, edge, searched
+from clarify.evidence.grids import GrowingGrid, edge, searched
 from clarify.evidence.methods import methods
 from clarify.evidence.prepared import Candidate
 from clarify.evidence.situation import Situation
 from clarify.method.fit.selection import ByAverage, ByWorstClass
 
-DECAYS = Axis(argument="weight_decays", setting="weight_decay", values=(0.1, 1.0), ends=(0.01, 1e4))
+DECAYS = GrowingGrid(argument="weight_decays", setting="weight_decay", values=(0.1, 1.0), ends=(0.01, 1e4))
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def test_the_edge_is_an_outermost_value_that_alone_scores_best() -> None:
 
 
 def test_a_grid_goes_on_by_its_last_step_to_its_end() -> None:
-    axis = Axis(argument="x", setting="x", values=(0.0, 1.0, 4.0), ends=(0.0, 30.0))
+    axis = GrowingGrid(argument="x", setting="x", values=(0.0, 1.0, 4.0), ends=(0.0, 30.0))
     assert axis.beyond((0.0, 1.0, 4.0), up=True) == 16.0
     assert axis.beyond((4.0, 0.0, 16.0, 1.0), up=True) == 30.0
     assert axis.beyond((4.0, 30.0), up=True) is None

@@ -22,11 +22,10 @@ import numpy as np
 
 from benchmarks.measurement import Measurement
 from clarify.evidence.reviewers import Tried, tried, unrelated
-from clarify.evidence.situation import Situation
+from clarify.evidence.situation import Situation, ordinary
 from clarify.method.arrays import generator
 from clarify.method.phrases.error_score import error_score
 
-HELD_OUT = 0.4
 LOOKED_AT: Mapping[str, int | None] = {"100 images": 100, "300 images": 300, "all": None}
 TRIES = (1, 20, 1_000)
 HARM, GAIN = 0.02, 0.10
@@ -75,22 +74,6 @@ def _set_up(
         *_told_true(name, true),
         *(each for tries in TRIES for each in _told_wrong(name, tries, wrong[tries])),
     ]
-
-
-def ordinary(whole: Situation, seed: int, most: int | None) -> Situation:
-    """Return it with a validation split drawn by chance from training, class by class."""
-    rng, labels = generator(seed, "ordinary"), whole.train.labels
-    held = np.zeros(len(labels), dtype=np.bool_)
-    for label in np.unique(labels):
-        rows = rng.permutation(np.flatnonzero(labels == label))
-        held[rows[: round(HELD_OUT * len(rows))]] = True
-    looked_at = np.sort(rng.permutation(np.flatnonzero(held))[:most])
-    return dataclasses.replace(
-        whole,
-        train=whole.train.take(np.flatnonzero(~held)),
-        validation=dataclasses.replace(whole.train.take(looked_at), name="validation"),
-        seed=seed,
-    )
 
 
 def _best_of(at: Situation, words: Sequence[str], tries: int, draw: int) -> dict[str, str]:

@@ -21,8 +21,10 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDER, PAGE = ROOT / "docs" / "evidence", ROOT / "docs" / "evidence.md"
 REAL = ROOT.parent / "shared" / "data" / "cifar500_vitb32.npz"
 CORRECTED = "clarify_reweight"
-ORACLE = "group_dro"
-MINUTES = 10
+NEAR = 0.02
+"""How far under its oracle a row may be."""
+
+MINUTES = 90
 
 
 def measure() -> list[Measurement]:
@@ -82,11 +84,16 @@ def _write(name: str, found: dict[str, Any]) -> None:
 
 
 def _targets(rows: list[dict[str, Any]]) -> list[Measurement]:
-    """Return what the true phrase comes to against ERM and the oracle, where there is a gap."""
+    """Return what the true phrase comes to against ERM and its oracle, where there is a gap."""
     found = []
-    for name in dict.fromkeys(row["data_set"] for row in rows):
-        own = {row["method"]: row for row in reversed(rows) if row["data_set"] == name}
-        erm, oracle, ours = own["erm"], own[ORACLE], own[CORRECTED]
+    for name, kind in dict.fromkeys((row["data_set"], row["validation"]) for row in rows):
+        own = {
+            row["method"]: row
+            for row in reversed(rows)
+            if (row["data_set"], row["validation"]) == (name, kind)
+        }
+        erm, ours = own["erm"], own[CORRECTED]
+        oracle = own[ours["oracle"]]
         worst = {
             of: each["worst_group_accuracy"]["mean"]
             for of, each in (("erm", erm), ("oracle", oracle), ("ours", ours))
@@ -94,30 +101,19 @@ def _targets(rows: list[dict[str, Any]]) -> list[Measurement]:
         if worst["oracle"] - worst["erm"] < 0.20:
             continue
         adjusted = "adjusted_average_accuracy"
-        lost = erm[adjusted]["mean"] - ours[adjusted]["mean"]
-        lift, short = worst["ours"] - worst["erm"], worst["oracle"] - worst["ours"]
-        spread = max(oracle["worst_group_accuracy"]["sd"], ours["worst_group_accuracy"]["sd"])
+        figures = (
+            ("worst group over ERM", worst["ours"] - worst["erm"], 0.20, 1),
+            ("worst group under its oracle", worst["oracle"] - worst["ours"], NEAR, -1),
+            ("adjusted average under ERM", erm[adjusted]["mean"] - ours[adjusted]["mean"], 0.05, -1),
+        )
         found += [
             Measurement(
-                name=f"{name}: worst group over ERM",
-                figure=100 * lift,
+                name=f"{name}, {kind} validation: {what}",
+                figure=100 * figure,
                 unit="points",
-                target=20,
-                holds=lift >= 0.20,
-            ),
-            Measurement(
-                name=f"{name}: worst group under the oracle",
-                figure=100 * short,
-                unit="points",
-                target=100 * spread,
-                holds=short <= spread,
-            ),
-            Measurement(
-                name=f"{name}: adjusted average under ERM",
-                figure=100 * lost,
-                unit="points",
-                target=5,
-                holds=lost <= 0.05,
-            ),
+                target=100 * target,
+                holds=sign * figure >= sign * target,
+            )
+            for what, figure, target, sign in figures
         ]
     return found

@@ -24,7 +24,7 @@ def _benchmark(shell: Shell) -> None:
 
     from tqdm import tqdm
 
-    from clarify.evidence.suites import RENDERED, compare_methods, prepare_rendered
+    from clarify.evidence.suites import compare_methods, rendered, resampled
 
     args, settings = shell.args, shell.settings
 
@@ -38,21 +38,18 @@ def _benchmark(shell: Shell) -> None:
     if args.suite == "rendered":
         if args.data_set or phrases:
             raise InputError("--data-set and --phrase are for --suite features; leave them out")
-        projects = []
-        for name, true in RENDERED.items():
-            shell.say(f"{name}: drawing and embedding, as far as that is not done")
-            project = prepare_rendered(settings.home, name, opened, workers=settings.workers)
-            projects.append((project, true))
+        shell.say("drawing and embedding, as far as that is not done")
+        situations = rendered(settings.home, opened, seeds=args.seeds, workers=settings.workers)
     else:
         if not (args.data_set and phrases):
             raise InputError(
                 "--suite features needs --data-set NAME with an annotated attribute, its features "
                 "(--encoder), and --phrase CLASS=PHRASE"
             )
-        projects = [(opened(args.data_set), phrases)]
+        situations = resampled(opened(args.data_set), phrases, seeds=args.seeds)
     with tqdm(desc="cells", unit="cell", file=sys.stderr, dynamic_ncols=True) as bar:
         found = compare_methods(
-            args.suite, projects, seeds=args.seeds, methods=tuple(args.method), told=lambda _: bar.update()
+            args.suite, situations, methods=tuple(args.method), told=lambda _: bar.update()
         )
     place = settings.home / "comparisons" / args.suite
     _write(place, found)
@@ -67,12 +64,12 @@ def _benchmark(shell: Shell) -> None:
 def _study(shell: Shell, opened: Callable[[str], Workspace]) -> None:
     import json
 
-    from clarify.evidence.suites import HARDEST, RENDERED, prepare_rendered, study
+    from clarify.evidence.suites import drawn_birds, study
     from clarify.evidence.tables import study_markdown
 
     args, settings = shell.args, shell.settings
-    project = prepare_rendered(settings.home, HARDEST, opened, workers=settings.workers)
-    found = study(project, args.study, RENDERED[HARDEST], seeds=args.seeds)
+    draws = drawn_birds(settings.home, opened, seeds=args.seeds, workers=settings.workers)
+    found = study(args.study, draws)
     place = settings.home / "comparisons" / "studies"
     place.mkdir(parents=True, exist_ok=True)
     (place / f"{args.study}.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
@@ -107,7 +104,8 @@ def add_benchmark(commands: Commands) -> None:
     command.takes(
         "--study NAME",
         "instead of a suite, what one choice does: wrong-images, threshold, scan, objective, "
-        "template, compound, one-class, classes, outliers, wrong-phrases, reviewers, crowds",
+        "template, compound, one-class, classes, outliers, wrong-phrases, reviewers, crowds, oversight, "
+        "labels",
     )
     command.takes("--data-set NAME", "for features: the data set")
     command.takes("--phrase CLASS=PHRASE", "for features: what a person says of a class", repeated=True)

@@ -36,7 +36,7 @@ def afr(
     labels: ArrayLike,
     class_names: Sequence[str],
     *,
-    gammas: Sequence[float] = (1.0, 4.0, 16.0),
+    gammas: Sequence[float] = (0.0, 1.0, 4.0, 16.0),
     strengths: Sequence[float] = (0.3, 0.03, 0.003),
     weight_decays: Sequence[float] = (0.1, 0.01),
     share: float = 0.2,

@@ -7,11 +7,10 @@
 | `cvar_dro` | class labels | Levy et al. 2020, arXiv 2010.05893 |
 | `jtt` | class labels | Just Train Twice, arXiv 2107.09044 |
 | `afr` | class labels | Automatic Feature Reweighting, arXiv 2306.11074 |
-| `rwg` | annotated groups of training images | Idrissi et al. 2022, arXiv 2110.14503 |
 | `group_dro` | annotated groups of training images | Sagawa et al. 2020, arXiv 1911.08731 |
 | `dfr_subsampled`, `dfr_upsampled` | annotated groups of validation images | arXiv 2204.02937 |
 
-The last three rows are oracles, and take `AnnotatedGroups`. Each function but those of zero-shot
+The last two rows are oracles, and take `AnnotatedGroups`. Each function but those of zero-shot
 returns its whole grid of hyper-parameters; a named rule chooses among them elsewhere (see
 `selection`), so all methods can be tuned alike. The papers of JTT and AFR tune on annotated
 validation groups: what they publish is reached by `ByAnnotatedWorstGroup`, which makes the run an
@@ -27,7 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from clarify.evidence.afr import afr
-from clarify.evidence.oracles import dfr_subsampled, dfr_upsampled, group_dro, rwg
+from clarify.evidence.oracles import dfr_subsampled, dfr_upsampled, group_dro
 from clarify.evidence.prepared import DECAYS, Candidate, Prepared, check_grid, checked
 from clarify.evidence.zero_shot import zero_shot, zero_shot_with_attributes
 from clarify.method.fit.objectives import CvarDro, Erm, Reweight, Weighted
@@ -42,7 +41,6 @@ __all__ = [
     "dfr_upsampled",
     "group_dro",
     "jtt",
-    "rwg",
     "rwy",
     "zero_shot",
     "zero_shot_with_attributes",
@@ -97,7 +95,7 @@ def cvar_dro(
     class_names: Sequence[str],
     *,
     alphas: Sequence[float] = (0.1, 0.2, 0.5),
-    weight_decays: Sequence[float] = (1.0, 0.03),
+    weight_decays: Sequence[float] = (1.0, 0.1),
 ) -> list[Candidate]:
     """Minimise the mean loss of the worst share alpha of the images.
 

@@ -18,6 +18,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from clarify.errors import ClarifyError
+from clarify.evidence.grids import ChosenHead
 from clarify.evidence.methods import Method, methods
 from clarify.evidence.situation import Situation, truth_of
 from clarify.method.groups.metrics import evaluate
@@ -33,7 +34,7 @@ __all__ = ["CHOSEN_BY_ITSELF", "Cell", "Figures", "Ledger", "Refused", "figures_
 CHOSEN_BY_ITSELF = "own"
 """The selection of a method that has no rule to choose by."""
 
-SCHEMA = 3
+SCHEMA = 4
 RIGHT = "right.parquet"
 
 
@@ -43,15 +44,21 @@ class Cell:
 
     Parameters
     ----------
+    validation : str
+        What it chose by; see `Situation.validated`.
+    drawn : bool
+        Whether the seed is a data set drawn anew.
     given : str
         Digest of what the method was given beside: images, phrases.
     """
 
     data_set: str
     encoder: str
+    validation: str
     method: str
     selection: str
     seed: int
+    drawn: bool
     given: str
 
     @property
@@ -76,6 +83,8 @@ class Figures:
         The most that the process ever held.
     right : ndarray of bool, (N,)
         Which test images it gets right.
+    edges : tuple of str
+        Settings that were chosen at their grid's edge; see `grids`.
     """
 
     average: float
@@ -85,6 +94,7 @@ class Figures:
     seconds: float
     peak_memory_mib: float
     right: NDArray[np.bool_]
+    edges: tuple[str, ...] = ()
 
     @property
     def gap(self) -> float:
@@ -109,17 +119,15 @@ def run_method(at: Situation, method: Method) -> dict[str, Figures]:
         If it lacks what it needs, or its losses are not finite; says which.
     """
     began = time.perf_counter()
-    heads = method.fit(at, [SELECTIONS[name].rule for name in method.rules])
+    found = method.fit(at, [SELECTIONS[name].rule for name in method.rules])
     seconds = time.perf_counter() - began
     names = method.rules or (CHOSEN_BY_ITSELF,)
-    return {
-        name: figures_of(at, head.predict(at.test.features), seconds=seconds)
-        for name, head in zip(names, heads, strict=True)
-    }
+    return {name: figures_of(at, each, seconds=seconds) for name, each in zip(names, found, strict=True)}
 
 
-def figures_of(at: Situation, predicted: NDArray[np.int64], *, seconds: float) -> Figures:
-    """Return what predictions of the test images come to."""
+def figures_of(at: Situation, chosen: ChosenHead, *, seconds: float = 0.0) -> Figures:
+    """Return what a head comes to on the test images."""
+    predicted = chosen.head.predict(at.test.features)
     found = evaluate(
         predicted,
         at.test.labels,
@@ -138,6 +146,7 @@ def figures_of(at: Situation, predicted: NDArray[np.int64], *, seconds: float) -
         seconds=seconds,
         peak_memory_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         right=right,
+        edges=chosen.edges,
     )
 
 
@@ -177,6 +186,7 @@ class Ledger:
             seconds=cost["seconds"],
             peak_memory_mib=cost["peak_memory_mib"],
             right=right,
+            edges=run.edges,
         )
 
     def write(self, cell: Cell, found: Figures, phrases: Mapping[str, str]) -> None:
@@ -194,7 +204,7 @@ class Ledger:
         cost = {"seconds": found.seconds, "peak_memory_mib": found.peak_memory_mib}
         record = RunRecord(
             kind="cell",
-            name=f"{cell.method}, {cell.selection}, seed {cell.seed}",
+            name=f"{cell.method}, {cell.selection}, {cell.validation} validation, seed {cell.seed}",
             params={
                 "cell": cell.delivery,
                 "method": cell.method,
@@ -203,6 +213,8 @@ class Ledger:
                 "selection": cell.selection,
                 "seed": cell.seed,
                 "encoder": cell.encoder,
+                "validation": cell.validation,
+                "edges": ", ".join(found.edges),
             },
             metrics={**metric_keys("test", accuracies), **metric_keys("cost", cost)},
             tags=self._context.tags(
@@ -226,9 +238,11 @@ def cells_of(
             name: Cell(
                 data_set=at.data_set,
                 encoder=at.encoder,
+                validation=at.validated,
                 method=method.name,
                 selection=name,
                 seed=at.seed,
+                drawn=at.drawn,
                 given=given,
             )
             for name in method.rules or (CHOSEN_BY_ITSELF,)

@@ -19,49 +19,11 @@ from clarify.method.fit.selection import ByAnnotatedWorstGroup, hold_out, select
 from clarify.method.fit.training import sweep
 from clarify.method.groups.groups import AnnotatedGroups
 
-__all__ = ["balanced_subsample", "dfr_subsampled", "dfr_upsampled", "group_dro", "rwg"]
+__all__ = ["balanced_subsample", "dfr_subsampled", "dfr_upsampled", "group_dro"]
 
 Labels = NDArray[np.int64]
 Settings: TypeAlias = Mapping[str, float | int | str]
 Refit: TypeAlias = Callable[[Prepared, AnnotatedGroups, Sequence[float], Settings], list[Candidate]]
-
-
-def rwg(
-    features: ArrayLike,
-    labels: ArrayLike,
-    class_names: Sequence[str],
-    groups: AnnotatedGroups,
-    *,
-    weight_decays: Sequence[float] = DECAYS,
-) -> list[Candidate]:
-    """Reweight the groups: mean over groups of each group's mean loss. Oracle.
-
-    Supervision: annotated groups of the training images. Source: "Simple data balancing achieves
-    competitive worst-group accuracy" (Idrissi et al. 2022, arXiv 2110.14503), RWG. Departs: the
-    paper draws group-balanced batches for a whole network and stops early; here their expected
-    loss is solved to its optimum for the last layer, and the weight decay takes the place of
-    stopping.
-
-    Parameters
-    ----------
-    features, labels, class_names, weight_decays
-        As in `rwy`.
-    groups : AnnotatedGroups
-        Of these N images, none empty.
-
-    Returns
-    -------
-    list of Candidate
-        One a weight decay.
-
-    Raises
-    ------
-    FeatureError, GroupError, InputError, SolverError
-        As `sweep` does; for groups that are not annotated, or empty (says which).
-    """
-    _check_annotated(groups)
-    fits = sweep(features, labels, class_names, Reweight(groups=groups), weight_decays)
-    return [Candidate(head=f.head, weight_decay=f.weight_decay, settings={}) for f in fits]
 
 
 def group_dro(
@@ -83,8 +45,10 @@ def group_dro(
 
     Parameters
     ----------
-    features, labels, class_names, groups
-        As in `rwg`.
+    features, labels, class_names
+        As in `rwy`.
+    groups : AnnotatedGroups
+        Of these N images, none empty.
     adjustments : sequence of float
         C, 0 or more, in nats.
     weight_decays : sequence of float

@@ -8,23 +8,26 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clarify.errors import ClarifyError
 from clarify.evidence.comparison import spread
-from clarify.evidence.situation import Situation, seen_by, truth_of
+from clarify.evidence.situation import Situation, truth_of
 from clarify.method.arrays import generator
 from clarify.method.fit.head import Head
 from clarify.method.groups.metrics import evaluate
 from clarify.method.phrases.evidence import evidence
 from clarify.track.promotion import Gate
+from clarify.workflow.describe.suggest import suggest
+from clarify.workflow.model.models import Model
+from clarify.workflow.model.project import Workspace
 from clarify.workflow.model.recipe import Recipe
 
-__all__ = ["Tried", "crowds", "distances", "tried", "unrelated", "wrong_phrases"]
+__all__ = ["Tried", "crowds", "distances", "oversight", "tried", "unrelated", "wrong_phrases"]
 
 Rows = list[dict[str, Any]]
 
@@ -87,15 +90,15 @@ def _worst(at: Situation, head: Head) -> float:
     return found
 
 
-def wrong_phrases(at: Situation, seeds: int, vocabulary: Sequence[str]) -> Rows:
+def wrong_phrases(draws: Sequence[Situation], vocabulary: Sequence[str]) -> Rows:
     """Draw phrases that tell nothing of the place, and count those that the gate refuses."""
     found: list[Tried] = []
-    words = unrelated(at, vocabulary)
+    words = unrelated(draws[0], vocabulary)
     draw = 0
     while len(found) < DRAWS and draw < 5 * DRAWS:
         rng = generator(draw, "wrong phrases")
-        phrases = {name: str(rng.choice(words)) for name in at.phrases}
-        result = tried(seen_by(at, draw % seeds), phrases)
+        phrases = {name: str(rng.choice(words)) for name in draws[0].phrases}
+        result = tried(draws[draw % len(draws)], phrases)
         found += [result] if result is not None else []
         draw += 1
     harmed = [each for each in found if each.worst_group < each.base_worst_group - 0.02]
@@ -125,18 +128,18 @@ def unrelated(at: Situation, vocabulary: Sequence[str]) -> list[str]:
     return [each for each, value in zip(vocabulary, auc, strict=True) if abs(value - 0.5) < UNRELATED]
 
 
-def distances(at: Situation, seeds: int, vocabulary: Sequence[str]) -> Rows:
+def distances(draws: Sequence[Situation], vocabulary: Sequence[str]) -> Rows:
     """Draw phrases near, beside and far from the truth: error score against worst group."""
-    ordered = _by_distance(at, vocabulary)
+    ordered = _by_distance(draws[0], vocabulary)
     found: dict[str, list[Tried]] = {"the truth": []}
-    for seed in range(seeds):
-        result = tried(seen_by(at, seed), at.phrases)
+    for seen in draws:
+        result = tried(seen, seen.phrases)
         found["the truth"] += [result] if result is not None else []
     for band in BANDS:
         found[band] = []
         for draw in range(PER_BAND):
             phrases = _drawn(ordered, band, draw)
-            result = tried(seen_by(at, draw % seeds), phrases)
+            result = tried(draws[draw % len(draws)], phrases)
             found[band] += [result] if result is not None else []
     rows = [_told({"distance": band}, members) for band, members in found.items()]
     everyone = [each for members in found.values() for each in members]
@@ -160,27 +163,27 @@ def _told(of: dict[str, Any], members: Sequence[Tried]) -> dict[str, Any]:
     }
 
 
-def crowds(at: Situation, seeds: int, vocabulary: Sequence[str]) -> Rows:
+def crowds(draws: Sequence[Situation], vocabulary: Sequence[str]) -> Rows:
     """Let several reviewers of different quality speak, and put what they say together."""
-    ordered = _by_distance(at, vocabulary)
+    ordered = _by_distance(draws[0], vocabulary)
     ways: dict[str, list[Tried]] = {
         "best held-out score": [],
+        "consensus by split": [],
         "consensus by meaning": [],
         "best single one, in hindsight": [],
         "any one": [],
     }
     for draw in range(PER_BAND):
-        seen = seen_by(at, draw % seeds)
-        rng = generator(draw, "crowd")
-        kinds = [str(rng.choice(list(BANDS))) for _ in range(CROWD)]
-        said = [_drawn(ordered, kind, 1000 + CROWD * draw + k) for k, kind in enumerate(kinds)]
+        seen = draws[draw % len(draws)]
+        said = _said(ordered, draw)
         each_one = [tried(seen, phrases) for phrases in said]
         able = [each for each in each_one if each is not None]
         if not able:
             continue
         chosen = {
             "best held-out score": _best_held_out(seen, said),
-            "consensus by meaning": _medoid(seen, said),
+            "consensus by split": _medoid(seen, said, _same_split),
+            "consensus by meaning": _medoid(seen, said, _same_meaning),
         }
         for name, phrases in chosen.items():
             result = tried(seen, phrases)
@@ -188,6 +191,45 @@ def crowds(at: Situation, seeds: int, vocabulary: Sequence[str]) -> Rows:
         ways["best single one, in hindsight"].append(max(able, key=lambda each: each.worst_group))
         ways["any one"] += able
     return [_told({"put together by": name}, members) for name, members in ways.items()]
+
+
+def oversight(draws: Sequence[Situation], vocabulary: Sequence[str]) -> Rows:
+    """Let a reviewer of any quality speak, the machine, and the reviewer choose among what it suggests."""
+    ordered = _by_distance(draws[0], vocabulary)
+    suggested = [_suggested(at) for at in draws]
+    ways: dict[str, list[Tried]] = {
+        "a person": [],
+        "the machine's first": [],
+        "a person, of the machine's": [],
+    }
+    for draw in range(PER_BAND):
+        seen, listed = draws[draw % len(draws)], suggested[draw % len(draws)]
+        said = _said(ordered, draw)[0]
+        nearest = {
+            name: phrases[int(_same_meaning(seen, name, [said[name], *phrases])[0, 1:].argmax())]
+            for name, phrases in listed.items()
+        }
+        first = {name: phrases[0] for name, phrases in listed.items()}
+        for way, phrases in zip(ways, (said, first, nearest), strict=True):
+            result = tried(seen, phrases)
+            ways[way] += [result] if result is not None else []
+    return [_told({"who speaks": name}, members) for name, members in ways.items()]
+
+
+def _suggested(at: Situation) -> dict[str, list[str]]:
+    """Return for each class what the product suggests, first things first."""
+    model = Model(run_id="evidence", name="base", head=at.base)
+    found = {
+        name: suggest(cast(Workspace, at.project), model, at.validation, name).items for name in at.phrases
+    }
+    return {name: [each.phrase for each in items] for name, items in found.items() if items}
+
+
+def _said(ordered: Mapping[str, Sequence[str]], draw: int) -> list[dict[str, str]]:
+    """Return what several reviewers say, each near, beside or far from the truth."""
+    rng = generator(draw, "crowd")
+    kinds = [str(rng.choice(list(BANDS))) for _ in range(CROWD)]
+    return [_drawn(ordered, kind, 1000 + CROWD * draw + k) for k, kind in enumerate(kinds)]
 
 
 def _best_held_out(at: Situation, said: Sequence[Mapping[str, str]]) -> dict[str, str]:
@@ -208,14 +250,29 @@ def _best_held_out(at: Situation, said: Sequence[Mapping[str, str]]) -> dict[str
     return best
 
 
-def _medoid(at: Situation, said: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    """Return for each class the phrase that is nearest in meaning to all others."""
-    best = {}
-    for name in at.phrases:
-        phrases = [each[name] for each in said]
-        texts = _unit(at.encode(phrases))
-        best[name] = phrases[int((texts @ texts.T).sum(axis=1).argmax())]
-    return best
+Likeness = Callable[[Situation, str, Sequence[str]], NDArray[np.floating]]
+"""Of a class and P phrases of it, how like each other they are (P, P)."""
+
+
+def _medoid(at: Situation, said: Sequence[Mapping[str, str]], like: Likeness) -> dict[str, str]:
+    """Return for each class the phrase that is most like all others."""
+    phrases = {name: [each[name] for each in said] for name in at.phrases}
+    return {name: each[int(like(at, name, each).sum(axis=1).argmax())] for name, each in phrases.items()}
+
+
+def _same_meaning(at: Situation, _: str, phrases: Sequence[str]) -> NDArray[np.floating]:
+    texts = _unit(at.encode(list(phrases)))
+    return texts @ texts.T
+
+
+def _same_split(at: Situation, name: str, phrases: Sequence[str]) -> NDArray[np.floating]:
+    """Return the share of the class's images that both put on the same side, or on the other one."""
+    rows, halves = at.validation.labels == at.classes.index(name), []
+    for phrase in phrases:
+        (description,) = dataclasses.replace(at, phrases={name: phrase}).descriptions
+        halves.append(description.with_half(at.similarity(phrase, at.validation)[rows]))
+    same = (np.array(halves)[:, None] == halves).mean(axis=2)
+    return np.asarray(np.maximum(same, 1 - same))
 
 
 def _by_distance(at: Situation, vocabulary: Sequence[str]) -> dict[str, list[str]]:

@@ -21,7 +21,7 @@ from clarify.method.phrases.descriptions import Description
 from clarify.track.promotion import GateEvidence
 from clarify.workflow.describe.grouping import groups_by_descriptions, in_force
 from clarify.workflow.describe.phrases import TriedPhrase, phrase_similarity, try_phrase
-from clarify.workflow.model.arrays import DataSet
+from clarify.workflow.model.arrays import ArrayData, CallableEncoder, ClassNames, DataSet
 from clarify.workflow.model.failures import Failures, failures_of
 from clarify.workflow.model.models import Model
 from clarify.workflow.model.project import SplitData
@@ -29,10 +29,16 @@ from clarify.workflow.model.recipe import Recipe
 from clarify.workflow.retrain.heads import HeadFit, correct_head, crossed_heads, fit_base
 from clarify.workflow.retrain.judged import Predicted, gate_evidence
 
-__all__ = ["SHARE", "Situation", "seen_by", "truth_of"]
+__all__ = ["HELD_OUT", "SHARE", "Situation", "ordinary", "seen_by", "told_the_truth", "truth_of"]
 
 SHARE = 0.8
 """Of each group of training and validation images, what a seed sees."""
+
+HELD_OUT = 0.4
+"""Of each class of training images, what an ordinary validation split takes."""
+
+EVEN = 0.9
+"""A class is balanced where its rarest group has so many of the images that the commonest one has."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,6 +59,12 @@ class Situation:
         What a person says.
     thresholds : mapping of class to similarity
         Cuts that stand instead of the best ones.
+    called : str
+        The data set's name in tables, where each seed is a data set with a name of its own.
+    drawn : bool
+        Whether its seeds are data sets drawn anew, test images too; else each sees other training images.
+    is_ordinary : bool
+        Whether validation was drawn from training; else it is the data set's own.
     """
 
     project: DataSet
@@ -64,11 +76,23 @@ class Situation:
     phrases: Mapping[str, str]
     seed: int = 0
     thresholds: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    called: str = ""
+    drawn: bool = False
+    is_ordinary: bool = False
 
     @property
     def data_set(self) -> str:
         """Its name."""
-        return self.project.manifest.name
+        return self.called or self.project.manifest.name
+
+    @property
+    def validated(self) -> str:
+        """What validation is: ``ordinary``, ``balanced`` by true group in every class, or its ``own``."""
+        if self.is_ordinary:
+            return "ordinary"
+        counts = truth_of(self.validation).counts.reshape(len(self.classes), -1)
+        even = (counts.min(axis=1) >= EVEN * counts.max(axis=1)).all()
+        return "balanced" if even else "own"
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -201,3 +225,66 @@ def seen_by(situation: Situation, seed: int) -> Situation:
     return dataclasses.replace(
         situation, train=part(situation.train), validation=part(situation.validation), seed=seed
     )
+
+
+def ordinary(whole: Situation, seed: int, most: int | None = None) -> Situation:
+    """Return it with a validation split like its training split: part of that, drawn class by class.
+
+    Places are not looked at: this is how people hold images out. The rest trains; test stays.
+
+    Parameters
+    ----------
+    most : int, optional
+        So many of the images held out are looked at; all by default.
+    """
+    rng, labels = generator(seed, "ordinary"), whole.train.labels
+    held = np.zeros(len(labels), dtype=np.bool_)
+    for label in np.unique(labels):
+        rows = rng.permutation(np.flatnonzero(labels == label))
+        held[rows[: round(HELD_OUT * len(rows))]] = True
+    looked_at = np.sort(rng.permutation(np.flatnonzero(held))[:most])
+    return dataclasses.replace(
+        whole,
+        train=whole.train.take(np.flatnonzero(~held)),
+        validation=dataclasses.replace(whole.train.take(looked_at), name="validation"),
+        seed=seed,
+        is_ordinary=True,
+    )
+
+
+def told_the_truth(at: Situation) -> tuple[ArrayData, dict[str, SplitData], list[Description]]:
+    """Return it with the annotated attribute in the place of phrases: what an oracle is told.
+
+    Each value but the first is a phrase of every class, and images are as like it as they have it.
+    """
+    values = len(at.values)
+
+    def encode(phrases: Sequence[str]) -> NDArray[np.float64]:
+        return np.eye(values)[[int(each.removeprefix("value ")) for each in phrases]]
+
+    encoder = CallableEncoder(encode=encode)
+    project = ArrayData(manifest=ClassNames(name=at.data_set, classes=at.classes), encoder=encoder)
+    splits = {
+        name: dataclasses.replace(
+            data, embeddings=np.eye(values, dtype=np.float32)[truth_of(data).index % values]
+        )
+        for name, data in at.splits.items()
+    }
+    said = [
+        Description(
+            data_set=at.data_set,
+            class_name=name,
+            phrase=f"value {value}",
+            template=encoder.identity.template,
+            encoder=encoder.identity.digest,
+            calibrations={},
+            threshold=0.5,
+            wrong_is_above=True,
+            author="oracle",
+            created_at="1970-01-01T00:00:00+00:00",
+            fixed_cut=True,
+        )
+        for name in at.classes
+        for value in range(1, values)
+    ]
+    return project, splits, said

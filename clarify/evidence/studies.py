@@ -1,7 +1,7 @@
 """Studies: what one choice does while everything else stays, on drawn birds or made-up features.
 
-Each is a function of a situation and a number of seeds that returns a table of plain rows. No
-person takes part in any of them: phrases come from a list.
+Each is a function of a data set's draws, a seed each, that returns a table of plain rows. No person
+takes part in any of them: phrases come from a list.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from clarify.errors import ClarifyError
 from clarify.evidence.cells import figures_of
 from clarify.evidence.comparison import spread
+from clarify.evidence.labels import labels
 from clarify.evidence.methods import methods
-from clarify.evidence.reviewers import crowds, distances, wrong_phrases
-from clarify.evidence.situation import Situation, seen_by
+from clarify.evidence.reviewers import crowds, distances, oversight, wrong_phrases
+from clarify.evidence.situation import Situation
 from clarify.method.arrays import generator
 from clarify.method.groups.groups import annotated_groups
 from clarify.method.phrases.error_score import error_score
@@ -45,26 +46,26 @@ class Study:
 
     name: str
     question: str
-    run: Callable[[Situation, int, Sequence[str]], Rows] = dataclasses.field(repr=False)
+    run: Callable[[Sequence[Situation], Sequence[str]], Rows] = dataclasses.field(repr=False)
 
 
 def _corrected(at: Situation, method: str = CLARIFY) -> tuple[float, float]:
     """Return worst group and adjusted average on test after a correction."""
-    (head,) = methods()[method].fit(at, [Recipe().rule])
-    found = figures_of(at, head.predict(at.test.features), seconds=0.0)
+    (chosen,) = methods()[method].fit(at, [Recipe().rule])
+    found = figures_of(at, chosen)
     return found.worst_group, found.adjusted_average
 
 
 def _over_seeds(
-    at: Situation, seeds: int, ways: Mapping[str, Callable[[Situation], Situation]], method: str = CLARIFY
+    draws: Sequence[Situation], ways: Mapping[str, Callable[[Situation], Situation]], method: str = CLARIFY
 ) -> Rows:
-    """Correct in several ways as each seed sees it; a way that cannot be is counted."""
+    """Correct in several ways on each draw; a way that cannot be is counted."""
     rows = []
     for name, way in ways.items():
         worst, adjusted, scores, refused = [], [], [], 0
-        for seed in range(seeds):
+        for seen in draws:
             try:
-                changed = way(seen_by(at, seed))
+                changed = way(seen)
                 result = _corrected(changed, method)
                 said = changed.scores if changed.phrases else []
             except ClarifyError:
@@ -90,7 +91,7 @@ def _seen_of(at: Situation, name: str) -> tuple[NDArray[np.float64], NDArray[np.
     return similarity[rows & right], similarity[rows & ~right]
 
 
-def wrong_images(at: Situation, seeds: int, _: Sequence[str]) -> Rows:
+def wrong_images(draws: Sequence[Situation], _: Sequence[str]) -> Rows:
     """Show the person so many wrong images of each class; the cut is found on these."""
 
     def only(count: int) -> Callable[[Situation], Situation]:
@@ -104,10 +105,10 @@ def wrong_images(at: Situation, seeds: int, _: Sequence[str]) -> Rows:
 
         return way
 
-    return _over_seeds(at, seeds, {f"{n} wrong images": only(n) for n in (2, 5, 10, 20, 50, 1000)})
+    return _over_seeds(draws, {f"{n} wrong images": only(n) for n in (2, 5, 10, 20, 50, 1000)})
 
 
-def thresholds(at: Situation, seeds: int, _: Sequence[str]) -> Rows:
+def thresholds(draws: Sequence[Situation], _: Sequence[str]) -> Rows:
     """Move every threshold off its optimum by bootstrap deviations of it."""
 
     def off(deviations: int) -> Callable[[Situation], Situation]:
@@ -126,10 +127,10 @@ def thresholds(at: Situation, seeds: int, _: Sequence[str]) -> Rows:
 
         return way
 
-    return _over_seeds(at, seeds, {f"{n:+d} deviations": off(n) for n in range(-3, 4)})
+    return _over_seeds(draws, {f"{n:+d} deviations": off(n) for n in range(-3, 4)})
 
 
-def scan(at: Situation, seeds: int, _: Sequence[str]) -> Rows:
+def scan(draws: Sequence[Situation], _: Sequence[str]) -> Rows:
     """Find the cut exactly, and by the authors' scan of evenly spaced thresholds."""
 
     def exact(seen: Situation) -> Situation:
@@ -148,10 +149,10 @@ def scan(at: Situation, seeds: int, _: Sequence[str]) -> Rows:
             cuts[name] = float(steps[int(gaps.argmax())])
         return _with_thresholds(seen, cuts)
 
-    return _over_seeds(at, seeds, {"exact": exact, "1,000 steps": scanned})
+    return _over_seeds(draws, {"exact": exact, "1,000 steps": scanned})
 
 
-def objectives(at: Situation, seeds: int, _: Sequence[str]) -> Rows:
+def objectives(draws: Sequence[Situation], _: Sequence[str]) -> Rows:
     """Let another objective follow the same phrases."""
     found: Rows = []
     for name in (
@@ -162,12 +163,12 @@ def objectives(at: Situation, seeds: int, _: Sequence[str]) -> Rows:
         "clarify_worst_group_refit",
         "clarify_reweight_refit",
     ):
-        (row,) = _over_seeds(at, seeds, {name: lambda seen: seen}, name)
+        (row,) = _over_seeds(draws, {name: lambda seen: seen}, name)
         found.append(row)
     return found
 
 
-def templates(at: Situation, seeds: int, _: Sequence[str]) -> Rows:
+def templates(draws: Sequence[Situation], _: Sequence[str]) -> Rows:
     """Put the phrases into another prompt than the encoder's own."""
 
     def put(prompt: str) -> Callable[[Situation], Situation]:
@@ -178,10 +179,10 @@ def templates(at: Situation, seeds: int, _: Sequence[str]) -> Rows:
         return way
 
     prompts = ("{}", "the {}", "a bird with {} behind it", "lots of {}")
-    return _over_seeds(at, seeds, {f"an image of a … {each}": put(each) for each in prompts})
+    return _over_seeds(draws, {f"an image of a … {each}": put(each) for each in prompts})
 
 
-def compound(at: Situation, seeds: int, _: Sequence[str]) -> Rows:
+def compound(draws: Sequence[Situation], _: Sequence[str]) -> Rows:
     """Say the same in one word, in several, and by its opposite."""
     said = {
         "water / land": {"landbird": "water", "waterbird": "land"},
@@ -190,8 +191,7 @@ def compound(at: Situation, seeds: int, _: Sequence[str]) -> Rows:
         "lake / forest": {"landbird": "lake", "waterbird": "forest"},
     }
     return _over_seeds(
-        at,
-        seeds,
+        draws,
         {
             name: lambda seen, of=of: dataclasses.replace(seen, phrases=of)  # type: ignore[misc]
             for name, of in said.items()
@@ -199,23 +199,23 @@ def compound(at: Situation, seeds: int, _: Sequence[str]) -> Rows:
     )
 
 
-def one_class(at: Situation, seeds: int, _: Sequence[str]) -> Rows:
+def one_class(draws: Sequence[Situation], _: Sequence[str]) -> Rows:
     """Describe one class, or all of them."""
     ways: dict[str, Callable[[Situation], Situation]] = {
         f"{name} alone": lambda seen, name=name: dataclasses.replace(  # type: ignore[misc]
             seen, phrases={name: seen.phrases[name]}
         )
-        for name in at.phrases
+        for name in draws[0].phrases
     }
-    return _over_seeds(at, seeds, {**ways, "all of them": lambda seen: seen})
+    return _over_seeds(draws, {**ways, "all of them": lambda seen: seen})
 
 
-def classes(_: Situation, seeds: int, __: Sequence[str]) -> Rows:
+def classes(draws: Sequence[Situation], _: Sequence[str]) -> Rows:
     """Describe one class of many, or all, on made-up features with a planted correlation."""
     rows: Rows = []
     for count in CLASS_COUNTS:
-        made = many_classes(count)
-        one = next(iter(made.phrases))
+        made = [many_classes(count, seed=seed) for seed in range(len(draws))]
+        one = next(iter(made[0].phrases))
         ways: dict[str, Callable[[Situation], Situation]] = {
             f"{count} classes, none described": lambda seen: dataclasses.replace(seen, phrases={}),
             f"{count} classes, one described": lambda seen, one=one: dataclasses.replace(  # type: ignore[misc]
@@ -225,7 +225,7 @@ def classes(_: Situation, seeds: int, __: Sequence[str]) -> Rows:
         }
         for name, way in ways.items():
             method = "erm" if "none" in name else CLARIFY
-            rows += _over_seeds(made, seeds, {name: way}, method)
+            rows += _over_seeds(made, {name: way}, method)
     return rows
 
 
@@ -285,16 +285,16 @@ def many_classes(count: int, *, seed: int = 0) -> Situation:
     )
 
 
-def outliers(at: Situation, _: int, vocabulary: Sequence[str]) -> Rows:
+def outliers(draws: Sequence[Situation], vocabulary: Sequence[str]) -> Rows:
     """Search the list for the phrase that fits a few odd wrong images best.
 
     Of the searches, the share that would be believed: by the score alone, by the p-value, by the
     p-value corrected for the tries, and by the held-out score as well.
     """
     names = list(vocabulary)
-    texts = at.encode(names)
+    seen = draws[0]
+    texts = seen.encode(names)
     rows: Rows = []
-    seen = seen_by(at, 0)
     right = seen.failures.right
     images = seen.validation.embeddings
     scores = images @ (texts / np.linalg.norm(texts, axis=1, keepdims=True)).T
@@ -346,6 +346,8 @@ STUDIES = {
         ),
         ("reviewers", distances, "What do phrases near, beside and far from the truth do?"),
         ("crowds", crowds, "Several reviewers put together, against the best of them?"),
+        ("oversight", oversight, "A person, the machine, or both?"),
+        ("labels", labels, "How many group labels is a sentence worth?"),
     )
 }
 """Every study by name."""

@@ -5,16 +5,16 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from clarify.discover.vocabulary import vocabulary
 from clarify.errors import InputError, NotFoundError, nearest
 from clarify.evidence.cells import Cell, Figures, Ledger, Refused, cells_of
 from clarify.evidence.comparison import Row, rows_of
 from clarify.evidence.methods import methods as all_methods
-from clarify.evidence.situation import Situation, seen_by, truth_of
+from clarify.evidence.situation import Situation, ordinary, seen_by, truth_of
 from clarify.evidence.studies import STUDIES
 from clarify.workflow.describe.phrase_cache import known_phrases
 from clarify.workflow.model.project import Workspace, embed, run_context, split_data
@@ -26,7 +26,10 @@ __all__ = [
     "SEEDS",
     "SuiteResult",
     "compare_methods",
+    "drawn_birds",
     "prepare_rendered",
+    "rendered",
+    "resampled",
     "situation_of",
     "study",
 ]
@@ -43,7 +46,7 @@ HARDEST = "rendered-waterbirds"
 
 SPLITS = ("train", "validation", "test")
 
-CORE = 2
+CORE = 3
 """Counts up when what a correction comes to changes: cells of before are run again."""
 
 
@@ -65,17 +68,17 @@ class SuiteResult:
         """Return it as plain values."""
         return {
             "suite": self.suite,
+            "core": CORE,
             "rows": [dataclasses.asdict(row) for row in self.rows],
             "refused": [{**dataclasses.asdict(each.cell), "reason": each.reason} for each in self.refused],
         }
 
 
 def prepare_rendered(
-    home: Path, name: str, open_project: Callable[[str], Workspace], *, workers: int
+    home: Path, name: str, open_project: Callable[[str], Workspace], *, workers: int, seed: int = 0
 ) -> Workspace:
     """Draw a data set and embed it, as far as that is not done."""
-    draw_data_set(home, name, seed=0, workers=workers)
-    project = open_project(name)
+    project = open_project(draw_data_set(home, name, seed=seed, workers=workers))
     for encoder in project.encoders:
         if project.store.open(project.manifest, encoder.identity) is None:
             embed(project, encoder, workers=workers)
@@ -110,11 +113,65 @@ def situation_of(project: Workspace, phrases: Mapping[str, str]) -> Situation:
     )
 
 
+def drawn_birds(
+    home: Path, open_project: Callable[[str], Workspace], *, seeds: int = SEEDS, workers: int
+) -> Iterator[Situation]:
+    """Yield the hardest drawn birds, a data set drawn anew a seed, test images too.
+
+    Raises
+    ------
+    InputError
+        For a number of seeds that is not legal.
+    """
+    for seed in _checked(seeds):
+        project = prepare_rendered(home, HARDEST, open_project, workers=workers, seed=seed)
+        whole = situation_of(project, RENDERED[HARDEST])
+        yield dataclasses.replace(whole, called=HARDEST, drawn=True, seed=seed)
+
+
+def resampled(project: Workspace, phrases: Mapping[str, str], *, seeds: int = SEEDS) -> Iterator[Situation]:
+    """Yield a data set as each seed sees it: other training images, the same test images.
+
+    With its own validation a seed sees `SHARE` of each group, with an ordinary one what was not held out.
+
+    Raises
+    ------
+    InputError
+        As `situation_of`, and for a number of seeds that is not legal.
+    """
+    whole = situation_of(project, phrases)
+    for seed in _checked(seeds):
+        yield from (seen_by(whole, seed), ordinary(whole, seed))
+
+
+def rendered(
+    home: Path, open_project: Callable[[str], Workspace], *, seeds: int = SEEDS, workers: int
+) -> Iterator[Situation]:
+    """Yield the drawn birds of every difficulty, easiest first, with both kinds of validation.
+
+    The hardest are drawn anew for each seed. Drawing takes minutes, so that of the others each seed sees
+    a part of one data set, as `resampled`.
+    """
+    for name, phrases in RENDERED.items():
+        if name == HARDEST:
+            for at in drawn_birds(home, open_project, seeds=seeds, workers=workers):
+                yield from (at, ordinary(at, at.seed))
+        else:
+            yield from resampled(
+                prepare_rendered(home, name, open_project, workers=workers), phrases, seeds=seeds
+            )
+
+
+def _checked(seeds: int) -> range:
+    if not 1 <= seeds <= 100:
+        raise InputError(f"seeds is {seeds}; 1 to 100 is legal")
+    return range(seeds)
+
+
 def compare_methods(
     suite: str,
-    projects: Sequence[tuple[Workspace, Mapping[str, str]]],
+    situations: Iterable[Situation],
     *,
-    seeds: int = SEEDS,
     methods: Sequence[str] = (),
     told: Callable[[Cell], None] | None = None,
 ) -> SuiteResult:
@@ -122,8 +179,8 @@ def compare_methods(
 
     Parameters
     ----------
-    projects : sequence of (Workspace, phrases)
-        Of every data set, with what a person says of its classes.
+    situations : iterable of Situation
+        Of workspaces: each data set with each validation and seed, with what a person says of its classes.
     methods : sequence of str
         Their names; all by default.
     told : callable, optional
@@ -131,37 +188,36 @@ def compare_methods(
 
     Raises
     ------
-    NotFoundError, InputError
-        For a method that is not known, or a number of seeds that is not legal.
+    NotFoundError
+        For a method that is not known.
     """
     known = all_methods()
     for name in methods:
         if name not in known:
             raise NotFoundError(f"no method is called {name!r}; {nearest(name, known)}")
-    if not 1 <= seeds <= 100:
-        raise InputError(f"seeds is {seeds}; 1 to 100 is legal")
     chosen = {name: each for name, each in known.items() if not methods or name in methods}
     done: list[tuple[Cell, Figures]] = []
     refused: list[Refused] = []
     truth = {}
-    for project, phrases in projects:
-        whole = situation_of(project, phrases)
-        truth[whole.data_set] = truth_of(whole.test)
-        ledger = Ledger(project.tracking, run_context(project, "test"), whole.data_set)
-        given = _digest(project, phrases)
-        for seed in range(seeds):
-            for cell, found in cells_of(seen_by(whole, seed), chosen, ledger, given):
-                if isinstance(found, Refused):
-                    refused.append(found)
-                else:
-                    done.append((cell, found))
-                if told is not None:
-                    told(cell)
+    ledgers: dict[str, Ledger] = {}
+    for at in situations:
+        project = cast(Workspace, at.project)
+        name = project.manifest.name
+        if name not in ledgers:
+            ledgers[name] = Ledger(project.tracking, run_context(project, "test"), name)
+        truth[at.data_set, at.seed] = truth_of(at.test)
+        for cell, found in cells_of(at, chosen, ledgers[name], _digest(project, at.phrases)):
+            if isinstance(found, Refused):
+                refused.append(found)
+            else:
+                done.append((cell, found))
+            if told is not None:
+                told(cell)
     return SuiteResult(suite=suite, rows=tuple(rows_of(done, truth)), refused=tuple(refused))
 
 
-def study(project: Workspace, name: str, phrases: Mapping[str, str], *, seeds: int = SEEDS) -> dict[str, Any]:
-    """Return what a study comes to on a data set.
+def study(name: str, draws: Iterable[Situation]) -> dict[str, Any]:
+    """Return what a study comes to on the draws of a data set.
 
     Raises
     ------
@@ -170,14 +226,14 @@ def study(project: Workspace, name: str, phrases: Mapping[str, str], *, seeds: i
     """
     if name not in STUDIES:
         raise NotFoundError(f"no study is called {name!r}; {nearest(name, STUDIES)}")
-    known = list(known_phrases(project, vocabulary()))
-    found = STUDIES[name]
-    rows = found.run(situation_of(project, phrases), seeds, known)
+    found, seen = STUDIES[name], list(draws)
+    rows = found.run(seen, list(known_phrases(seen[0].project, vocabulary())))
     return {
         "study": name,
         "question": found.question,
-        "data_set": project.manifest.name,
-        "seeds": seeds,
+        "data_set": seen[0].data_set,
+        "core": CORE,
+        "seeds": len(seen),
         "rows": rows,
     }
 

@@ -20,6 +20,8 @@ SYMBOLS = {"none": "circle", "words": "diamond", "groups": "square"}
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return one table a data set, percent with one decimal, mean and deviation over seeds.
 
+    Under each stands its best oracle; beside each row of words the one that does the same.
+
     Parameters
     ----------
     rows : sequence of mapping
@@ -29,13 +31,21 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     for name in dict.fromkeys(row["data_set"] for row in rows):
         own = [row for row in rows if row["data_set"] == name]
         first = own[0]
+        seeds = "data sets drawn anew" if first["drawn"] else "draws of training images"
+        best = [row for row in own if row["supervision"] == "groups" and row["method"] == row["best_oracle"]]
         parts += [
-            f"**{name}**, {first['encoder']}, {first['images']:,} test images, {first['seeds']} seeds",
+            f"**{name}**, {first['encoder']}, {first['images']:,} test images, {first['seeds']} {seeds}",
             "",
-            "| method | uses | chosen by | worst group | adjusted average | gap | minority half "
-            "| over ERM | over the oracle | s |",
-            "|---|---|---|---|---|---|---|---|---|---|",
+            "| method | uses | validation | chosen by | worst group | adjusted average | gap | minority half "
+            "| over ERM | over its oracle | over the best oracle | s |",
+            "|---" * 12 + "|",
             *(_line(row) for row in own),
+            "",
+            *(
+                f"Best oracle by {row['validation']} validation: `{row['method']}`, "
+                f"{_spread(row['worst_group_accuracy'])}."
+                for row in best
+            ),
             "",
         ]
     return "\n".join(parts)
@@ -46,12 +56,14 @@ def _line(row: Mapping[str, Any]) -> str:
     cells = [
         row["method"],
         USES[row["supervision"]],
-        row["selection"],
+        row["validation"],
+        ", at ".join((row["selection"], *row["edges"])),
         _spread(row["worst_group_accuracy"]),
         _spread(row["adjusted_average_accuracy"]),
         percent(row["gap"]["mean"]),
         "–" if minority is None else percent(minority["mean"]),
         _interval(row["over_erm"]),
+        "–" if row["over_own_oracle"] is None else f"{row['oracle']}: {_interval(row['over_own_oracle'])}",
         _interval(row["over_oracle"]),
         f"{row['seconds']:.2f}",
     ]
@@ -94,7 +106,9 @@ def csv_table(rows: Sequence[Mapping[str, Any]]) -> str:
         for name, value in row.items():
             if isinstance(value, dict):
                 values |= {f"{name}_{part}": each for part, each in value.items()}
-            elif value is not None or name not in {"minority_half_accuracy", "over_erm", "over_oracle"}:
+            elif isinstance(value, tuple | list):
+                values[name] = ", ".join(value)
+            elif value is not None or not name.startswith(("minority_half", "over_")):
                 values[name] = value
         flat.append(values)
     return pl.from_dicts(flat, infer_schema_length=None).write_csv()
@@ -122,7 +136,7 @@ def figure(rows: Sequence[Mapping[str, Any]], *, title: str) -> Figure:
                     legendgroup=supervision,
                     showlegend=number == 1,
                     marker={"color": colour, "size": 9, "symbol": SYMBOLS[supervision]},
-                    text=[f"{row['method']}, {row['selection']}" for row in own],
+                    text=[f"{row['method']}, {row['selection']}, {row['validation']}" for row in own],
                     hovertemplate="%{text}<br>worst group %{y:.1f} %<br>"
                     "adjusted average %{x:.1f} %<extra></extra>",
                 ),

@@ -269,15 +269,17 @@ class PromotionRun(Run):
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class CellRun(Run):
-    """A cell of a comparison of methods; `cell` names what it is of."""
+    """A cell of a comparison of methods; `cell` names what it is of, `edges` what ended at a grid's edge."""
 
     kind = "cell"
 
     cell: str
+    edges: tuple[str, ...] = ()
 
     @classmethod
     def _own(cls, stored: StoredRun) -> dict[str, Any]:
-        return {"cell": stored.params["cell"]}
+        edges = stored.params.get("edges", "")
+        return {"cell": stored.params["cell"], "edges": tuple(filter(None, edges.split(", ")))}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

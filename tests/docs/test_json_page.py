@@ -203,7 +203,7 @@ def test_a_comparison_of_methods(told: Told) -> None:
     phrases = ("--phrase", "landbird=water", "--phrase", "waterbird=land")
     found = told(
         *("benchmark", "--suite", "features", "--data-set", DATA_SET, "--seeds", "1"),
-        *(*phrases, "--method", "erm", "--method", "rwy", "--method", "group_dro"),
+        *(*phrases, "--method", "erm", "--method", "clarify_reweight", "--method", "rwg"),
     )
     compare("clarify benchmark", found)
 

@@ -19,7 +19,6 @@ from clarify.evidence.baselines import (
     dfr_upsampled,
     group_dro,
     jtt,
-    rwg,
     rwy,
 )
 from clarify.evidence.prepared import Prepared
@@ -277,7 +276,6 @@ def worst_groups(
         "jtt": lambda: jtt(features, labels, NAMES),
         "afr": lambda: afr(features, labels, NAMES),
         "cvar_dro": lambda: cvar_dro(features, labels, NAMES),
-        "rwg": lambda: rwg(features, labels, NAMES, groups),
         "group_dro": lambda: group_dro(features, labels, NAMES, groups),
         "dfr_subsampled": lambda: dfr_subsampled(judging[0], judging[1], NAMES, judging[2]),
         "dfr_upsampled": lambda: dfr_upsampled(judging[0], judging[1], NAMES, judging[2]),
@@ -293,7 +291,7 @@ def worst_groups(
 
 
 def test_erm_fails_the_minority_and_methods_that_know_groups_rescue_it() -> None:
-    oracles = ("rwg", "group_dro", "dfr_subsampled", "dfr_upsampled")
+    oracles = ("group_dro", "dfr_subsampled", "dfr_upsampled")
     worst = worst_groups(12, 1.2, 2.0, (1500, 75, 40, 700), "erm", *oracles)
     assert worst["erm"] < 0.5
     assert all(worst[name] > worst["erm"] + 0.3 for name in oracles), worst
@@ -328,7 +326,7 @@ def test_every_method_names_the_row_that_is_nan() -> None:
     for method in (rwy, cvar_dro, jtt, afr):
         with pytest.raises(FeatureError, match=r"row 63 is NaN or infinite"):
             method(spoilt, labels, NAMES)
-    for oracle in (rwg, group_dro, dfr_subsampled, dfr_upsampled):
+    for oracle in (group_dro, dfr_subsampled, dfr_upsampled):
         with pytest.raises(FeatureError, match=r"row 63 is NaN or infinite"):
             oracle(spoilt, labels, NAMES, groups)
 
@@ -342,7 +340,7 @@ def test_every_method_refuses_labels_of_other_images_and_a_class_without_images(
             method(features, labels, (*NAMES, "gull"))
         with pytest.raises(InputError, match=r"only 'bird' was given"):
             method(features, 0 * labels, ("bird",))
-    for oracle in (rwg, group_dro, dfr_subsampled, dfr_upsampled):
+    for oracle in (group_dro, dfr_subsampled, dfr_upsampled):
         with pytest.raises(InputError, match=r"class 'gull' has no"):
             oracle(features, labels, (*NAMES, "gull"), groups)
 
@@ -362,16 +360,15 @@ def test_dfr_names_the_group_that_is_too_small_and_refuses_other_groups() -> Non
 def test_oracles_refuse_described_groups() -> None:
     features, labels, _ = planted((20, 20, 20, 20), 0)
     described = DescribedGroups(index=labels, names=NAMES)
-    for method in (rwg, group_dro, dfr_subsampled, dfr_upsampled):
+    for method in (group_dro, dfr_subsampled, dfr_upsampled):
         with pytest.raises(InputError, match=r"a DescribedGroups was given; AnnotatedGroups"):
             method(features, labels, NAMES, described)  # type: ignore[arg-type]
 
 
 def test_group_methods_name_a_group_without_training_images() -> None:
     features, labels, groups = planted((20, 20, 0, 20), 0)
-    for method in (rwg, group_dro):
-        with pytest.raises(GroupError, match=r"'waterbird · land' has no training images"):
-            method(features, labels, NAMES, groups)
+    with pytest.raises(GroupError, match=r"'waterbird · land' has no training images"):
+        group_dro(features, labels, NAMES, groups)
 
 
 def test_grids_that_are_not_legal_are_refused() -> None:

@@ -16,20 +16,30 @@ import pytest
 
 from clarify.assembly import open_project
 from clarify.config import Settings
+from clarify.demo.dataset import group_table
+from clarify.demo.datasets import DATASETS
 from clarify.errors import InputError, NotFoundError
 from clarify.evidence.cells import Refused, cells_of, run_method
+from clarify.evidence.comparison import two_level
 from clarify.evidence.methods import methods
-from clarify.evidence.situation import SHARE, Situation, seen_by
-from clarify.evidence.suites import compare_methods, situation_of
+from clarify.evidence.situation import HELD_OUT, SHARE, Situation, ordinary, seen_by, told_the_truth
+from clarify.evidence.suites import compare_methods, drawn_birds, resampled, situation_of
 from clarify.evidence.tables import csv_table, figure, markdown
+from clarify.method.fit.objectives import Reweight
+from clarify.method.fit.selection import ByAnnotatedWorstGroup, select
+from clarify.method.fit.training import sweep
+from clarify.method.groups.metrics import Interval
 from clarify.track.mlflow import TrackingStore
 from clarify.track.runs import CellRun
 from clarify.workflow.model.project import Workspace
+from clarify.workflow.model.recipe import Recipe
+from clarify.workflow.shows import demo
 from tests.conftest import DATA_SET, Done
 
 Clarify = Callable[..., Done]
 PHRASES = {"landbird": "water", "waterbird": "land"}
-FEW = ("erm", "clarify_worst_group", "group_dro")
+GROUPS = tuple((label, place) for label in PHRASES for place in ("land", "water"))
+FEW = ("erm", "clarify_worst_group", "oracle_worst_group")
 
 
 @pytest.fixture
@@ -43,25 +53,25 @@ def whole(project: Workspace) -> Situation:
 
 
 def test_every_cell_is_a_run_and_is_written_once(project: Workspace) -> None:
-    found = compare_methods("rendered", [(project, PHRASES)], seeds=2, methods=FEW)
-    rows = {row.method: row for row in found.rows}
-    assert list(rows) == list(FEW)
+    found = compare_methods("rendered", resampled(project, PHRASES, seeds=2), methods=FEW)
+    assert [row.method for row in found.rows] == [*FEW, *FEW]
+    assert [row.validation for row in found.rows] == 3 * ["balanced"] + 3 * ["ordinary"]
     assert found.refused == ()
     store = TrackingStore(project.home)
     runs = store.stored(DATA_SET, kind="cell")
-    assert len(runs) == 6
+    assert len(runs) == 12
     assert {run.params["supervision"] for run in runs} == {"none", "words", "groups"}
-    assert {run.tags["oracle"] for run in runs if run.params["method"] == "group_dro"} == {"true"}
-    again = compare_methods("rendered", [(project, PHRASES)], seeds=2, methods=FEW)
+    assert {run.tags["oracle"] for run in runs if run.params["method"] == "oracle_worst_group"} == {"true"}
+    again = compare_methods("rendered", resampled(project, PHRASES, seeds=2), methods=FEW)
     assert again == found
-    assert len(store.runs(DATA_SET, CellRun)) == 6
-    more = compare_methods("rendered", [(project, PHRASES)], seeds=3, methods=("erm",))
+    assert len(store.runs(DATA_SET, CellRun)) == 12
+    more = compare_methods("rendered", resampled(project, PHRASES, seeds=3), methods=("erm",))
     assert more.rows[0].seeds == 3
-    assert len(store.runs(DATA_SET, CellRun)) == 7
+    assert len(store.runs(DATA_SET, CellRun)) == 14
 
 
 def test_a_row_is_the_mean_of_its_seeds_by_hand(project: Workspace, whole: Situation) -> None:
-    found = compare_methods("rendered", [(project, PHRASES)], seeds=2, methods=FEW)
+    found = compare_methods("rendered", resampled(project, PHRASES, seeds=2), methods=FEW)
     row = next(row for row in found.rows if row.method == "clarify_worst_group")
     fixed_cut, base = [], []
     for seed in range(2):
@@ -88,6 +98,94 @@ def test_a_seed_sees_a_share_of_every_group_and_all_of_test(whole: Situation) ->
     assert not np.array_equal(one.train.features, two.train.features)
 
 
+def test_an_ordinary_validation_is_two_fifths_of_each_class_of_training_whatever_the_place(
+    whole: Situation,
+) -> None:
+    one, two = ordinary(whole, 0), ordinary(whole, 1)
+    everything, labels = whole.train, whole.train.labels
+    for label in (0, 1):
+        assert (one.validation.labels == label).sum() == round(HELD_OUT * (labels == label).sum())
+    assert len({tuple(ordinary(whole, seed).validation.truth.counts) for seed in range(5)}) > 1
+    ids = [*one.train.ids, *one.validation.ids]
+    assert sorted(ids) == sorted(everything.ids)
+    assert set(one.validation.ids) != set(two.validation.ids)
+    assert one.validation.name == "validation"
+    assert one.test is whole.test
+    assert (whole.validated, one.validated) == ("balanced", "ordinary")
+    assert dataclasses.replace(whole, validation=one.validation).validated == "own"
+    assert len(ordinary(whole, 0, 30).validation.labels) == 30
+
+
+def test_a_drawn_seed_is_a_data_set_of_its_own(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    birds = DATASETS["rendered-waterbirds"]
+    counts = {split: dict.fromkeys(GROUPS, 12) for split in ("train", "validation", "test")}
+    few = dataclasses.replace(birds, size_px=32, groups=group_table("place", counts))
+    monkeypatch.setattr(demo, "DATASETS", {birds.name: few})
+    drawn = list(drawn_birds(home, lambda name: open_project(Settings(home=home), name), seeds=2, workers=1))
+    assert [at.seed for at in drawn] == [0, 1]
+    assert {at.data_set for at in drawn} == {"rendered-waterbirds"}
+    assert not np.array_equal(drawn[0].test.embeddings, drawn[1].test.embeddings)
+    found = compare_methods("rendered", drawn, methods=("erm", "zero_shot"))
+    assert [(row.data_set, row.seeds, row.drawn) for row in found.rows] == 2 * [
+        ("rendered-waterbirds", 2, True)
+    ]
+
+
+def test_an_oracle_is_the_same_correction_told_the_groups(whole: Situation) -> None:
+    project, splits, _ = told_the_truth(whole)
+    phrases = dict.fromkeys(PHRASES, "value 1")
+    told = dataclasses.replace(whole, project=project, phrases=phrases, **splits)  # type: ignore[arg-type]
+    known, rule = methods(), Recipe().rule
+    for name in ("clarify_reweight", "clarify_reweight_refit", "erase_mean_difference_reweight_refit"):
+        (by_words,) = known[name].fit(told, [rule])
+        (by_groups,) = known[known[name].oracle].fit(whole, [ByAnnotatedWorstGroup()])
+        np.testing.assert_array_equal(by_words.head.weight, by_groups.head.weight)
+
+
+def test_the_rwg_oracle_reweights_the_true_groups(whole: Situation) -> None:
+    train, seen, rule = whole.train, whole.validation, ByAnnotatedWorstGroup()
+    fits = sweep(train.features, train.labels, whole.classes, Reweight(groups=train.truth))
+    expected = select(fits, seen.features, seen.labels, rule, groups=seen.truth).fit
+    wrongly_told = dataclasses.replace(whole, phrases=dict.fromkeys(PHRASES, "red"))
+    (found,) = methods()["rwg"].fit(wrongly_told, [rule])
+    np.testing.assert_array_equal(found.head.weight, expected.head.weight)
+
+
+def test_each_row_of_words_has_its_oracle_and_the_best_is_named(project: Workspace) -> None:
+    few = ("clarify_reweight", "rwg", "group_dro", "rwy")
+    found = compare_methods("rendered", resampled(project, PHRASES, seeds=1), methods=few)
+    for kind in ("balanced", "ordinary"):
+        rows = {
+            (row.method, row.selection): row.worst_group_accuracy.mean
+            for row in found.rows
+            if row.validation == kind
+        }
+        oracles = {key: worst for key, worst in rows.items() if key[1] == "annotated_worst_group"}
+        ours = next(r for r in found.rows if (r.method, r.validation) == ("clarify_reweight", kind))
+        assert rows[ours.best_oracle, "annotated_worst_group"] == max(oracles.values())
+        assert ours.over_oracle.estimate == pytest.approx(
+            ours.worst_group_accuracy.mean - max(oracles.values())
+        )
+        assert ours.oracle == "rwg"
+        same = rows["rwg", "annotated_worst_group"]
+        assert ours.over_own_oracle.estimate == pytest.approx(ours.worst_group_accuracy.mean - same)
+
+
+def test_seeds_are_drawn_and_then_images_of_each() -> None:
+    # Two seeds without any doubt in images: the mean of two drawn ones is 0, 1/2 or 1.
+    apart = np.repeat([[0.0], [1.0]], 2001, axis=1)
+    assert two_level(apart, drawn=True) == Interval(estimate=0.5, low=0.0, high=1.0)
+    # One seed: only its images are in doubt.
+    one = np.concatenate(([0.5], np.linspace(0, 1, 2000)))[None]
+    alone = two_level(one, drawn=False)
+    assert (alone.low, alone.high) == pytest.approx((0.025, 0.975), abs=1e-3)
+    # Five seeds alike: images of their own average out, the same images do not.
+    five = np.repeat(one, 5, axis=0)
+    shared, own = (two_level(five, drawn=drawn) for drawn in (False, True))
+    assert shared.high - shared.low == pytest.approx(0.95, abs=0.01)
+    assert own.high - own.low == pytest.approx(0.95 / np.sqrt(5), abs=0.1)
+
+
 def test_described_groups_come_from_phrases_alone(whole: Situation) -> None:
     at = seen_by(whole, 0)
     shuffled = dataclasses.replace(
@@ -95,17 +193,8 @@ def test_described_groups_come_from_phrases_alone(whole: Situation) -> None:
     )
     other = dataclasses.replace(at, train=dataclasses.replace(at.train, truth=shuffled))
     np.testing.assert_array_equal(at.groups["train"].index, other.groups["train"].index)
-    heads = [
-        methods()["clarify_worst_group"].fit(each, [rule()])[0]
-        for each, rule in ((at, _described), (other, _described))
-    ]
-    np.testing.assert_array_equal(heads[0].weight, heads[1].weight)
-
-
-def _described() -> object:
-    from clarify.workflow.model.recipe import Recipe
-
-    return Recipe().rule
+    heads = [methods()["clarify_worst_group"].fit(each, [Recipe().rule])[0] for each in (at, other)]
+    np.testing.assert_array_equal(heads[0].head.weight, heads[1].head.weight)
 
 
 class Nothing:
@@ -149,9 +238,9 @@ def test_features_that_are_not_finite_stop_their_cells_alone(whole: Situation) -
 
 def test_unknown_methods_and_seeds_are_refused(project: Workspace) -> None:
     with pytest.raises(NotFoundError, match="nearest: jtt"):
-        compare_methods("rendered", [(project, PHRASES)], methods=("jt",))
+        compare_methods("rendered", [], methods=("jt",))
     with pytest.raises(InputError, match="seeds is 0"):
-        compare_methods("rendered", [(project, PHRASES)], seeds=0)
+        compare_methods("rendered", resampled(project, PHRASES, seeds=0))
 
 
 def test_the_command_on_a_data_set_of_ones_own(clarify: Clarify, home: Path) -> None:
@@ -182,13 +271,13 @@ def test_the_command_on_a_data_set_of_ones_own(clarify: Clarify, home: Path) -> 
 
 
 def test_tables_have_a_line_a_row_and_say_what_each_uses(project: Workspace) -> None:
-    found = compare_methods("rendered", [(project, PHRASES)], seeds=2, methods=(*FEW, "rwy"))
+    found = compare_methods("rendered", resampled(project, PHRASES, seeds=2), methods=(*FEW, "rwy"))
     rows = found.to_dict()["rows"]
     text = markdown(rows)
     assert text.count("\n| ") == len(rows) + 1
-    assert "| group_dro | **groups (oracle)** | annotated_worst_group |" in text
-    assert "| rwy | **groups (oracle)** | annotated_worst_group |" in text
-    assert "| rwy | class labels | worst_class |" in text
+    assert "| oracle_worst_group | **groups (oracle)** | ordinary | annotated_worst_group" in text
+    assert "| rwy | **groups (oracle)** | balanced | annotated_worst_group" in text
+    assert "| rwy | class labels | balanced | worst_class" in text
     assert csv_table(rows).count("\n") == len(rows) + 1
     assert len(figure(rows, title="x").data) == 3
     json.dumps(found.to_dict(), allow_nan=False)

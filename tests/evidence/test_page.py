@@ -29,19 +29,17 @@ def test_the_readmes_table_is_made_of_the_figures() -> None:
 def test_the_figures_come_out_again(tmp_path: Path) -> None:
     from clarify.assembly import open_project
     from clarify.config import Settings
-    from clarify.evidence.suites import HARDEST, RENDERED, compare_methods, prepare_rendered
+    from clarify.evidence.suites import compare_methods, drawn_birds
 
     settings = Settings(home=tmp_path)
-    project = prepare_rendered(tmp_path, HARDEST, lambda name: open_project(settings, name), workers=2)
-    found = compare_methods(
-        "rendered", [(project, RENDERED[HARDEST])], seeds=5, methods=("erm", CORRECTED, "group_dro")
-    )
+    draws = drawn_birds(tmp_path, lambda name: open_project(settings, name), seeds=5, workers=2)
+    found = compare_methods("rendered", draws, methods=("erm", CORRECTED, "rwg"))
     recorded = json.loads((FOLDER / "rendered.json").read_text(encoding="utf-8"))["rows"]
     for row in found.rows:
         same = next(
             each
             for each in recorded
-            if (each["data_set"], each["method"], each["selection"])
-            == (row.data_set, row.method, row.selection)
+            if (each["data_set"], each["validation"], each["method"], each["selection"])
+            == (row.data_set, row.validation, row.method, row.selection)
         )
         assert row.worst_group_accuracy.mean == pytest.approx(same["worst_group_accuracy"]["mean"], abs=0.01)

@@ -112,5 +112,5 @@ def test_a_cell_of_the_benchmark_with_all_images_is_the_retraining(
     recorded_cuts = json.loads(project.tracking.artifact(run, "descriptions.json"))
     assert [each.threshold for each in at.descriptions] == [each["threshold"] for each in recorded_cuts]
     assert {each.run for each in kept} == {each["run"] for each in recorded_cuts}
-    (head,) = methods()[method].fit(at, [Recipe().rule])
-    assert same(head, open_model(project, run, kind="retraining").own_head())
+    (chosen,) = methods()[method].fit(at, [Recipe().rule])
+    assert same(chosen.head, open_model(project, run, kind="retraining").own_head())

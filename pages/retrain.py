@@ -14,6 +14,7 @@ from clarify.ui.pieces import blocks
 from clarify.ui.pieces.page import Page, current, refuse, stop_with
 from clarify.ui.retrain.jobs import draw_jobs
 from clarify.ui.retrain.outcomes import Offered, groups_html, offered_of
+from clarify.workflow.describe.choosing import default_runs
 from clarify.workflow.describe.grouping import GroupSize, groups_preview
 from clarify.workflow.describe.recording import kept_descriptions
 from clarify.workflow.jobs.files import Request
@@ -50,17 +51,23 @@ def draw(page: Page) -> None:
         failures = page.desk.failures()
     except ClarifyError as error:
         stop_with(error)
-    offered = offered_of(
-        page.desk.runs(DescriptionRun),
-        base=failures.model.run_id,
-        encoder=page.project.encoder.identity.digest,
-    )
+    offered = offers(page, failures)
     st.html(blocks.title("The next correction", facts(failures, offered), crumb=page.project.manifest.title))
     left, right = st.columns([430, 860], gap="medium")
     with left, st.container(border=True, key="panel-choice"):
         draw_choice(page, failures, offered)
     with right:
         draw_jobs(page)
+
+
+def offers(page: Page, failures: Failures) -> list[Offered]:
+    """Return the phrases that may go into a retraining; which by default is worked out once a session."""
+    usable = (failures.model.run_id, page.project.encoder.identity.digest)
+    kept = [run for run in page.desk.runs(DescriptionRun) if run.kept and (run.parent, run.encoder) == usable]
+    key = f"default-{'-'.join(run.id for run in kept)}"
+    if key not in st.session_state:
+        st.session_state[key] = {run.id for run in default_runs(page.project, kept)}
+    return offered_of(kept, st.session_state[key])
 
 
 def facts(failures: Failures, offered: list[Offered]) -> str:
@@ -125,7 +132,8 @@ def draw_phrases(offered: list[Offered]) -> list[Offered]:
             st.html(blocks.heading(each.class_name))
         with st.container(horizontal=True, vertical_alignment="center", key=f"offered-{number}"):
             by = blocks.plain(", ".join(each.by))
-            label = f"{blocks.plain(each.phrase)} :gray[{by}]"
+            suggested = " · suggested by the machine" if each.machine else ""
+            label = f"{blocks.plain(each.phrase)} :gray[{by}{suggested}]"
             if st.checkbox(label, value=each.best, key=f"use-{each.key}", width="stretch"):
                 chosen.append(each)
             st.html(

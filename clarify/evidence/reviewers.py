@@ -18,6 +18,7 @@ from clarify.errors import ClarifyError
 from clarify.evidence.comparison import spread
 from clarify.evidence.situation import Situation, truth_of
 from clarify.method.arrays import generator
+from clarify.method.decisions.consensus import agreement
 from clarify.method.fit.head import Head
 from clarify.method.groups.metrics import evaluate
 from clarify.method.phrases.evidence import evidence
@@ -26,12 +27,14 @@ from clarify.workflow.describe.suggest import suggest
 from clarify.workflow.model.models import Model
 from clarify.workflow.model.project import Workspace
 from clarify.workflow.model.recipe import Recipe
+from clarify.workflow.retrain.gains import POOL, brought
 
 __all__ = ["Tried", "crowds", "distances", "oversight", "tried", "unrelated", "wrong_phrases"]
 
 Rows = list[dict[str, Any]]
 
 DRAWS = 100
+MOST = 12
 PER_BAND = 20
 CROWD = 5
 UNRELATED = 0.10
@@ -220,9 +223,17 @@ def _suggested(at: Situation) -> dict[str, list[str]]:
     """Return for each class what the product suggests, first things first."""
     model = Model(run_id="evidence", name="base", head=at.base)
     found = {
-        name: suggest(cast(Workspace, at.project), model, at.validation, name).items for name in at.phrases
+        name: suggest(cast(Workspace, at.project), model, at.validation, name, most=POOL).items
+        for name in at.phrases
     }
-    return {name: [each.phrase for each in items] for name, items in found.items() if items}
+    known = {
+        name: sorted(
+            (brought(at.project, at.failures, at.train, name, each) for each in items),
+            key=lambda each: each.order,
+        )
+        for name, items in found.items()
+    }
+    return {name: [each.phrase for each in items[:MOST]] for name, items in known.items() if items}
 
 
 def _said(ordered: Mapping[str, Sequence[str]], draw: int) -> list[dict[str, str]]:
@@ -266,13 +277,9 @@ def _same_meaning(at: Situation, _: str, phrases: Sequence[str]) -> NDArray[np.f
 
 
 def _same_split(at: Situation, name: str, phrases: Sequence[str]) -> NDArray[np.floating]:
-    """Return the share of the class's images that both put on the same side, or on the other one."""
-    rows, halves = at.validation.labels == at.classes.index(name), []
-    for phrase in phrases:
-        (description,) = dataclasses.replace(at, phrases={name: phrase}).descriptions
-        halves.append(description.with_half(at.similarity(phrase, at.validation)[rows]))
-    same = (np.array(halves)[:, None] == halves).mean(axis=2)
-    return np.asarray(np.maximum(same, 1 - same))
+    """Return how alike they part the class's images, as the product does for several reviewers."""
+    rows = at.validation.labels == at.classes.index(name)
+    return agreement(np.array([at.similarity(phrase, at.validation)[rows] for phrase in phrases]))
 
 
 def _by_distance(at: Situation, vocabulary: Sequence[str]) -> dict[str, list[str]]:

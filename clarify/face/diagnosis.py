@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import html
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from clarify.workflow.model.arrays import ArrayData, CallableEncoder, ClassNames
 from clarify.workflow.model.failures import ClassDiagnosis, Failures
 from clarify.workflow.model.models import Model
 from clarify.workflow.model.project import Workspace
+from clarify.workflow.retrain.gains import gain_when_kept
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -99,7 +101,14 @@ class Diagnosis:
         if isinstance(self._project, Workspace):
             check_home(self._project.home)
             done = score_phrase(
-                self._project, self.failures, class_name, phrase, threshold=threshold, keep=keep, note=note
+                self._project,
+                self.failures,
+                class_name,
+                phrase,
+                threshold=threshold,
+                keep=keep,
+                note=note,
+                gain=functools.partial(gain_when_kept, self._project, self.failures),
             )
             return Score(self._project, self.failures, done.tried, done)
         tried = try_phrase(self._project, self.failures, class_name, phrase, n_tried=1, threshold=threshold)
@@ -210,7 +219,7 @@ class Score:
     def keep(self, note: str = "") -> Score:
         """Keep the phrase for retraining, once however often it is said; returns itself.
 
-        The note of the first time stays.
+        The note of the first time stays. What retraining with it brings is worked out and recorded.
 
         Raises
         ------
@@ -227,7 +236,10 @@ class Score:
         check_home(self._project.home)
         check_type("note", note, str, legal="a text")
         if self.recorded is None or not self.recorded.kept:
-            self.recorded = record_phrase(self._project, self._failures, self.tried, keep=True, note=note)
+            gain = gain_when_kept(self._project, self._failures, self.tried.description)
+            self.recorded = record_phrase(
+                self._project, self._failures, self.tried, keep=True, note=note, gain=gain
+            )
         return self
 
     def plot(self) -> Figure:

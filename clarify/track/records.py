@@ -330,6 +330,8 @@ def description_record(
     pictures: Mapping[str, Image],
     parent: str,
     kept: bool,
+    gain: float | None,
+    machine: bool,
 ) -> RunRecord:
     """Return the record of a phrase that was tried, or kept.
 
@@ -344,6 +346,10 @@ def description_record(
         Grids of images, such as ``with`` and ``without``.
     parent : str
         The model's run.
+    gain : float or None
+        What retraining with it brings, if that is known.
+    machine : bool
+        Whether it was a machine's suggestion.
     """
     measured = {
         "error_score": evidence.score.value,
@@ -353,6 +359,7 @@ def description_record(
         "held_out_score": evidence.held_out,
         "with_accuracy": with_phrase.value,
         "without_accuracy": without_phrase.value,
+        "gain": gain,
     }
     metrics = {name: value for name, value in measured.items() if value is not None}
     doubts = {"unknown_words": list(unknown_words), "caution": caution}
@@ -364,6 +371,7 @@ def description_record(
             "wrong_is_above": str(description.wrong_is_above).lower(),
             "template": description.template,
             "n_tried": evidence.n_tried,
+            "machine": str(machine).lower(),
         },
         metrics=metric_keys("validation", metrics),
         tags=context.tags(

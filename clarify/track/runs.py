@@ -138,6 +138,10 @@ class DescriptionRun(Run):
         Its error score on validation.
     kept : bool
         Whether it may be retrained with.
+    gain : float or None
+        What retraining with it brought when it was kept: the change of the classes' mean accuracy.
+    machine : bool
+        Whether it was a machine's suggestion.
     """
 
     kind = "description"
@@ -146,6 +150,8 @@ class DescriptionRun(Run):
     phrase: str
     score: float
     kept: bool
+    gain: float | None
+    machine: bool
 
     @classmethod
     def _own(cls, stored: StoredRun) -> dict[str, Any]:
@@ -154,6 +160,8 @@ class DescriptionRun(Run):
             "phrase": stored.tags["phrase"],
             "score": stored.metrics["validation/error_score"],
             "kept": stored.tags["kept"] == "true",
+            "gain": stored.metrics.get("validation/gain"),
+            "machine": stored.params.get("machine") == "true",
         }
 
 

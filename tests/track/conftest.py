@@ -128,6 +128,8 @@ def phrase_tried(phrase: str = "water", *, kept: bool = True, parent: str = "p")
         pictures={"with": Image.new("RGB", (8, 8)), "without": Image.new("RGB", (8, 8))},
         parent=parent,
         kept=kept,
+        gain=0.05,
+        machine=True,
     )
 
 

@@ -31,6 +31,7 @@ def test_a_description_is_read_with_its_score_and_whether_it_is_kept(store: Trac
     lake, water = store.runs("birds", DescriptionRun)
     assert (lake.class_name, lake.phrase, lake.kept) == ("landbird", "lake", False)
     assert water.kept
+    assert (water.gain, water.machine) == (0.05, True)
     assert water.score == water.figures("validation")["error_score"]
     assert water.by == "Ada"
     assert water.origin == water.id

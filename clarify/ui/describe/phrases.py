@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from clarify.face.diagnosis import Score
+from clarify.errors import ClarifyError
 from clarify.track.runs import DescriptionRun
 from clarify.ui.pieces.page import Page
 from clarify.workflow.describe.phrases import TriedPhrase, try_phrase
@@ -16,7 +16,6 @@ from clarify.workflow.describe.recording import record_phrase, take_back
 from clarify.workflow.describe.tries import phrases_searched
 
 if TYPE_CHECKING:
-    from clarify.discover.suggest import Suggestion
     from clarify.workflow.model.failures import Failures
 
 __all__ = [
@@ -92,10 +91,23 @@ def cut_key(tried: TriedPhrase) -> str:
 
 def keep(page: Page, failures: Failures, tried: TriedPhrase, *, note: str) -> None:
     """Keep a phrase: it is in the store, or in the outbox, when this returns."""
-    score = Score(page.project, failures, tried).keep(note)
+    kept = record_phrase(
+        page.project, failures, tried, keep=True, note=note, gain=_gain(page, failures, tried)
+    )
     page.desk.look_again()
-    where = " It waits here until the tracking store is back." if score.waiting else ""
+    where = " It waits here until the tracking store is back." if kept.waiting else ""
     st.toast(f"Kept.{where}")
+
+
+def _gain(page: Page, failures: Failures, tried: TriedPhrase) -> float | None:
+    """Return what retraining with it gains; None where nothing can be retrained."""
+    if failures.model.head is None:
+        return None
+    try:
+        _, gain = page.desk.preview(failures, tried.description)
+    except ClarifyError:
+        return None
+    return gain
 
 
 def own_kept(page: Page, failures: Failures, tried: TriedPhrase) -> DescriptionRun | None:
@@ -120,15 +132,19 @@ def wants_suggestions(page: Page, failures: Failures, class_name: str) -> bool:
     return bool(mine) or any(name == class_name for name, _ in _own(failures))
 
 
-def suggestions(page: Page, failures: Failures, class_name: str) -> list[Suggestion] | str | None:
-    """Return the machine's confirmed phrases, what brings most first, or why there are none.
+def suggestions(page: Page, failures: Failures, class_name: str) -> list[tuple[str, str]] | str | None:
+    """Return the machine's confirmed phrases with what each gains, most first, or why there are none.
 
     None while it is searching.
     """
     found = page.desk.suggestions(failures, class_name)
     if found is None or isinstance(found, str):
         return found
-    return [each for each in found.items if each.confirmed and not each.copies][:MOST_SUGGESTIONS]
+    confirmed = [each for each in found.items if each.confirmed and not each.copies]
+    return [
+        (each.said, f"{100 * each.gain.classes:+.1f}" if each.gain else "")
+        for each in confirmed[:MOST_SUGGESTIONS]
+    ]
 
 
 def _recorded(page: Page, failures: Failures, class_name: str) -> list[DescriptionRun]:

@@ -67,7 +67,7 @@ def draw_preview(page: Page, failures: Failures, task: TaskPanel) -> None:
     if task.tried is None:
         return
     try:
-        found = page.desk.preview(failures, task.tried.description)
+        found, _ = page.desk.preview(failures, task.tried.description)
     except ClarifyError as error:
         task.preview.html(f'<div class="c-box c-preview">{blocks.muted(str(error))}</div>')
         return
@@ -194,7 +194,6 @@ def _draw_suggestions(page: Page, failures: Failures, class_name: str) -> None:
         st.html(blocks.muted("Nothing that holds on images it was not fitted to."))
     else:
         st.html(blocks.muted("With the points that the mean of the classes gains, once retrained with it."))
-        chips = [(each.said, f"{100 * each.gain.classes:+.1f}" if each.gain else "") for each in found]
-        chosen = phrase_chips(chips, key="suggestions")
-        if chosen is not None and chips[chosen][0] != st.session_state[PHRASE]:
-            choose(chips[chosen][0])
+        chosen = phrase_chips(found, key="suggestions")
+        if chosen is not None and found[chosen][0] != st.session_state[PHRASE]:
+            choose(found[chosen][0])

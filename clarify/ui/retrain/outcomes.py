@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -53,8 +53,12 @@ class Offered:
         Stays the same when a description that waits in the outbox is delivered.
     by : tuple of str
         Who kept it, each once.
+    gain : float or None
+        What retraining with it brought when it was kept.
+    machine : bool
+        Whether it was a machine's suggestion.
     best : bool
-        Whether it has the highest score of its class.
+        Whether it is what a retraining takes unless somebody chooses: see `default_runs`.
     """
 
     run: str
@@ -63,18 +67,19 @@ class Offered:
     phrase: str
     by: tuple[str, ...]
     score: float
+    gain: float | None
+    machine: bool
     best: bool = False
 
 
-def offered_of(runs: Sequence[DescriptionRun], *, base: str, encoder: str) -> list[Offered]:
-    """Return the kept descriptions of a base model's run, each phrase of a class once, best first.
+def offered_of(runs: Sequence[DescriptionRun], default: Collection[str]) -> list[Offered]:
+    """Return kept descriptions of one model, each phrase of a class once, what is taken by default first.
 
-    `runs` are newest first; descriptions by another encoder than that of this digest cannot be used.
+    `runs` are newest first; `default` are those (`default_runs`), by id.
     """
     found: dict[tuple[str, str], Offered] = {}
+    taken = {(run.class_name, run.phrase) for run in runs if run.id in default}
     for run in runs:
-        if not run.kept or (run.parent, run.encoder) != (base, encoder):
-            continue
         name = (run.class_name, run.phrase)
         if name not in found:
             found[name] = Offered(
@@ -84,12 +89,15 @@ def offered_of(runs: Sequence[DescriptionRun], *, base: str, encoder: str) -> li
                 phrase=name[1],
                 by=(),
                 score=run.score,
+                gain=run.gain,
+                machine=run.machine,
+                best=name in taken,
             )
         by = dict.fromkeys((*found[name].by, run.by))
         found[name] = dataclasses.replace(found[name], by=tuple(by))
-    ordered = sorted(found.values(), key=lambda each: (each.class_name, -each.score))
-    first = {each.class_name: each for each in reversed(ordered)}
-    return [dataclasses.replace(each, best=each is first[each.class_name]) for each in ordered]
+    return sorted(
+        found.values(), key=lambda each: (each.class_name, not each.best, -(each.gain or 0.0), -each.score)
+    )
 
 
 def groups_html(groups: Sequence[GroupSize]) -> str:

@@ -24,8 +24,8 @@ from clarify.workflow.home.settling import changed_at
 from clarify.workflow.model.failures import Failures, failures_of
 from clarify.workflow.model.models import open_model, usable_runs
 from clarify.workflow.model.project import split_data
-from clarify.workflow.retrain.gains import POOL, ranked
-from clarify.workflow.retrain.preview import Previewed, preview_retraining
+from clarify.workflow.retrain.gains import POOL, gain_of, ranked
+from clarify.workflow.retrain.preview import Previewed, preview_of, retrained
 
 if TYPE_CHECKING:
     from clarify.data.manifest import Manifest
@@ -64,7 +64,7 @@ class Desk:
         self._splits: dict[tuple[str, str], SplitData] = {}
         self._failures: dict[str, Failures] = {}
         self._suggestions: dict[tuple[str, str], ClassSuggestions | str | None] = {}
-        self._previews: dict[tuple[str, str, str, float], tuple[Previewed, ...]] = {}
+        self._previews: dict[tuple[str, str, str, float], tuple[tuple[Previewed, ...], float]] = {}
         self._listings = Listings(project.tracking, project.manifest.name)
         # One thread, so that records are written in the order they were made; and another, so
         # that they do not wait for searches.
@@ -112,8 +112,8 @@ class Desk:
                 self._failures[key] = failures_of(model, self.split("validation", model))
             return self._failures[key]
 
-    def preview(self, failures: Failures, description: Description) -> tuple[Previewed, ...]:
-        """Return what retraining with a phrase would do; worked out at the first call.
+    def preview(self, failures: Failures, description: Description) -> tuple[tuple[Previewed, ...], float]:
+        """Return what retraining with a phrase would do, and what it gains; worked out at the first call.
 
         Raises
         ------
@@ -125,7 +125,8 @@ class Desk:
             known = self._previews.get(key)
         if known is None:
             train = self.split("train", failures.model)
-            known = preview_retraining(self.project, failures, description, train)
+            found = retrained(self.project, failures, description, train)
+            known = preview_of(self.project, found), gain_of(found).classes
             with self._lock:
                 while len(self._previews) >= KEPT_PREVIEWS:
                     self._previews.pop(next(iter(self._previews)))

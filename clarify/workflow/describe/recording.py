@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from clarify.errors import InputError, NotFoundError, nearest
@@ -14,8 +14,9 @@ from clarify.method.phrases.evidence import Evidence
 from clarify.track.mlflow import WAITING
 from clarify.track.records import description_record
 from clarify.track.runs import DescriptionRun
+from clarify.workflow.describe.choosing import default_runs
 from clarify.workflow.describe.phrases import TriedPhrase, try_phrase
-from clarify.workflow.describe.tries import descriptions_said, n_tried
+from clarify.workflow.describe.tries import descriptions_said, n_tried, suggested
 from clarify.workflow.model.failures import Failures
 from clarify.workflow.model.models import Model
 from clarify.workflow.model.project import Workspace, run_context
@@ -62,10 +63,11 @@ def score_phrase(
     threshold: float | None = None,
     keep: bool = False,
     note: str = "",
+    gain: Callable[[Description], float | None] | None = None,
 ) -> ScoredPhrase:
     """Try a phrase on a class and record it, corrected for the phrases tried before.
 
-    What a machine searched on the class counts as tried, too.
+    What a machine searched on the class counts as tried, too. `gain` is asked of one that is kept.
 
     Raises
     ------
@@ -74,11 +76,19 @@ def score_phrase(
     """
     tries = n_tried(project, failures.model, class_name, text)
     tried = try_phrase(project, failures, class_name, text, n_tried=tries, threshold=threshold)
-    return record_phrase(project, failures, tried, keep=keep, note=note)
+    brings = gain(tried.description) if keep and gain is not None else None
+    return record_phrase(project, failures, tried, keep=keep, note=note, gain=brings)
 
 
 def record_phrase(
-    project: Workspace, failures: Failures, tried: TriedPhrase, *, keep: bool, note: str = "", seed: int = 0
+    project: Workspace,
+    failures: Failures,
+    tried: TriedPhrase,
+    *,
+    keep: bool,
+    note: str = "",
+    gain: float | None = None,
+    seed: int = 0,
 ) -> ScoredPhrase:
     """Record a phrase that was tried: its score, its evidence, every image's similarity.
 
@@ -89,6 +99,8 @@ def record_phrase(
         are recorded as well, which can be made again from the similarities of any other.
     note : str
         Anything the reviewer wants to remember.
+    gain : float, optional
+        What retraining with it brings (`clarify.workflow.retrain.gains`).
     seed : int
         Which images the pictures show.
 
@@ -113,6 +125,8 @@ def record_phrase(
         pictures={half: noted.grid(project, data, half, seed=seed) for half in SIDES if keep},
         parent=failures.model.run_id,
         kept=keep,
+        gain=gain,
+        machine=noted.description.phrase in suggested(project, failures.model, noted.description.class_name),
     )
     run_id = project.tracking.log(record)
     described = dataclasses.replace(noted.description, run=run_id)
@@ -151,8 +165,7 @@ def kept_descriptions(project: Workspace, model: Model, runs: Sequence[str] = ()
     project, model
         The data set and the base model that they describe.
     runs : sequence of str
-        Runs of kept descriptions, or their first characters; empty takes for each class the kept
-        description with the highest error score, of those by the encoder in use if there are any.
+        Runs of kept descriptions, or their first characters; empty takes `default_runs`.
 
     Raises
     ------
@@ -170,11 +183,7 @@ def kept_descriptions(project: Workspace, model: Model, runs: Sequence[str] = ()
             )
         chosen += begun
     if not runs:
-        encoder = project.encoder.identity.digest
-        best: dict[str, DescriptionRun] = {}
-        for run in sorted(kept, key=lambda run: (run.encoder == encoder, run.score), reverse=True):
-            best.setdefault(run.class_name, run)
-        chosen = list(best.values())
+        chosen = default_runs(project, kept)
     chosen.sort(key=lambda run: project.manifest.class_index(run.class_name))
     return tuple(_description(project, run) for run in chosen)
 

@@ -15,19 +15,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from clarify.data.files import write_atomically, writing
 from clarify.data.parallel import Progress
 from clarify.discover.suggest import Gain, Suggestion
 from clarify.errors import ClarifyError
 from clarify.method.phrases.confirm import aside_of
+from clarify.method.phrases.descriptions import Description
 from clarify.workflow.describe.phrases import phrase_similarity, try_phrase
 from clarify.workflow.describe.suggest import ClassSuggestions
+from clarify.workflow.describe.tries import note_suggested
+from clarify.workflow.model.arrays import DataSet
 from clarify.workflow.model.failures import Failures
 from clarify.workflow.model.project import SplitData, Workspace
 from clarify.workflow.retrain.preview import Retrained, retrained
 
-__all__ = ["POOL", "gain_of", "ranked"]
+__all__ = ["POOL", "brought", "gain_of", "gain_when_kept", "ranked"]
 
 POOL = 40
 """The best by error score of so many groups of phrases are retrained with."""
@@ -88,10 +92,11 @@ def ranked(
     items = found.items
     missing = [each for each in items if each.phrase not in kept.gains]
     done = len(items) - len(missing)
-    with ThreadPoolExecutor(WORKERS) as pool:
-        brought = pool.map(lambda each: _brought(project, failures, train, found.class_name, each), missing)
-        for number, (each, gain) in enumerate(zip(missing, brought, strict=True), start=done + 1):
-            kept.gains[each.phrase] = gain
+    # One thread of linear algebra each: two that wait for one another are slower than one.
+    with threadpool_limits(1), ThreadPoolExecutor(WORKERS) as pool:
+        known = pool.map(lambda each: brought(project, failures, train, found.class_name, each), missing)
+        for number, each in enumerate(known, start=done + 1):
+            kept.gains[each.phrase] = {"gain": each.gain, "copies": each.copies}
             if progress is not None:
                 progress(Progress(done=number, total=len(items), bad=0))
     if missing:
@@ -102,27 +107,41 @@ def ranked(
         return tuple(sorted(known, key=lambda each: each.order))[:most]
 
     mentioned = found.mentioned
-    return dataclasses.replace(
+    result = dataclasses.replace(
         found,
         found=dataclasses.replace(found.found, items=first(found.found.items)),
         mentioned=mentioned and dataclasses.replace(mentioned, items=first(mentioned.items)),
     )
+    said = [phrase for each in result.items for phrase in (each.phrase, each.said)]
+    note_suggested(project, failures.model, found.class_name, said)
+    return result
 
 
-def _brought(
-    project: Workspace, failures: Failures, train: SplitData, class_name: str, each: Suggestion
-) -> dict[str, Any]:
-    """Return ``gain`` and ``copies`` of a suggestion; no gain where nothing can be retrained with it."""
+def gain_when_kept(project: Workspace, failures: Failures, description: Description) -> float | None:
+    """Return `Gain.classes` of a phrase that is kept; None where the model cannot be retrained as a head."""
+    if failures.model.head is None:
+        return None
+    try:
+        found = retrained(project, failures, description, failures.model.data(project, "train"))
+    except ClarifyError:
+        return None
+    return gain_of(found).classes
+
+
+def brought(
+    project: DataSet, failures: Failures, train: SplitData, class_name: str, each: Suggestion
+) -> Suggestion:
+    """Return a suggestion with what it brings; no gain where nothing can be retrained with it."""
     copies = _copies(project, failures, class_name, each.phrase)
     try:
         tried = try_phrase(project, failures, class_name, each.phrase, n_tried=each.evidence.n_tried)
         gain = gain_of(retrained(project, failures, tried.description, train))
     except ClarifyError:
-        return {"gain": None, "copies": copies}
-    return {"gain": gain, "copies": copies}
+        return dataclasses.replace(each, copies=copies)
+    return dataclasses.replace(each, gain=gain, copies=copies)
 
 
-def _copies(project: Workspace, failures: Failures, class_name: str, phrase: str) -> bool:
+def _copies(project: DataSet, failures: Failures, class_name: str, phrase: str) -> bool:
     """Whether a phrase ranks the class's images as the model's decision for the class does."""
     from scipy.stats import spearmanr
 

@@ -16,15 +16,7 @@ from clarify.workflow.model.project import SplitData
 from clarify.workflow.model.recipe import Recipe
 from clarify.workflow.retrain.heads import correct_head
 
-__all__ = [
-    "MOST_CLASSES",
-    "MOST_IMAGES",
-    "Previewed",
-    "Retrained",
-    "corrected",
-    "preview_retraining",
-    "retrained",
-]
+__all__ = ["MOST_CLASSES", "MOST_IMAGES", "Previewed", "Retrained", "corrected", "preview_of", "retrained"]
 
 MOST_CLASSES = 10
 """Of many classes, the described one and those that it is mixed up with most are looked at."""
@@ -139,17 +131,8 @@ def retrained(project: DataSet, failures: Failures, description: Description, tr
     )
 
 
-def preview_retraining(
-    project: DataSet, failures: Failures, description: Description, train: SplitData
-) -> tuple[Previewed, ...]:
-    """Return what retraining with one description would do to its halves, and to all images.
-
-    Raises
-    ------
-    GroupError
-        As `corrected`.
-    """
-    found = retrained(project, failures, description, train)
+def preview_of(project: DataSet, found: Retrained) -> tuple[Previewed, ...]:
+    """Return what retraining with one description does to its halves, and to all images."""
     of_class = found.data.labels == found.label
     of_all = (
         "all validation images"
@@ -157,7 +140,7 @@ def preview_retraining(
         else f"all of the {len(found.classes)} classes it is mixed up with"
     )
     named = {
-        f"{description.class_name} with it": of_class & found.having,
+        f"{found.cut.class_name} with it": of_class & found.having,
         "without it": of_class & ~found.having,
         of_all: np.ones_like(of_class),
     }

@@ -24,7 +24,7 @@ from clarify.workflow.model.project import SplitData
 from clarify.workflow.model.recipe import Recipe
 from clarify.workflow.retrain.concepts import concepts_of, eraser_of
 from clarify.workflow.retrain.heads import fit_base
-from clarify.workflow.retrain.preview import preview_retraining
+from clarify.workflow.retrain.preview import retrained
 from tests.real import needs_waterbirds, waterbirds
 
 CLASSES = ("landbird", "waterbird")
@@ -154,7 +154,7 @@ def test_a_preview_needs_them_as_well() -> None:
     seen = dataclasses.replace(full, name="validation")
     before = failures(seen, [0])
     with pytest.raises(InputError, match="have no caption"):
-        preview_retraining(PROJECT, before, description("mentioned: water"), split("train"))
+        retrained(PROJECT, before, description("mentioned: water"), split("train"))
 
 
 def test_what_is_erased_is_learned_from_captioned_images() -> None:

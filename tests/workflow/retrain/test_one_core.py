@@ -26,7 +26,7 @@ from clarify.workflow.model.project import Workspace
 from clarify.workflow.model.recipe import Recipe
 from clarify.workflow.retrain import preview
 from clarify.workflow.retrain.heads import HeadFit, correct_head
-from clarify.workflow.retrain.preview import corrected, preview_retraining
+from clarify.workflow.retrain.preview import corrected, preview_of, retrained
 from tests.conftest import DATA_SET, Done
 
 Clarify = Callable[..., Done]
@@ -81,7 +81,7 @@ def test_a_preview_is_the_retraining_to_the_bit(
     table = recorded(project, run)
     classes = np.array(project.manifest.classes)
     assert classes[then.predicted].tolist() == table["predicted"].to_list()
-    told = {each.name: each for each in preview_retraining(project, before, description, train)}
+    told = {each.name: each for each in preview_of(project, retrained(project, before, description, train))}
     head = open_model(project, run, kind="retraining").own_head()
     assert len(fits) == 2
     assert all(same(each.fit.head, head) for each in fits)

@@ -10,7 +10,7 @@ from clarify.workflow.model.arrays import ArrayData, CallableEncoder, ClassNames
 from clarify.workflow.model.failures import Failures
 from clarify.workflow.model.models import Model
 from clarify.workflow.model.project import SplitData
-from clarify.workflow.retrain.preview import preview_retraining
+from clarify.workflow.retrain.preview import preview_of, retrained
 
 COUNT, EACH = 12, 20
 NAMES = tuple(f"class {k}" for k in range(COUNT))
@@ -47,12 +47,10 @@ def test_the_classes_it_is_mixed_up_with_most_are_kept_and_counted_alone() -> No
         author="Ada",
         created_at="2024-05-01T12:00:00+00:00",
     )
-    having, without, whole = preview_retraining(
-        ArrayData(manifest=ClassNames(name="many", classes=NAMES), encoder=ENCODER),
-        Failures(model=model, data=data, predicted=predicted),
-        description,
-        split("train"),
-    )
+    project = ArrayData(manifest=ClassNames(name="many", classes=NAMES), encoder=ENCODER)
+    failures = Failures(model=model, data=data, predicted=predicted)
+    found = retrained(project, failures, description, split("train"))
+    having, without, whole = preview_of(project, found)
     assert (having.name, without.name) == ("class 0 with it", "without it")
     assert whole.name == "all of the 10 classes it is mixed up with"
     # Wrong of class 0 are images 0 to 7, half of them with it: 6 of 10 and 6 of 10 are right.

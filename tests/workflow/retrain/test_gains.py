@@ -1,0 +1,152 @@
+"""Suggestions stand in the order of what retraining with them brings, where it was not chosen."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from clarify.assembly import open_project
+from clarify.config import Settings
+from clarify.discover.suggest import Gain, Suggestion
+from clarify.method.phrases.confirm import aside_of
+from clarify.method.phrases.descriptions import Description
+from clarify.method.phrases.evidence import evidence
+from clarify.track.runs import DescriptionRun
+from clarify.workflow.describe.recording import kept_descriptions
+from clarify.workflow.describe.tries import suggested
+from clarify.workflow.model.arrays import split_of
+from clarify.workflow.model.failures import failures_of
+from clarify.workflow.model.models import open_model
+from clarify.workflow.model.project import Workspace, split_data
+from clarify.workflow.retrain.gains import gain_of
+from clarify.workflow.retrain.preview import Retrained
+from tests.conftest import DATA_SET, run_clarify
+
+CUT = Description(
+    data_set="birds",
+    class_name="landbird",
+    phrase="water",
+    template="{}",
+    encoder="clip",
+    calibrations={},
+    threshold=0.5,
+    wrong_is_above=True,
+    author="Ada",
+    created_at="2024-05-01T12:00:00+00:00",
+)
+
+
+def flags(*counts: tuple[int, bool]) -> np.ndarray:
+    return np.concatenate([np.full(count, value) for count, value in counts])
+
+
+def test_a_gain_is_of_the_mean_of_the_classes_and_of_the_half_that_is_worse() -> None:
+    # Landbirds: 4 at the water, 1 right, then 3; 4 on land, 4 right, then 3. Waterbirds: 2 right, then 1.
+    found = Retrained(
+        classes=("landbird", "waterbird"),
+        data=split_of("validation", np.zeros((10, 2), np.float32), np.repeat([0, 1], [8, 2])),
+        cut=CUT,
+        having=flags((4, True), (6, False)),
+        now=flags((1, True), (3, False), (4, True), (2, True)),
+        then=flags((3, True), (1, False), (3, True), (1, False), (1, True), (1, False)),
+    )
+    gain = gain_of(found)
+    assert gain.average == pytest.approx((7 - 7) / 10)
+    assert gain.classes == pytest.approx((1 / 8 - 1 / 2) / 2)
+    assert (gain.half_before, gain.half_after) == (0.25, 0.75)
+
+
+def test_what_people_saw_has_no_part_in_a_gain() -> None:
+    count = 400
+    right = np.arange(count) % 2 == 0
+    data = split_of("validation", np.zeros((count, 2), np.float32), np.zeros(count, np.int64))
+    base = Retrained(
+        classes=("landbird",), data=data, cut=CUT, having=right, now=right, then=np.ones(count, bool)
+    )
+    aside = aside_of(data.ids, right)
+    assert 0 < aside.sum() < count
+    told = gain_of(base)
+    assert told.classes == pytest.approx(1 - right[aside].mean())
+    assert gain_of(dataclasses.replace(base, then=aside)) == told  # the others all wrong: nobody looks
+
+
+def suggestion(phrase: str, gain: float | None, *, copies: bool = False) -> Suggestion:
+    known = evidence([0.1, 0.2, 0.3, 0.35], [0.3, 0.6, 0.7], n_tried=1, seed=0)
+    brings = None if gain is None else Gain(classes=gain, average=0.0, half_before=0.0, half_after=0.0)
+    return Suggestion(
+        phrase=phrase, evidence=known, held_out=0.3, also=(), opposite=(), gain=brings, copies=copies
+    )
+
+
+def test_what_brings_most_comes_first_and_copies_of_the_decision_last() -> None:
+    items = [
+        suggestion("copy", 0.5, copies=True),
+        suggestion("unknown", None),
+        suggestion("harm", -0.2),
+        suggestion("help", 0.1),
+    ]
+    assert [each.phrase for each in sorted(items, key=lambda each: each.order)] == [
+        "help",
+        "harm",
+        "unknown",
+        "copy",
+    ]
+
+
+@pytest.fixture
+def project(home: Path) -> Workspace:
+    return open_project(Settings(home=home, reviewer="Ada"), DATA_SET)
+
+
+@pytest.fixture
+def listed(home: Path) -> dict[str, Any]:
+    done = run_clarify("suggest", DATA_SET, "waterbird", "--most", "5", "--json", home=home)
+    assert done.status == 0, done.err
+    result: dict[str, Any] = done.result
+    return result
+
+
+def test_suggest_by_the_command_orders_by_gain_and_keeps_what_it_found(
+    home: Path, listed: dict[str, Any]
+) -> None:
+    gains = [each["gain"]["classes"] for each in listed["suggestions"] if not each["copies"]]
+    assert len(listed["suggestions"]) == 5
+    assert gains == sorted(gains, reverse=True)
+    (path,) = (home / "mlruns" / "searched").glob("*-gains.json")
+    kept = json.loads(path.read_bytes())
+    ((key, of_class),) = kept["gains"].items()
+    for each in of_class.values():  # it is what is kept that is told the second time
+        each["gain"] = {"classes": 0.25, "average": 0.0, "half_before": 0.0, "half_after": 0.0}
+    path.write_text(json.dumps({**kept, "gains": {key: of_class}}))
+    again = run_clarify("suggest", DATA_SET, "waterbird", "--most", "5", "--json", home=home).result
+    assert {each["gain"]["classes"] for each in again["suggestions"]} == {0.25}
+    path.write_bytes(b"{")
+    assert run_clarify("suggest", DATA_SET, "waterbird", "--most", "5", "--json", home=home).result == listed
+
+
+def test_a_suggestion_stays_marked_when_it_is_kept_and_its_gain_is_recorded(
+    home: Path, listed: dict[str, Any], project: Workspace
+) -> None:
+    first = listed["suggestions"][0]
+    model = open_model(project)
+    assert first["phrase"] in suggested(project, model, "waterbird")
+    for phrase in (first["phrase"], "green forest"):
+        done = run_clarify("describe", DATA_SET, "waterbird", phrase, home=home)
+        assert done.status == 0, done.err
+    runs = {
+        run.phrase: run
+        for run in project.tracking.runs(DATA_SET, DescriptionRun)
+        if run.class_name == "waterbird"
+    }
+    assert runs[first["phrase"]].machine
+    assert runs[first["phrase"]].gain == pytest.approx(first["gain"]["classes"])
+    assert not runs["green forest"].machine
+    best = max((run for run in runs.values() if run.kept), key=lambda run: run.gain or -1.0)
+    (taken,) = (each for each in kept_descriptions(project, model) if each.class_name == "waterbird")
+    assert taken.phrase == best.phrase
+    assert failures_of(model, split_data(project, "validation")).right.mean() < 1

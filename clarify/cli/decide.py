@@ -99,7 +99,7 @@ def _comparison(rows: Sequence[Compared]) -> str:
                 *(_figure(row, key) for key in shown),
                 f"{row.cost['seconds']:,.1f}" if row.cost else "–",
                 f"{row.cost['parameters']:,.0f}" if row.cost else "–",
-                row.run_id[:SHORT_RUN],
+                _run(row) or "–",
             ]
             for row in rows
         ],
@@ -126,7 +126,7 @@ def _figure(row: Compared, key: str) -> str:
 
 def _half(row: Compared) -> str:
     base = "" if row.base_half is None else f", of the base on the same halves {percent(row.base_half)}"
-    return f"  {row.run_id[:SHORT_RUN]}: {row.half}{base}"
+    return f"  {_run(row)}: {row.half}{base}"
 
 
 def _gains(row: Compared) -> str:
@@ -135,7 +135,12 @@ def _gains(row: Compared) -> str:
         f"(95% {100 * gain.low:+.1f} to {100 * gain.high:+.1f})"
         for what, gain in row.gains.items()
     ]
-    return f"  {row.run_id[:SHORT_RUN]}: {', '.join(told)}"
+    return f"  {_run(row) or row.name}: {', '.join(told)}"
+
+
+def _run(row: Compared) -> str:
+    """Return the beginning of the run; a control has none of its own."""
+    return "" if row.kind == "control" else row.run_id[:SHORT_RUN]
 
 
 def promotion(result: Promotion) -> str:

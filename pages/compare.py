@@ -89,7 +89,8 @@ def choose_split(place: st.delta_generator.DeltaGenerator, splits: list[str]) ->
 
 def choose_other(rows: Sequence[Compared], row: Compared) -> Compared:
     """Let the visitor choose which model's mistakes were fixed; the base unless asked otherwise."""
-    names = distinct([f"{title_of(each)} ({each.objective.replace('_', ' ')})" for each in rows])
+    how = [f"{each.objective.replace('_', ' ')}{' + refit' if each.refit else ''}" for each in rows]
+    names = distinct([f"{title_of(each)} ({what})" for each, what in zip(rows, how, strict=True)])
     others = {
         name: each for name, each in zip(names, rows, strict=True) if each is not row and each.kind != CONTROL
     }

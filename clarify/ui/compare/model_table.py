@@ -111,16 +111,25 @@ def table_html(rows: Sequence[Compared], verdicts: Mapping[str, bool], *, chosen
     for number, row in enumerate(rows):
         cells = [
             _model(row),
-            *(_figure(row, key, best=not row.oracle and row.figures.get(key) == best[key]) for key in shown),
+            *(_figure(row, key, best=_wins(row, key, best[key])) for key in shown),
             _cost(row),
             _dumbbell(_before(rows, row, worst), row.figures.get(worst)),
             _gate(verdicts.get(row.run_id) if _is_choice(row) else None),
         ]
         mark = f' data-model="{number}"' if _is_choice(row) else ""
         name = ' class="chosen"' if _is_choice(row) and row.run_id == chosen else ""
-        body.append(f"<tr{mark}{name}>{''.join(f'<td>{each}</td>' for each in cells)}</tr>")
+        named = zip(heads, cells, strict=True)
+        body.append(
+            f"<tr{mark}{name}>"
+            + "".join(f'<td data-name="{blocks.cell(head)}">{each}</td>' for head, each in named)
+            + "</tr>"
+        )
     rows_html = "".join(body)
     return f'<table class="c-table"><thead><tr>{head}</tr></thead><tbody>{rows_html}</tbody></table>'
+
+
+def _wins(row: Compared, key: str, best: float | None) -> bool:
+    return best is not None and not row.oracle and row.figures.get(key) == best
 
 
 def _before(rows: Sequence[Compared], row: Compared, key: str) -> float | None:
@@ -136,7 +145,7 @@ def _is_choice(row: Compared) -> bool:
 def _model(row: Compared) -> str:
     title = blocks.cell(title_of(row))
     name = f"<button>{title}</button>" if _is_choice(row) else f"<span>{title}</span>"
-    how = row.objective.replace("_", " ")
+    how = row.objective.replace("_", " ") + (" + refit" if row.refit else "")
     if row.part != "head":
         how += f", {part_words(row.part)}"
     if row.seeds > 1:
@@ -146,7 +155,7 @@ def _model(row: Compared) -> str:
     if row.oracle:
         chips = ["labels used"]
     if row.champion:
-        name += f' <span class="c-champion">champion, version {blocks.cell(row.champion)}</span>'
+        chips.insert(0, f"champion, version {row.champion}")
     return name + facts + "".join(blocks.chip(each) for each in chips)
 
 

@@ -49,6 +49,8 @@ class Compared:
         When, in milliseconds since 1970.
     part : str
         What of the model was trained: see `Recipe`.
+    refit : bool
+        Whether the images that people looked at were fitted as well.
     descriptions : tuple of Description
         What it was retrained with; empty for the base, a control and an oracle.
     figures : mapping of str to float
@@ -89,6 +91,7 @@ class Compared:
     deviations: dict[str, float] = dataclasses.field(default_factory=dict)
     seeds: int = 1
     part: str = "head"
+    refit: bool = False
     cost: dict[str, float] = dataclasses.field(default_factory=dict)
     champion: str = ""
     halves: str = ""
@@ -118,6 +121,7 @@ class Compared:
             "described_half": self.half or None,
             f"base_{DESCRIBED}": self.base_half,
             "part": self.part,
+            "refit": self.refit,
             "cost": self.cost,
             "seeds": self.seeds,
             "deviations": self.deviations,

@@ -188,6 +188,7 @@ class Judge:
             },
             seeds=len(alike),
             part=first.run.part,
+            refit=first.run.refit,
             cost=first.run.cost,
             halves="" if halves is None or worst is None else halves.halves,
             half="" if worst is None else worst[0],

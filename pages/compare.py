@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import streamlit as st
@@ -17,10 +18,12 @@ from clarify.ui.compare.model_table import distinct, model_table, title_of
 from clarify.ui.pieces import blocks
 from clarify.ui.pieces.gallery import Picture, gallery
 from clarify.ui.pieces.page import PAGES, Page, current, stop_with
-from clarify.workflow.decide.compare import Changed, Compared
+from clarify.workflow.decide.compare import Changed
+from clarify.workflow.decide.compared import CONTROL, Compared, remarks
 
 SHOWN = 36
 NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten")
+INTERVALS = "In brackets stands the 95% interval of each accuracy."
 NOTES = {
     "validation": "The small figures are what was gained over the base on the same images, a 95% "
     "paired bootstrap interval in points, and of several seeds the deviation. Seed 0 trains on all "
@@ -33,26 +36,29 @@ NOTES = {
 def draw(page: Page) -> None:
     """Draw the page."""
     try:
-        base, retrained = models(page)
+        base, retrained, champion = models(page)
         splits = splits_of([base, *itertools.chain.from_iterable(retrained)])
         top = st.container(horizontal=True, horizontal_alignment="distribute")
         heading = top.empty()
         split = choose_split(top, splits)
         with st.spinner("Reading the models"):
-            rows = rows_of(page, base, retrained, split)
-            verdicts = verdicts_of(page, rows)
+            rows = rows_of(page, base, retrained, champion, split)
+            verdicts = verdicts_of(page, rows, champion)
     except ClarifyError as error:
         stop_with(error)
     count = len(retrained)
     many = NUMBERS[count] if count < len(NUMBERS) else f"{count:,}"
     title = f"{many} correction{'' if count == 1 else 's'} of one model"
     heading.html(blocks.title(title, facts(rows, split), crumb=page.project.manifest.title))
-    run = chosen_run([alike[0] for alike in retrained], verdicts)
+    first = [alike[0] for alike in retrained]
+    if champion is not None and champion.run is not None and champion.run not in first:
+        first.insert(0, champion.run)
+    run = chosen_run(first, verdicts)
     with st.container(border=True, key="panel-models"):
         draw_table(page, rows, verdicts, run, split)
     row = next(each for each in rows if each.run_id == run.id)
     other = choose_other(rows, row)
-    runs = {each.id: each for each in (base, *(alike[0] for alike in retrained))}
+    runs = {each.id: each for each in (base, *first)}
     found = changed(page, runs[other.run_id], run, split)
     for column, what in zip(st.columns(2, gap="medium"), ("fixed", "broken"), strict=True):
         with column, st.container(border=True, key=f"panel-{what}"):
@@ -62,7 +68,7 @@ def draw(page: Page) -> None:
         draw_differences(rows, row, changed(page, base, run, split))
 
 
-def facts(rows: list[Compared], split: str) -> str:
+def facts(rows: Sequence[Compared], split: str) -> str:
     """Say in one line what the figures are of."""
     seeds = {row.seeds for row in rows if row.seeds > 1}
     if not seeds:
@@ -81,10 +87,13 @@ def choose_split(place: st.delta_generator.DeltaGenerator, splits: list[str]) ->
     return str(chosen or splits[0])
 
 
-def choose_other(rows: list[Compared], row: Compared) -> Compared:
+def choose_other(rows: Sequence[Compared], row: Compared) -> Compared:
     """Let the visitor choose which model's mistakes were fixed; the base unless asked otherwise."""
-    names = distinct([f"{title_of(each)} ({each.objective.replace('_', ' ')})" for each in rows])
-    others = {name: each for name, each in zip(names, rows, strict=True) if each is not row}
+    how = [f"{each.objective.replace('_', ' ')}{' + refit' if each.refit else ''}" for each in rows]
+    names = distinct([f"{title_of(each)} ({what})" for each, what in zip(rows, how, strict=True)])
+    others = {
+        name: each for name, each in zip(names, rows, strict=True) if each is not row and each.kind != CONTROL
+    }
     with st.container(horizontal=True, vertical_alignment="center", key="against"):
         st.html(blocks.muted(f"What “{title_of(row)}” changed of"), width="content")
         chosen = st.selectbox(
@@ -108,7 +117,7 @@ def chosen_run(retrained: list[ModelRun], verdicts: dict[str, bool]) -> ModelRun
 
 
 def draw_table(
-    page: Page, rows: list[Compared], verdicts: dict[str, bool], run: ModelRun, split: str
+    page: Page, rows: Sequence[Compared], verdicts: dict[str, bool], run: ModelRun, split: str
 ) -> None:
     """Draw the table, and what can be done with it."""
     model_table(
@@ -118,7 +127,7 @@ def draw_table(
         key="models",
         choose=lambda clicked: st.query_params.__setitem__("model", clicked),
     )
-    st.html(blocks.muted(NOTES[split]))
+    st.html(blocks.muted(" ".join([*remarks(rows), INTERVALS, NOTES[split]])))
     name = title_of(next(row for row in rows if row.run_id == run.id))
     table = Comparison(rows, split).to_polars()
     parquet = io.BytesIO()
@@ -128,7 +137,7 @@ def draw_table(
         if run.id in verdicts and st.button(blocks.plain(f"Promote “{name}”"), type="primary"):
             st.session_state["candidate"] = run.id
             st.switch_page(PAGES / "registry.py")
-        link = compare_link(page, [row.run_id for row in rows])
+        link = compare_link(page, [row.run_id for row in rows if row.kind != CONTROL])
         if link is not None:
             st.link_button("Open in MLflow", link)
         st.download_button("Table as CSV", table.write_csv(), f"{file}.csv", "text/csv", on_click="ignore")
@@ -142,11 +151,13 @@ def draw_table(
     draw_details(page, rows, link)
 
 
-def draw_details(page: Page, rows: list[Compared], link: str | None) -> None:
+def draw_details(page: Page, rows: Sequence[Compared], link: str | None) -> None:
     """Draw what only who works with MLflow needs: runs, and how to open it."""
     with st.expander("Details"):
         cells = [
-            [blocks.cell(title_of(row)), blocks.cell(row.name), f"<code>{row.run_id}</code>"] for row in rows
+            [blocks.cell(title_of(row)), blocks.cell(row.name), f"<code>{row.run_id}</code>"]
+            for row in rows
+            if row.kind != CONTROL
         ]
         st.html(blocks.table(["Model", "Name in MLflow", "Run"], cells))
         if link is None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from clarify.track.promotion import Reason
     from clarify.workflow.decide.champions import Event, RegistryState
-    from clarify.workflow.decide.compare import Compared
+    from clarify.workflow.decide.compared import Compared
     from clarify.workflow.decide.promote import Promotion
 
 __all__ = [
@@ -29,9 +29,9 @@ __all__ = [
 
 
 def _compare(shell: Shell) -> None:
-    """Compare the base model with the retrained ones."""
+    """Compare the base model with the retrained ones, with the champion, and with classes alone."""
     found = shell.open().compare(shell.args.split)
-    shell.answer(found.to_dict(), _comparison(found.rows))
+    shell.answer(found.to_dict(), "\n".join([_comparison(found.rows), *found.remarks]))
 
 
 def _promote(shell: Shell) -> None:
@@ -94,22 +94,39 @@ def _comparison(rows: Sequence[Compared]) -> str:
             [
                 row.name
                 + (" [oracle]" if row.oracle else "")
+                + (f" [champion, version {row.champion}]" if row.champion else "")
                 + (f" [{row.seeds} seeds]" if row.seeds > 1 else ""),
-                *(_with_deviation(row, key) for key in shown),
+                *(_figure(row, key) for key in shown),
                 f"{row.cost['seconds']:,.1f}" if row.cost else "–",
                 f"{row.cost['parameters']:,.0f}" if row.cost else "–",
-                row.run_id[:SHORT_RUN],
+                _run(row) or "–",
             ]
             for row in rows
         ],
     )
     gains = [_gains(row) for row in rows if row.gains]
-    return "\n".join([figures, *(["against the base, same images:"] if gains else []), *gains])
+    halves = [_half(row) for row in rows if row.kind == "retraining" and row.half]
+    return "\n".join(
+        [
+            figures,
+            *(["against the base, same images:"] if gains else []),
+            *gains,
+            *(["worst described half:"] if halves else []),
+            *halves,
+        ]
+    )
 
 
-def _with_deviation(row: Compared, key: str) -> str:
+def _figure(row: Compared, key: str) -> str:
+    """Tell a figure with its deviation over seeds and its 95 % interval, as far as it has them."""
     text = percent(row.figures.get(key))
-    return f"{text} ± {100 * row.deviations[key]:.1f}" if key in row.deviations else text
+    deviation = f" ± {100 * row.deviations[key]:.1f}" if key in row.deviations else ""
+    return text + deviation + row.within(key)
+
+
+def _half(row: Compared) -> str:
+    base = "" if row.base_half is None else f", of the base on the same halves {percent(row.base_half)}"
+    return f"  {_run(row)}: {row.half}{base}"
 
 
 def _gains(row: Compared) -> str:
@@ -118,7 +135,12 @@ def _gains(row: Compared) -> str:
         f"(95% {100 * gain.low:+.1f} to {100 * gain.high:+.1f})"
         for what, gain in row.gains.items()
     ]
-    return f"  {row.run_id[:SHORT_RUN]}: {', '.join(told)}"
+    return f"  {_run(row) or row.name}: {', '.join(told)}"
+
+
+def _run(row: Compared) -> str:
+    """Return the beginning of the run; a control has none of its own."""
+    return "" if row.kind == "control" else row.run_id[:SHORT_RUN]
 
 
 def promotion(result: Promotion) -> str:

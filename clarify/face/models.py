@@ -15,7 +15,7 @@ from clarify.errors import InputError, NotFoundError, RefusedError, shown
 from clarify.face.pages import bar, check_home, percent, table
 from clarify.track.promotion import Verdict
 from clarify.track.runs import BaseRun
-from clarify.workflow.decide.compare import Compared, comparison_table
+from clarify.workflow.decide.compared import DESCRIBED, Compared, comparison_table, halves_are_alike, remarks
 from clarify.workflow.decide.gate import judge
 from clarify.workflow.decide.promote import Promotion, promote
 from clarify.workflow.exchange.predict import predict
@@ -163,19 +163,24 @@ class Comparison:
         """How many models."""
         return len(self.rows)
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What is to be said of it: between which rows no order is claimed, say."""
+        return remarks(self.rows)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object of `clarify compare`."""
-        return {"models": [row.to_dict() for row in self.rows]}
+        return {"models": [row.to_dict() for row in self.rows], "remarks": list(self.remarks)}
 
     def to_polars(self) -> pl.DataFrame:
         """Return a row a model, a column a figure."""
         return comparison_table(self.rows)
 
     def plot(self) -> Figure:
-        """Return each model's figures as points on one line a figure."""
+        """Return each model's figures as points on one line a figure; of figures that can be ranked."""
         import plotly.graph_objects as go
 
-        shown = self._shown()
+        shown = [key for key in self._shown() if key != DESCRIBED or halves_are_alike(self.rows)]
         figure = go.Figure(layout={"template": "plotly_white", "xaxis": {"tickformat": ".0%"}})
         for row in self.rows:
             values = [row.figures.get(key) for key in shown]
@@ -193,6 +198,10 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         shown = self._shown()
-        rows = [[row.name, *(percent(row.figures.get(key)) for key in shown)] for row in self.rows]
+        rows = [
+            [row.name, *(percent(row.figures.get(key)) + row.within(key) for key in shown)]
+            for row in self.rows
+        ]
         header = ["model", *(FIGURES[key] for key in shown)]
-        return table("Models side by side", f"{self.split} images", header, rows)
+        said = " ".join([f"{self.split} images, with 95 % intervals.", *self.remarks])
+        return table("Models side by side", said, header, rows)

@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from clarify.errors import InputError, shown
+from clarify.method.groups.metrics import worst_described_half
 from clarify.track.artifacts import (
     Artifact,
     arrays_artifact,
@@ -216,14 +217,15 @@ def model_record(
     cost: Mapping[str, float] | None = None,
     history: Sequence[Mapping[str, float]] = (),
     files: Sequence[Artifact] = (),
+    base_described: Mapping[str, Evaluation] | None = None,
 ) -> RunRecord:
     """Return the record of a trained model.
 
     Parameters
     ----------
     evaluations, described : mapping of split to Evaluation
-        By annotated groups (for reporting), and by described ones. Where nothing is described
-        each class is a group (METHOD section 4), so that every model has the same metric keys.
+        By annotated groups (for reporting), and by described ones; without those that nobody knows for
+        want of captions.
     selection : sequence of (candidate, score)
         What the choice of the weight decay, or of the epoch, was made from.
     predictions : DataFrame
@@ -240,16 +242,17 @@ def model_record(
         What was seen after each epoch, with its ``step``.
     files : sequence of Artifact
         What the model is made of beside its head.
+    base_described : mapping, optional
+        The base model by the same described groups.
     """
     metrics: dict[str, float] = {}
     for split, found in evaluations.items():
         metrics |= metric_keys(split, found.to_dict())
-        # Where captions are missing that the phrases ask, it is not known.
-        worst = (
-            None if described and split not in described else _worst_described(found, described.get(split))
-        )
-        if worst is not None:
-            metrics[f"{split}/described_worst_group_accuracy"] = worst
+        for prefix, by_half in (("", described), ("base_", base_described or {})):
+            halves = by_half[split].groups if split in by_half else None
+            worst = worst_described_half(halves or {}, tuple(found.per_class))
+            if worst is not None and worst[1].value is not None:
+                metrics[f"{split}/{prefix}described_worst_group_accuracy"] = worst[1].value
     metrics |= metric_keys("cost", cost or {})
     artifacts = [
         *files,
@@ -289,13 +292,6 @@ def model_record(
             for each in history
         ),
     )
-
-
-def _worst_described(found: Evaluation, described: Evaluation | None) -> float | None:
-    if described is not None and described.worst_group is not None:
-        return described.worst_group
-    values = [of.value for of in found.per_class.values() if of.value is not None]
-    return min(values, default=None)
 
 
 def _group_table(evaluations: Mapping[str, Evaluation], described: Mapping[str, Evaluation]) -> pl.DataFrame:

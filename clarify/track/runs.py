@@ -206,6 +206,11 @@ class TrainedRun(Run):
         return self.objective == IMPORTED
 
     @property
+    def refit(self) -> bool:
+        """Whether the images that people looked at were fitted as well."""
+        return self.settings.get("refit") == "true"
+
+    @property
     def cost(self) -> dict[str, float]:
         """Return ``seconds, peak_memory_mib, parameters`` of training it; empty if not known."""
         return self.figures("cost")

@@ -93,8 +93,8 @@ def test_every_objective_retrains_and_is_recorded(clarify: Clarify, objective: s
 def test_the_loop_compares_promotes_and_names_the_champion(clarify: Clarify, home: Path) -> None:
     retrained = clarify("retrain", DATA_SET, "--json").result
     rows = clarify("compare", DATA_SET, "--json").result["models"]
-    assert [row["kind"] for row in rows] == ["base", "retraining"]
-    assert set(rows[0]) == set(rows[1])  # the same keys, so that the UI can compare them
+    assert [row["kind"] for row in rows] == ["base", "retraining", "control"]
+    assert set(rows[0]) == set(rows[1]) == set(rows[2])  # so that the UI can compare them
     gain = rows[1]["gains"]["average"]
     moved = rows[1]["average_accuracy"] - rows[0]["average_accuracy"]
     assert gain["estimate"] == pytest.approx(moved)
@@ -126,6 +126,7 @@ def test_an_oracle_is_labelled_and_cannot_be_promoted(clarify: Clarify, home: Pa
     oracle = retrain_oracle(project, open_model(project))
     assert oracle.oracle
     rows = clarify("compare", DATA_SET, "--json").result["models"]
+    assert [row["kind"] for row in rows] == ["base", "retraining"]  # an oracle has no control
     assert rows[-1]["oracle"] is True
     assert "[oracle]" in clarify("compare", DATA_SET).out
     with pytest.raises(InputError, match="is an oracle"):

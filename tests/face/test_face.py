@@ -96,9 +96,9 @@ def test_values_show_themselves_and_what_people_wrote_is_text(opened: face.Proje
     table = model.to_polars()
     assert table["split"].to_list() == ["validation", "test"]
     rows = opened.compare("test")
-    assert len(rows) == 2
-    assert rows.to_polars().height == 2
-    assert len(rows.plot().data) == 2
+    assert [row.kind for row in rows] == ["base", "retraining", "control"]
+    assert rows.to_polars().height == 3
+    assert len(rows.plot().data) == 3
     for each in (opened, found, score, model, rows):
         assert each._repr_html_().startswith("<div")
         assert repr(each).startswith("<")

@@ -21,7 +21,8 @@ from clarify.method.phrases.descriptions import Description
 from clarify.track.address import read_address
 from clarify.ui.compare.differences import difference_plot, most_changed, saving
 from clarify.ui.compare.model_table import table_html, title_of
-from clarify.workflow.decide.compare import Compared, changed_images, compare, compare_page, comparison_table
+from clarify.workflow.decide.compare import changed_images, compare, compare_page
+from clarify.workflow.decide.compared import NO_CONTROL, Compared, comparison_table, remarks
 from clarify.workflow.model.models import find_run
 from clarify.workflow.model.project import Workspace
 from tests.conftest import DATA_SET, Done
@@ -69,6 +70,9 @@ def row(run: str = "a", *, worst: float = 0.5, gap: float = 0.2, **own: object) 
 
 
 BASE = row("base", kind="base", worst=0.3, gap=0.6, descriptions=(), gains={})
+CLASSES_ALONE = row(
+    "a", kind="control", name="retrained by classes alone (reweight + refit)", descriptions=()
+)
 
 
 def test_a_first_visit_says_what_to_do_next(visit: Visit) -> None:
@@ -162,14 +166,16 @@ def test_the_table_for_files_holds_every_figure_and_phrase(retrained: Workspace)
     table.write_parquet(file)
     again = pl.read_parquet(io.BytesIO(file.getvalue()))
     assert again.equals(table)
-    assert again["kind"].to_list() == ["base", "retraining"]
-    assert again["phrases"].to_list() == ["", "landbird: water; waterbird: forest"]
-    assert again["authors"].to_list() == ["", "Ada"]
+    assert again["kind"].to_list() == ["base", "retraining", "control"]
+    assert again["phrases"].to_list() == ["", "landbird: water; waterbird: forest", ""]
+    assert again["authors"].to_list() == ["", "Ada", ""]
     assert again["average_accuracy"][1] == rows[1].figures["average_accuracy"]
     assert again["class_accuracy/landbird"].null_count() == 0
+    assert again["average_accuracy_low"][1] == rows[1].intervals["average_accuracy"].low
+    assert again["halves"].n_unique() == 1
     assert again["gain_worst_group_low"][0] is None
     assert again["gain_worst_group_low"][1] == rows[1].gains["worst_group"].low
-    assert len(pl.read_csv(table.write_csv().encode())) == 2
+    assert len(pl.read_csv(table.write_csv().encode())) == 3
 
 
 def test_in_the_table_the_base_stands_first_and_the_best_is_bold() -> None:
@@ -183,6 +189,47 @@ def test_in_the_table_the_base_stands_first_and_the_best_is_bold() -> None:
     assert "refused" in lines[3]
     assert 'class="chosen"' in lines[3]
     assert "+5.0 to +15.0" in lines[3]
+
+
+def judged(run: str, half: float, halves: str) -> Compared:
+    figures = {"average_accuracy": 0.9, "described_worst_group_accuracy": half}
+    ends = {"described_worst_group_accuracy": Interval(estimate=half, low=half - 0.1, high=half + 0.05)}
+    return row(
+        run, figures=figures, intervals=ends, halves=halves, half="landbird · with water", base_half=0.4
+    )
+
+
+def test_each_accuracy_has_its_interval_and_each_half_stands_beside_the_base() -> None:
+    lines = re.findall(r"<tr.*?</tr>", table_html([BASE, judged("a", 0.75, "h")], {}, chosen="a"))
+    assert "75.0%<i" in lines[2]
+    assert "(65–80)</i>" in lines[2]
+    assert "landbird · with water, base 40.0%" in lines[2]
+    assert "from 30.0% to " not in lines[2]
+
+
+def test_halves_are_ranked_where_they_are_the_same_and_nowhere_else() -> None:
+    same = [BASE, judged("a", 0.75, "h"), judged("b", 0.6, "h")]
+    assert "<b>75.0%</b>" in table_html(same, {}, chosen="a")
+    assert remarks([*same, CLASSES_ALONE]) == ()
+    other = [BASE, judged("a", 0.75, "h"), judged("b", 0.6, "other")]
+    html = table_html(other, {}, chosen="a")
+    assert "75.0%" in html
+    assert "<b>75.0%</b>" not in html
+    assert "<b>90.0%</b>" in html  # of what can be compared the best stays bold
+    (said,) = remarks([*other, CLASSES_ALONE])
+    assert "no order is claimed" in said
+    # A line from the base to now is drawn of the same halves.
+    assert "from 40.0% to 75.0%" in table_html([judged("base", 0.4, "h"), *same[1:]], {}, chosen="a")
+
+
+def test_the_control_and_the_champion_are_named_and_a_control_is_no_choice() -> None:
+    crowned = row("a", champion="3")
+    lines = re.findall(r"<tr.*?</tr>", table_html([BASE, crowned, CLASSES_ALONE], {"a": True}, chosen="a"))
+    assert "champion, version 3" in lines[2]
+    assert "Retrained by classes alone (reweight + refit)" in lines[3]
+    assert "data-model" in lines[2]
+    assert not {"data-model", "chosen", "passes"} & set(re.findall(r"[\w-]+", lines[3]))
+    assert remarks([BASE, crowned]) == (NO_CONTROL,)
 
 
 def test_an_oracle_is_named_as_one_and_wins_nothing() -> None:

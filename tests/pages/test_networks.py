@@ -82,7 +82,7 @@ def test_what_changes_is_chosen_and_the_whole_network_is_trained_in_a_job(visit:
     for name in ("retrain", "compare", "registry"):
         page = visit(name)
         assert not page.exception
-    assert "worst described group" in html_of(visit("retrain"))
+    assert "worst described half" in html_of(visit("retrain"))
 
 
 def differences(page: AppTest) -> list[int]:

@@ -137,7 +137,7 @@ def test_a_retraining_is_started_seen_by_another_session_and_done(visit: Visit, 
     for each in (page, other):
         each.run()
         assert not each.exception
-        assert "worst described group" in html_of(each)
+        assert "worst described half" in html_of(each)
         assert "Loss of each group" in html_of(each)
         assert not [found for found in each.button if found.label == "Cancel"]
     assert len(TrackingStore(home).runs(DATA_SET, ModelRun)) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -83,7 +84,13 @@ def description(phrase: str = "water") -> Description:
     )
 
 
-def model(kind: str = "base", *, parent: str = "", name: str = "base (erm)") -> RunRecord:
+def model(
+    kind: str = "base",
+    *,
+    parent: str = "",
+    name: str = "base (erm)",
+    base_described: Mapping[str, Evaluation] | None = None,
+) -> RunRecord:
     retrained = kind == "retraining"
     found = evaluation()
     return model_record(
@@ -101,6 +108,7 @@ def model(kind: str = "base", *, parent: str = "", name: str = "base (erm)") -> 
         gate={"halves": []} if retrained else None,
         parent=parent,
         oracle=False,
+        base_described=base_described,
     )
 
 

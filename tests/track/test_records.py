@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from clarify.errors import InputError, StoreError
 from clarify.track.artifacts import arrays_artifact, read_arrays
 from clarify.track.records import LONGEST_PARAM, TAGS, RunRecord, metric_keys
-from tests.track.conftest import head, model, phrase_tried
+from tests.track.conftest import evaluation, head, model, phrase_tried
 
 
 def content(record: RunRecord, path: str) -> bytes:
@@ -35,9 +35,10 @@ def test_a_record_without_one_of_the_tags_is_refused() -> None:
         dataclasses.replace(record, tags=tags)
 
 
-def test_base_and_retraining_have_equal_metric_and_param_keys() -> None:
+def test_only_a_retraining_has_described_halves_and_all_else_has_equal_keys() -> None:
     base, retrained = model(), model("retraining", parent="x")
-    assert base.metrics.keys() == retrained.metrics.keys()
+    halves = {f"{split}/described_worst_group_accuracy" for split in ("validation", "test")}
+    assert retrained.metrics.keys() - base.metrics.keys() == halves
     assert base.params.keys() == retrained.params.keys()
 
 
@@ -51,10 +52,11 @@ def test_metrics_are_those_of_the_evaluation_by_hand() -> None:
     assert metrics["test/group_accuracy/landbird - water"] == pytest.approx(4 / 10)
 
 
-def test_without_descriptions_the_worst_described_group_is_the_worst_class() -> None:
-    assert model().metrics["test/described_worst_group_accuracy"] == pytest.approx(30 / 40)
-    retrained = model("retraining", parent="x").metrics
+def test_the_worst_described_half_is_logged_of_the_correction_and_of_its_base() -> None:
+    retrained = model("retraining", parent="x", base_described={"test": evaluation()}).metrics
     assert retrained["test/described_worst_group_accuracy"] == pytest.approx(4 / 10)
+    assert retrained["test/base_described_worst_group_accuracy"] == pytest.approx(4 / 10)
+    assert "validation/base_described_worst_group_accuracy" not in retrained
 
 
 def test_a_metric_that_is_not_a_number_is_refused_with_its_name() -> None:

@@ -135,7 +135,7 @@ def test_a_word_a_class_corrects_a_model_of_the_real_waterbirds(way: str, real: 
     gains = {}
     for name, options in {"usual": (), "refit": ("--refit",), "erased": ERASED}.items():
         run = told(home, "retrain", "waterbirds", *options)["run"]
-        (row,) = (each for each in told(home, "compare", "waterbirds")["models"] if each["run"] == run)
+        row = next(each for each in told(home, "compare", "waterbirds")["models"] if each["run"] == run)
         gains[name] = row["worst_group_accuracy"] - base["worst_group_accuracy"]
     assert gains["usual"] > 0.20
     assert gains["refit"] > 0.28

@@ -7,7 +7,7 @@ Accuracies are fractions. Nobody recomputes "worst" elsewhere.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from clarify.errors import GroupError, InputError
 from clarify.method.arrays import bool_vector, class_tuple, generator, label_vector
 from clarify.method.groups.groups import Groups
+from clarify.method.groups.intervals import Interval, wilson
 
 __all__ = [
     "Accuracy",
@@ -26,6 +27,7 @@ __all__ = [
     "evaluate",
     "halves_accuracy",
     "paired_difference",
+    "worst_described_half",
 ]
 
 Side: TypeAlias = Literal["with", "without"]
@@ -46,6 +48,11 @@ class Accuracy:
     def value(self) -> float | None:
         """The accuracy in [0, 1]; None where there are no images."""
         return self.correct / self.count if self.count else None
+
+    @property
+    def interval(self) -> Interval | None:
+        """The accuracy with its 95 % interval; None where there are no images."""
+        return wilson(self.correct / self.count, self.count) if self.count else None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +76,8 @@ class Evaluation:
         The lowest accuracy of a group that has images.
     gap : float or None
         ``adjusted_average - worst_group``, 0 or more; lower is fairer.
+    adjusted_interval : Interval or None
+        Of the adjusted average.
     """
 
     count: int
@@ -78,6 +87,23 @@ class Evaluation:
     adjusted_average: float | None
     worst_group: float | None
     gap: float | None
+    adjusted_interval: Interval | None = None
+
+    def intervals(self) -> dict[str, Interval]:
+        """Return the 95 % interval of each accuracy, by the flat names of `to_dict`.
+
+        That of the worst group is the interval of the group that is worst here: which one it is, was
+        chosen by the same images.
+        """
+        worst = _worst(self.groups or {})
+        found = {
+            "average_accuracy": wilson(self.average, self.count),
+            "adjusted_average_accuracy": self.adjusted_interval,
+            "worst_group_accuracy": None if worst is None else worst[1].interval,
+        }
+        found |= {f"class_accuracy/{name}": of.interval for name, of in self.per_class.items()}
+        found |= {f"group_accuracy/{name}": of.interval for name, of in (self.groups or {}).items()}
+        return {name: interval for name, interval in found.items() if interval is not None}
 
     def to_dict(self) -> dict[str, float]:
         """Return the metrics by flat names, those without a value left out.
@@ -102,15 +128,6 @@ class HalvesAccuracy(NamedTuple):
     with_phrase: Accuracy
     without_phrase: Accuracy
     minority: Side | None
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
-    """An estimate with its 95 % bootstrap interval: ``low <= estimate <= high``, all in its unit."""
-
-    estimate: float
-    low: float
-    high: float
 
 
 def evaluate(
@@ -155,16 +172,18 @@ def evaluate(
     correct = said == truth
     per_class = _accuracies(correct, truth, names)
     by_group = None if groups is None else _accuracies(correct, _index(groups, correct), groups.names)
-    worst = min((of.value for of in (by_group or {}).values() if of.value is not None), default=None)
+    lowest = _worst(by_group or {})
+    worst = None if lowest is None else lowest[1].value
     adjusted = _adjusted(by_group, train_counts)
     return Evaluation(
         count=len(truth),
         average=float(correct.mean()),
         per_class=per_class,
         groups=by_group,
-        adjusted_average=adjusted,
+        adjusted_average=None if adjusted is None else adjusted.estimate,
         worst_group=worst,
-        gap=None if adjusted is None or worst is None else adjusted - worst,
+        gap=None if adjusted is None or worst is None else adjusted.estimate - worst,
+        adjusted_interval=adjusted,
     )
 
 
@@ -199,6 +218,41 @@ def halves_accuracy(correct: ArrayLike, half: ArrayLike) -> HalvesAccuracy:
     if there.value is not None and elsewhere.value is not None and there.value != elsewhere.value:
         minority = "with" if there.value < elsewhere.value else "without"
     return HalvesAccuracy(there, elsewhere, minority)
+
+
+def worst_described_half(
+    groups: Mapping[str, Accuracy], class_names: Sequence[str]
+) -> tuple[str, Accuracy] | None:
+    """Return the described half that a model does worst on, with its accuracy: the one definition of it.
+
+    A half is a part that descriptions make of a class: with the phrase or without it, and of several
+    phrases each combination. A class that nobody described has none, however badly a model does on it.
+    Models can be ranked by this accuracy only if they are judged on the same halves; so the base model
+    is judged on those of the correction beside it, and its worst half may be another one.
+
+    Parameters
+    ----------
+    groups : mapping of name to Accuracy
+        Those of `DescribedGroups`; undescribed classes, which go by their own names, may be among them.
+    class_names : sequence of str
+        All classes.
+
+    Returns
+    -------
+    (str, Accuracy) or None
+        Its accuracy is a value. Of equally bad halves the one with the fewest images; None where no half
+        has images.
+    """
+    classes = set(class_names)
+    return _worst({name: of for name, of in groups.items() if name not in classes})
+
+
+def _worst(groups: Mapping[str, Accuracy]) -> tuple[str, Accuracy] | None:
+    having = [(of.correct / of.count, of.count, name) for name, of in groups.items() if of.count]
+    if not having:
+        return None
+    name = min(having)[2]
+    return name, groups[name]
 
 
 def paired_difference(
@@ -299,7 +353,7 @@ def _accuracies(
     }
 
 
-def _adjusted(by_group: dict[str, Accuracy] | None, train_counts: ArrayLike | None) -> float | None:
+def _adjusted(by_group: dict[str, Accuracy] | None, train_counts: ArrayLike | None) -> Interval | None:
     if by_group is None or train_counts is None:
         return None
     weights = np.asarray(train_counts, dtype=np.float64)
@@ -308,15 +362,17 @@ def _adjusted(by_group: dict[str, Accuracy] | None, train_counts: ArrayLike | No
             f"training counts {weights.tolist()} of {len(by_group)} groups; "
             "one count of 0 or more a group is legal"
         )
-    pairs = [
-        (of.value, weight)
+    having = [
+        (of, weight)
         for of, weight in zip(by_group.values(), weights.tolist(), strict=True)
-        if of.value is not None and weight
+        if of.count and weight
     ]
-    total = sum(weight for _, weight in pairs)
+    total = sum(weight for _, weight in having)
     if not total:
         return None
     everyone = [of.value for of in by_group.values() if of.value is not None]
-    mean = float(sum(value * weight for value, weight in pairs) / total)
+    mean = float(sum(of.correct / of.count * weight for of, weight in having) / total)
+    # As many images as tell as much where each counts alike: few with much weight tell little (Kish 1965).
+    as_many = total**2 / sum(weight**2 / of.count for of, weight in having)
     # Rounding must not carry a mean past the values that it is a mean of.
-    return min(max(mean, min(everyone)), max(everyone))
+    return wilson(min(max(mean, min(everyone)), max(everyone)), as_many)

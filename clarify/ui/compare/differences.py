@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
     from clarify.method.groups.metrics import Interval
-    from clarify.workflow.decide.compare import Changed, Compared
+    from clarify.workflow.decide.compare import Changed
+    from clarify.workflow.decide.compared import Compared
 
 __all__ = ["difference_plot", "draw_differences", "most_changed", "saving"]
 
@@ -24,7 +25,7 @@ MUTED, LINE = "#808790", "#B9B8B2"
 LONGEST_NAME = 34
 
 
-def draw_differences(rows: list[Compared], row: Compared, found: Changed) -> None:
+def draw_differences(rows: Sequence[Compared], row: Compared, found: Changed) -> None:
     """Draw what was gained over the base: by each model, and by class for the one chosen."""
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         st.html('<div class="c-name">Differences to the base model</div>', width="content")

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from clarify.ui.pieces import blocks
 from clarify.ui.retrain.outcomes import part_words
+from clarify.workflow.decide.compared import CONTROL, DESCRIBED, halves_are_alike
 
 if TYPE_CHECKING:
-    from clarify.workflow.decide.compare import Compared
+    from clarify.workflow.decide.compared import Compared
 
 __all__ = ["corrected_by", "day", "distinct", "model_table", "table_html", "title_of"]
 
@@ -27,6 +28,7 @@ WIDTH, EDGE = 150, 7
 """Of a dumbbell, in pixels."""
 
 DEVIATION_SAYS = "standard deviation over the seeds"
+INTERVAL_SAYS = "95 % Wilson interval"
 GAIN_SAYS = "points gained over the base model on the same images, 95 % paired bootstrap interval"
 
 
@@ -34,6 +36,8 @@ def title_of(row: Compared) -> str:
     """Return what a model is called on a page: its phrases, not the name of its run."""
     if row.kind == "base":
         return "Imported model" if row.objective == "imported" else "Base model"
+    if row.kind == CONTROL:
+        return row.name[:1].upper() + row.name[1:]
     return corrected_by([each.phrase for each in row.descriptions])
 
 
@@ -88,7 +92,7 @@ def model_table(
 
     def clicked() -> None:
         number = st.session_state[key].chosen
-        if number is not None and 0 < int(number) < len(rows):
+        if number is not None and int(number) < len(rows) and _is_choice(rows[int(number)]):
             choose(rows[int(number)].run_id)
 
     data = {"html": table_html(rows, verdicts, chosen=chosen)}
@@ -98,34 +102,50 @@ def model_table(
 def table_html(rows: Sequence[Compared], verdicts: Mapping[str, bool], *, chosen: str) -> str:
     """Return the table as HTML; what people wrote in it is escaped."""
     shown = [key for key in COLUMNS if any(key in row.figures for row in rows)]
-    worst = next(
-        key
-        for key in ("worst_group_accuracy", "described_worst_group_accuracy", "average_accuracy")
-        if key in shown
-    )
+    worst = next(key for key in ("worst_group_accuracy", DESCRIBED, "average_accuracy") if key in shown)
     heads = ["Model", *(COLUMNS[key] for key in shown), "cost", f"{COLUMNS[worst]}, base to now", "gate"]
     head = "".join(f"<th>{blocks.cell(name)}</th>" for name in heads)
-    best = {key: _best(rows, key) for key in shown}
+    ranked = [key for key in shown if key != DESCRIBED or halves_are_alike(rows)]
+    best = {key: _best(rows, key) if key in ranked else None for key in shown}
     body = []
     for number, row in enumerate(rows):
         cells = [
-            _model(row, clickable=number > 0),
-            *(_figure(row, key, best=not row.oracle and row.figures.get(key) == best[key]) for key in shown),
+            _model(row),
+            *(_figure(row, key, best=_wins(row, key, best[key])) for key in shown),
             _cost(row),
-            _dumbbell(rows[0].figures.get(worst), row.figures.get(worst)),
-            _gate(verdicts.get(row.run_id)),
+            _dumbbell(_before(rows, row, worst), row.figures.get(worst)),
+            _gate(verdicts.get(row.run_id) if _is_choice(row) else None),
         ]
-        mark = f' data-model="{number}"' if number else ""
-        name = ' class="chosen"' if row.run_id == chosen else ""
-        body.append(f"<tr{mark}{name}>{''.join(f'<td>{each}</td>' for each in cells)}</tr>")
+        mark = f' data-model="{number}"' if _is_choice(row) else ""
+        name = ' class="chosen"' if _is_choice(row) and row.run_id == chosen else ""
+        named = zip(heads, cells, strict=True)
+        body.append(
+            f"<tr{mark}{name}>"
+            + "".join(f'<td data-name="{blocks.cell(head)}">{each}</td>' for head, each in named)
+            + "</tr>"
+        )
     rows_html = "".join(body)
     return f'<table class="c-table"><thead><tr>{head}</tr></thead><tbody>{rows_html}</tbody></table>'
 
 
-def _model(row: Compared, *, clickable: bool) -> str:
+def _wins(row: Compared, key: str, best: float | None) -> bool:
+    return best is not None and not row.oracle and row.figures.get(key) == best
+
+
+def _before(rows: Sequence[Compared], row: Compared, key: str) -> float | None:
+    """Return what the base model comes to, on the same halves where these count."""
+    return row.base_half if key == DESCRIBED else rows[0].figures.get(key)
+
+
+def _is_choice(row: Compared) -> bool:
+    """Whether a click chooses the row's model; the base and controls are what these stand beside."""
+    return row.kind not in ("base", CONTROL)
+
+
+def _model(row: Compared) -> str:
     title = blocks.cell(title_of(row))
-    name = f"<button>{title}</button>" if clickable else f"<span>{title}</span>"
-    how = row.objective.replace("_", " ")
+    name = f"<button>{title}</button>" if _is_choice(row) else f"<span>{title}</span>"
+    how = row.objective.replace("_", " ") + (" + refit" if row.refit else "")
     if row.part != "head":
         how += f", {part_words(row.part)}"
     if row.seeds > 1:
@@ -134,6 +154,8 @@ def _model(row: Compared, *, clickable: bool) -> str:
     chips = [f"{each.class_name}: {each.phrase}" for each in row.descriptions]
     if row.oracle:
         chips = ["labels used"]
+    if row.champion:
+        chips.insert(0, f"champion, version {row.champion}")
     return name + facts + "".join(blocks.chip(each) for each in chips)
 
 
@@ -142,6 +164,11 @@ def _figure(row: Compared, key: str, *, best: bool) -> str:
     text = f"<b>{text}</b>" if best else text
     if key in row.deviations:
         text += f' <i title="{DEVIATION_SAYS}">± {100 * row.deviations[key]:.1f}</i>'
+    if key in row.intervals:
+        text += f'<i title="{INTERVAL_SAYS}">{row.within(key)}</i>'
+    if key == DESCRIBED and row.half and row.kind == "retraining":
+        base = "" if row.base_half is None else f", base {blocks.percent(row.base_half)}"
+        return f'{text}<small class="c-half-name">{blocks.cell(row.half + base)}</small>'
     gain = row.gains.get(GAINS.get(key, ""))
     if gain is None:
         return text
@@ -167,7 +194,10 @@ def _time(seconds: float) -> str:
 
 
 def _best(rows: Sequence[Compared], key: str) -> float | None:
-    """Return the best value of a column; an oracle is out of competition, for it saw the labels."""
+    """Return the best value of a column; an oracle is out of competition, for it saw the labels.
+
+    Of worst described halves there is none where these are other ones from row to row.
+    """
     values = [row.figures[key] for row in rows if key in row.figures and not row.oracle]
     if len(values) < 2:
         return None

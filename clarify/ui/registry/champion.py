@@ -13,17 +13,15 @@ from clarify.ui.pieces import blocks
 from clarify.ui.pieces.page import Page, refuse
 from clarify.ui.registry.actions import by_run, checks, lineage_of, run_title
 from clarify.workflow.decide.champions import snippet
+from clarify.workflow.decide.compare import worst_halves
 
 if TYPE_CHECKING:
+    from clarify.track.runs import TrainedRun
     from clarify.workflow.decide.champions import Lineage, RegistryState
 
 __all__ = ["draw_champion"]
 
-FIGURES = {
-    "average_accuracy": "average",
-    "described_worst_group_accuracy": "worst described half",
-    "worst_group_accuracy": "worst group",
-}
+FIGURES = {"average_accuracy": "average", "worst_group_accuracy": "worst group"}
 
 
 def draw_champion(page: Page, found: RegistryState) -> None:
@@ -64,13 +62,24 @@ def _draw_numbers(page: Page, found: RegistryState, origin: Lineage) -> None:
     earlier = found.version(found.before) if found.before else None
     run = by_run(page).get(earlier.run_id) if earlier else origin.base
     name = f"version {earlier.version}" if earlier else "base model"
-    rows = []
-    for key, what in FIGURES.items():
-        now = origin.run.figures("validation").get(key)
-        before = run.figures("validation").get(key) if run else None
-        if now is not None:
-            rows.append([what, blocks.percent(before), f"<b>{blocks.percent(now)}</b>"])
+    figures = [each.figures("validation") if each else {} for each in (origin.run, run)]
+    pairs = [(what, figures[0].get(key), figures[1].get(key)) for key, what in FIGURES.items()]
+    pairs.insert(1, ("worst described half", *_halves(page, origin.run, run)))
+    rows = [
+        [what, blocks.percent(before), f"<b>{blocks.percent(now)}</b>"]
+        for what, now, before in pairs
+        if now is not None
+    ]
     st.html(blocks.table(["On validation", name, "now"], rows))
+
+
+def _halves(page: Page, run: TrainedRun, other: TrainedRun | None) -> tuple[float | None, float | None]:
+    """Return the champion's worst described half, and what another comes to on the same halves."""
+    try:
+        now, before = worst_halves(page.desk.project, run, other or run, "validation")
+        return now, before if other else None
+    except ClarifyError:  # a file is gone, or away: the other figures are drawn without
+        return None, None
 
 
 def _draw_lineage(origin: Lineage) -> None:

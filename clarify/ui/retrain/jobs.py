@@ -74,7 +74,8 @@ def _outcome(page: Page, job: Job) -> Outcome | None:
     key = f"outcome-{run}"
     if key not in st.session_state:
         try:
-            st.session_state[key] = outcome_of(page.project.tracking.artifact(run, "gate.json"))
+            gate = page.project.tracking.artifact(run, "gate.json")
+            st.session_state[key] = outcome_of(gate, page.project.manifest.classes)
         except ClarifyError:  # deleted, or away: the card is drawn without figures
             return None
     found: Outcome = st.session_state[key]

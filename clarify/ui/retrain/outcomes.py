@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from clarify.errors import InputError
+from clarify.method.groups.metrics import Accuracy, worst_described_half
 from clarify.track.promotion import GateEvidence
 from clarify.ui.pieces import blocks
 from clarify.workflow.describe.grouping import THIN
@@ -130,7 +131,7 @@ def _group(group: GroupSize, most: int) -> str:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a retraining changed on validation: accuracies, fractions, worst of the described groups.
+    """What a retraining changed on validation: accuracies, fractions; None where no half is described.
 
     Parameters
     ----------
@@ -138,20 +139,28 @@ class Outcome:
         See `GateEvidence`; empty where it is not known.
     """
 
-    base_worst: float
-    worst: float
+    base_worst: float | None
+    worst: float | None
     base_average: float
     average: float
     not_corrected: str
 
 
-def outcome_of(gate: bytes) -> Outcome:
+def outcome_of(gate: bytes, classes: Sequence[str]) -> Outcome:
     """Return what a run's ``gate.json`` tells."""
     found = json.loads(gate)
-    halves = [each for each in found["halves"] if each["count"]]
+
+    def worst(of: str) -> float | None:
+        halves = {
+            each["name"]: Accuracy(count=each["count"], correct=each[f"{of}_correct"])
+            for each in found["halves"]
+        }
+        lowest = worst_described_half(halves, classes)
+        return None if lowest is None else lowest[1].value
+
     return Outcome(
-        base_worst=min(each["base_correct"] / each["count"] for each in halves),
-        worst=min(each["now_correct"] / each["count"] for each in halves),
+        base_worst=worst("base"),
+        worst=worst("now"),
         base_average=found["base_average"],
         average=found["now_average"],
         not_corrected=_not_corrected(found.get("evidence")),
@@ -182,7 +191,7 @@ def job_html(job: Job, outcome: Outcome | None) -> str:
         )
     elif status.state == "done" and outcome is not None:
         rows = [
-            ("worst described group", outcome.base_worst, outcome.worst),
+            ("worst described half", outcome.base_worst, outcome.worst),
             ("all validation images", outcome.base_average, outcome.average),
         ]
         figures = blocks.table(

@@ -71,19 +71,13 @@ def described_evaluations(
     project: Workspace,
     splits: Mapping[str, SplitData],
     groups: Mapping[str, DescribedGroups] | Mapping[str, AnnotatedGroups],
-    model: Model,
-    held_out: NDArray[np.float64] | None = None,
+    predicted: Mapping[str, NDArray[np.int64]],
 ) -> dict[str, Evaluation]:
-    """Evaluate on validation and test by described groups; see `evaluations_of`."""
+    """Evaluate by described groups what was predicted of some splits, where it is known which they are."""
     return {
-        name: evaluate(
-            _predicted(model, splits[name], held_out),
-            splits[name].labels,
-            project.manifest.classes,
-            groups=found,
-        )
-        for name, found in groups.items()
-        if name in REPORTED
+        name: evaluate(said, splits[name].labels, project.manifest.classes, groups=groups[name])
+        for name, said in predicted.items()
+        if name in groups
     }
 
 

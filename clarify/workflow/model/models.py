@@ -88,6 +88,10 @@ class Model:
             )
         return np.array([self.imported[name] for name in data.ids.tolist()], dtype=np.int64)
 
+    def knows(self, data: SplitData) -> bool:
+        """Whether it predicts every image of a split: imported predictions need not have all."""
+        return self.head is not None or all(name in self.imported for name in data.ids.tolist())
+
     def _check(self, data: SplitData) -> None:
         """Refuse features of another backbone: of the same width, nothing else would tell."""
         if self.backbone is None or not data.backbone:

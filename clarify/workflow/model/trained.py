@@ -158,6 +158,8 @@ def recorded(
     descriptions: Sequence[Description],
     base: Model | None,
     described: Mapping[str, Evaluation],
+    base_described: Mapping[str, Evaluation],
+    beside: Mapping[str, Mapping[str, NDArray[np.str_]]],
     delivery: str,
 ) -> Trained:
     """Log a trained model, and return it with its run.
@@ -170,8 +172,10 @@ def recorded(
         What it was retrained with.
     base : Model or None
         What it was retrained from; None for a base model.
-    described : mapping of split to Evaluation
-        By described groups.
+    described, base_described : mapping of split to Evaluation
+        By described groups: of this model, and of the base on the same ones.
+    beside : mapping of split to columns (N,)
+        What is kept beside the predictions: ``control`` and ``group``.
     delivery : str
         Equal for every attempt to record the same.
     """
@@ -184,11 +188,17 @@ def recorded(
         params={**trained.settings, "selection": trained.rule, "seed": trained.seed},
         evaluations=trained.evaluations,
         described=described,
+        base_described=base_described,
         selection=trained.table,
         predictions=pl.concat(
-            predictions_table(project, name, data.ids, data.labels, *trained.answers(data))
-            for name, data in splits.items()
-            if name in REPORTED
+            [
+                predictions_table(project, name, data.ids, data.labels, *trained.answers(data)).with_columns(
+                    pl.Series(column, values) for column, values in beside.get(name, {}).items()
+                )
+                for name, data in splits.items()
+                if name in REPORTED
+            ],
+            how="diagonal",
         ),
         descriptions=descriptions,
         groups=trained.group_counts,

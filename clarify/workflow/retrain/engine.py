@@ -140,8 +140,8 @@ class Fitting:
         Without a run yet.
     splits : mapping of split to SplitData
         As that model takes them.
-    before, control : (N,) int64, or None
-        The base model's and the control's classes of the validation images.
+    control : mapping of split to (N,) int64
+        The control's classes of the images of those splits that are reported; empty of a base model.
     crossed : Predicted or None
         Of the training images, by heads that were not fitted to them, where the gate needs it.
     settings, rule, table, held_out, files, history, notes
@@ -156,8 +156,7 @@ class Fitting:
     rule: str
     table: tuple[tuple[float, float], ...]
     cost: Cost
-    before: NDArray[np.int64] | None = None
-    control: NDArray[np.int64] | None = None
+    control: Mapping[str, NDArray[np.int64]] = dataclasses.field(default_factory=dict)
     held_out: NDArray[np.float64] | None = None
     crossed: Predicted | None = None
     files: tuple[Artifact, ...] = ()

@@ -29,7 +29,7 @@ from clarify.workflow.model.models import Model
 from clarify.workflow.model.progress import Steps
 from clarify.workflow.model.project import SplitData
 from clarify.workflow.model.recipe import OBJECTIVES, Recipe
-from clarify.workflow.model.trained import Cost
+from clarify.workflow.model.trained import REPORTED, Cost
 from clarify.workflow.retrain.concepts import concepts_of, eraser_of
 from clarify.workflow.retrain.engine import BasePlan, Fitting, Means, Training
 from clarify.workflow.retrain.judged import Predicted, classes_of, is_thin
@@ -293,8 +293,13 @@ class Heads:
         control = fit(control=True)
         return dataclasses.replace(
             _fitting(training, found, seconds),
-            before=training.base.predict(splits["validation"]),
-            control=control.predicted,
+            control={
+                name: control.predicted
+                if name == "validation"
+                else control.fit.head.predict(splits[name].features)
+                for name in REPORTED
+                if name in splits
+            },
             held_out=found.held_out if training.recipe.refit else None,
             crossed=_crossed(training, found, control) if seed == 0 else None,
         )

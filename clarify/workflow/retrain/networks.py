@@ -31,7 +31,7 @@ from clarify.workflow.model.models import Model
 from clarify.workflow.model.progress import NetworkSteps, Stage
 from clarify.workflow.model.project import SplitData, embed
 from clarify.workflow.model.recipe import OBJECTIVES, PARTS, RETRAINING, ObjectiveRow
-from clarify.workflow.model.trained import Cost
+from clarify.workflow.model.trained import REPORTED, Cost
 from clarify.workflow.retrain.engine import BasePlan, Fitting, Means, Training
 
 __all__ = ["Networks"]
@@ -150,11 +150,12 @@ class Networks:
         if not self._means.processes.is_first:
             return None
         (network, fitted, _), (without, _, _) = found
-        with _pictures(validation, without, self._means.workers) as pictures:
-            control = predictions(without.module, pictures, len(validation.labels))
+        control = {}
+        for name in (name for name in REPORTED if name in splits):
+            with _pictures(splits[name], without, self._means.workers) as pictures:
+                control[name] = predictions(without.module, pictures, len(splits[name].labels))
         return dataclasses.replace(
             self._finished(training, network, fitted, schedule, rule=recipe.rule.name, part=recipe.part),
-            before=base.predict(validation),
             control=control,
             finish=lambda: _removed(checkpoints for _, _, checkpoints in found),
         )

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clarify.method.groups.groups import DescribedGroups
 from clarify.method.groups.metrics import Evaluation
@@ -24,7 +25,7 @@ from clarify.workflow.model.evaluating import all_splits, described_evaluations,
 from clarify.workflow.model.models import Model, find_run, open_model
 from clarify.workflow.model.project import SplitData, Workspace
 from clarify.workflow.model.recipe import PARTS, Recipe
-from clarify.workflow.model.trained import Cost, Trained, recorded
+from clarify.workflow.model.trained import REPORTED, Cost, Trained, recorded
 from clarify.workflow.retrain.engine import BasePlan, Engine, Fitting, Means, Training
 from clarify.workflow.retrain.heads import Heads
 from clarify.workflow.retrain.judged import Predicted, gate_evidence
@@ -187,37 +188,63 @@ def _recorded(training: Training, fitting: Fitting, engine: Engine, seed: int) -
         notes=fitting.notes,
         held_out=held_out,
     )
-    described: dict[str, Evaluation] = {}
+    described: list[dict[str, Evaluation]] = [{}, {}]
     if training.base is not None:
-        trained = _corrected(training, training.base, fitting, trained)
+        before = _before(training, training.base)
+        trained = _corrected(training, training.base, fitting, trained, before["validation"])
         if not training.by_annotations:
-            described = described_evaluations(project, splits, training.groups, model, held_out)
+            now = {name: trained.answers(splits[name])[0] for name in before}
+            described = [
+                described_evaluations(project, splits, training.groups, said) for said in (now, before)
+            ]
     found = recorded(
         project,
         splits,
         trained,
         descriptions=training.in_force,
         base=training.base,
-        described=described,
+        described=described[0],
+        base_described=described[1],
+        beside=_beside(training, fitting),
         delivery=training.delivery_of(seed),
     )
     fitting.finish()
     return found
 
 
-def _corrected(training: Training, base: Model, fitting: Fitting, trained: Trained) -> Trained:
+def _before(training: Training, base: Model) -> dict[str, NDArray[np.int64]]:
+    """Return what the base model says of the reported splits; an imported one need not know test."""
+    splits = {name: training.splits[name] for name in REPORTED if name in training.splits}
+    return {name: base.predict(data) for name, data in splits.items() if base.knows(data)}
+
+
+def _beside(training: Training, fitting: Fitting) -> dict[str, dict[str, NDArray[np.str_]]]:
+    """Return by split what is kept beside a correction's predictions: the control's, and described groups."""
+    classes = np.array(training.project.manifest.classes)
+    found = {name: {"control": classes[said]} for name, said in fitting.control.items()}
+    if found and not training.by_annotations:
+        for name, groups in training.groups.items():
+            if name in found:
+                found[name]["group"] = np.array(groups.names)[groups.index]
+    return found
+
+
+def _corrected(
+    training: Training, base: Model, fitting: Fitting, trained: Trained, before: NDArray[np.int64]
+) -> Trained:
     """Add what only a correction has: the groups that counted, and what they came to."""
     groups, validation = training.groups["train"], fitting.splits["validation"]
-    assert fitting.before is not None
-    assert fitting.control is not None
-    evidence = _gate_evidence(training, fitting, trained)
+    predicted = Predicted(
+        base=before, now=trained.answers(validation)[0], control=fitting.control["validation"]
+    )
+    evidence = _gate_evidence(training, fitting, predicted)
     unchanged = "" if evidence is None else evidence.not_corrected
     return dataclasses.replace(
         trained,
         settings={**trained.settings, "recipe": training.recipe.digest(base.run_id, training.descriptions)},
         group_counts=dict(zip(groups.names, groups.counts.tolist(), strict=True)),
         halves=half_results(
-            {"base": fitting.before, "now": trained.answers(validation)[0], "control": fitting.control},
+            {"base": predicted.base, "now": predicted.now, "control": predicted.control},
             validation,
             training.groups["validation"],
         ),
@@ -228,20 +255,16 @@ def _corrected(training: Training, base: Model, fitting: Fitting, trained: Train
     )
 
 
-def _gate_evidence(training: Training, fitting: Fitting, trained: Trained) -> GateEvidence | None:
+def _gate_evidence(training: Training, fitting: Fitting, predicted: Predicted) -> GateEvidence | None:
     """Return what the gate will look at; None for an oracle, which it does not judge."""
     if training.is_oracle:
         return None
-    assert fitting.before is not None
-    assert fitting.control is not None
     return gate_evidence(
         training.project,
         fitting.splits,
         cast(Mapping[str, DescribedGroups], training.groups),
         {each.class_name for each in training.in_force},
-        Predicted(
-            base=fitting.before, now=trained.answers(fitting.splits["validation"])[0], control=fitting.control
-        ),
+        predicted,
         fitting.crossed,
     )
 

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from clarify.errors import ClarifyError, GroupError, InputError
 from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups
-from clarify.method.groups.metrics import Accuracy, evaluate, halves_accuracy, paired_difference
+from clarify.method.groups.intervals import wilson
+from clarify.method.groups.metrics import (
+    Accuracy,
+    evaluate,
+    halves_accuracy,
+    paired_difference,
+    worst_described_half,
+)
 
 NAMES = ("landbird", "waterbird")
 
@@ -240,3 +247,71 @@ def test_a_comparison_that_cannot_be_made_is_refused(
 ) -> None:
     with pytest.raises(ClarifyError, match=message):
         paired_difference(*arguments, seed=0, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("correct", "count", "low", "high"),
+    [(8, 10, 0.4902, 0.9433), (10, 10, 0.7225, 1.0), (0, 10, 0.0, 0.2775), (1, 1, 0.2065, 1.0)],
+)
+def test_intervals_are_those_of_wilson_in_small_cases(
+    correct: int, count: int, low: float, high: float
+) -> None:
+    found = Accuracy(count=count, correct=correct).interval
+    assert (found.low, found.high) == pytest.approx((low, high), abs=5e-5)
+    assert found.estimate == correct / count
+
+
+@given(st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_intervals_are_those_of_scipy_and_hold_the_accuracy(case: tuple[int, int]) -> None:
+    from scipy.stats import binomtest
+
+    found = wilson(case[0] / case[1], case[1])
+    other = binomtest(*case).proportion_ci(method="wilson")
+    assert (found.low, found.high) == pytest.approx((other.low, other.high), abs=1e-12)
+    assert 0 <= found.low <= found.estimate <= found.high <= 1
+
+
+@pytest.mark.parametrize(("share", "count"), [(1.1, 5), (-0.1, 5), (0.5, 0), (float("nan"), 5)])
+def test_an_interval_of_no_share_or_of_no_images_is_refused(share: float, count: float) -> None:
+    with pytest.raises(InputError, match="interval"):
+        wilson(share, count)
+
+
+def test_every_accuracy_of_an_evaluation_has_its_interval() -> None:
+    # Right: g0 3 of 4, g1 1 of 2, g2 none of 0. Training counts 75, 25, 0.
+    found = evaluate(
+        [0, 0, 0, 1, 0, 1],
+        [0, 0, 0, 0, 0, 0],
+        NAMES,
+        groups=grouped([0, 0, 0, 0, 1, 1], 3),
+        train_counts=[75, 25, 0],
+    )
+    told = found.intervals()
+    accuracies = {name: value for name, value in found.to_dict().items() if name != "gap"}
+    assert {name: each.estimate for name, each in told.items()} == pytest.approx(accuracies)
+    assert told["average_accuracy"] == wilson(4 / 6, 6)
+    assert told["worst_group_accuracy"] == wilson(1 / 2, 2)
+    # 75 % on 4 images and 25 % on 2 tell as much as 1 / (.75 ** 2 / 4 + .25 ** 2 / 2) = 5.82 alike.
+    adjusted, by_hand = told["adjusted_average_accuracy"], wilson(0.6875, 64 / 11)
+    assert (adjusted.low, adjusted.high) == pytest.approx((by_hand.low, by_hand.high))
+    assert "group_accuracy/group 2" not in told
+
+
+def test_the_worst_described_half_is_no_class_that_nobody_described() -> None:
+    halves = {
+        "landbird · with water": Accuracy(count=10, correct=4),
+        "landbird · without water": Accuracy(count=50, correct=49),
+        "waterbird": Accuracy(count=100, correct=1),
+    }
+    assert worst_described_half(halves, NAMES) == ("landbird · with water", Accuracy(count=10, correct=4))
+
+
+def test_empty_halves_are_never_the_worst_and_of_equal_ones_the_smaller_is() -> None:
+    halves = {
+        "landbird · with water": Accuracy(count=0, correct=0),
+        "landbird · without water": Accuracy(count=50, correct=25),
+        "waterbird · with forest": Accuracy(count=4, correct=2),
+    }
+    assert worst_described_half(halves, NAMES) == ("waterbird · with forest", Accuracy(count=4, correct=2))
+    assert worst_described_half({"landbird": Accuracy(count=5, correct=1)}, NAMES) is None
+    assert worst_described_half({}, NAMES) is None

@@ -270,6 +270,8 @@ def test_the_average_after_a_refit_is_of_heads_that_did_not_see_the_image(projec
         descriptions=(phrase(),),
         base=base(),
         described={},
+        base_described={},
+        beside={},
         delivery="d",
     )
     assert store.gate()["now_average"] == 5 / 8

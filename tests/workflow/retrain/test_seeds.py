@@ -13,7 +13,8 @@ from clarify.config import Settings
 from clarify.errors import InputError
 from clarify.track.mlflow import TrackingStore
 from clarify.track.runs import ModelRun
-from clarify.workflow.decide.compare import compare, comparison_table
+from clarify.workflow.decide.compare import compare
+from clarify.workflow.decide.compared import comparison_table
 from clarify.workflow.model.recipe import Recipe
 from tests.conftest import DATA_SET, Done
 from tests.pages.conftest import Visit, html_of, visits
@@ -45,14 +46,14 @@ def test_seeds_are_compared_as_one_model_and_the_first_is_promoted(clarify: Clar
     every = [worst(found), *(worst(each) for each in found["repeats"])]
     project = open_project(Settings(home=home, reviewer="Ada"), DATA_SET)
     rows = compare(project, split="validation")
-    assert [row.seeds for row in rows] == [1, 1, 3]
+    assert [row.seeds for row in rows] == [1, 1, 3, 1, 3]  # each with its control
     assert rows[2].run_id == found["run"]
     assert rows[2].figures["worst_group_accuracy"] == pytest.approx(statistics.mean(every))
     assert rows[2].deviations["worst_group_accuracy"] == pytest.approx(statistics.stdev(every))
     assert rows[1].deviations == {}
     table = comparison_table(rows)
-    assert table["seeds"].to_list() == [1, 1, 3]
-    assert table["worst_group_accuracy_deviation"].null_count() == 2
+    assert table["seeds"].to_list() == [1, 1, 3, 1, 3]
+    assert table["worst_group_accuracy_deviation"].null_count() == 3
     shown = clarify("compare", DATA_SET).out
     assert "[3 seeds]" in shown
     assert " ± " in shown
@@ -62,7 +63,7 @@ def test_seeds_are_compared_as_one_model_and_the_first_is_promoted(clarify: Clar
 def test_what_was_trained_twice_stands_there_once(clarify: Clarify, home: Path) -> None:
     runs = [clarify("retrain", DATA_SET, "--json").result["run"] for _ in range(2)]
     rows = clarify("compare", DATA_SET, "--json").result["models"]
-    assert [row["run"] for row in rows[1:]] == runs[1:]
+    assert [(row["kind"], row["run"]) for row in rows[1:]] == [("retraining", runs[1]), ("control", runs[1])]
 
 
 def test_seeds_without_the_first_are_under_way_and_are_not_compared(clarify: Clarify, home: Path) -> None:

@@ -46,7 +46,7 @@ def _suggest(shell: Shell) -> None:
             failures.data,
             args.class_name,
             vocabulary_file=args.vocabulary,
-            most=max(args.most, POOL),
+            most=max(args.most, POOL) if args.most > 0 else args.most,
             progress=move,
         )
     with bar("retrain with the best", unit="phrase") as move:
@@ -155,7 +155,7 @@ def _worth(found: Suggestions) -> str:
     if held_out is None:
         return "Too few right or wrong images to hold some out: nothing here is confirmed."
     return (
-        f"On images that had no part in the choice, the first is worth {score_text(held_out)}: "
+        f"On images that had no part in it, the search's best score is worth {score_text(held_out)}: "
         f"{band(held_out)}."
     )
 

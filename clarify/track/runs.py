@@ -150,8 +150,8 @@ class DescriptionRun(Run):
     phrase: str
     score: float
     kept: bool
-    gain: float | None
-    machine: bool
+    gain: float | None = None
+    machine: bool = False
 
     @classmethod
     def _own(cls, stored: StoredRun) -> dict[str, Any]:

@@ -141,4 +141,4 @@ def test_what_only_names_the_class_is_left_out_and_nothing_else() -> None:
     assert left == ("white", "great", "shark fin", "water")
     classes = ("landbird", "waterbird, sea bird")
     given = ("landbird", "land birds", "bird", "land", "water bird", "seabirds", "water")
-    assert without_names(given, "landbird", classes) == ("bird", "land")
+    assert without_names(given, "landbird", classes) == ("bird", "land", "water")

@@ -168,7 +168,7 @@ def other_content(home: Path, outside: Path) -> list[str]:
 def damaged_features(home: Path, outside: Path) -> list[str]:
     files = good_files(home)
     for path in sorted((home / "features").rglob("*")):
-        if path.is_file() and path.name != "lock":
+        if path.is_file() and path.name != "lock" and path.parent.name != "phrases":
             files[path.relative_to(home).as_posix()] = path.read_bytes()[:-100]
     return write(outside, good_index(home, files), files)
 

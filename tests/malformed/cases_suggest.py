@@ -111,11 +111,6 @@ _CASES = [
         expected="knows none of its 2 phrases",
     ),
     Case(
-        name="a vocabulary of nothing but the class's name",
-        make=listed(b"waterbird\na waterbird\nwaterbirds\n"),
-        expected="none of its 3 phrases can be searched for class 'waterbird'",
-    ),
-    Case(
         name="suggestions for a class that there is not", make=asked("seabird"), expected="seabird.*nearest: "
     ),
     Case(name="no suggestions", make=asked("waterbird", "--most", "0"), expected="0 were asked for"),

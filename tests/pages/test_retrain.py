@@ -169,7 +169,7 @@ def test_what_is_not_corrected_is_said_beside_the_figures(
         pretend(home, "done", phrase=phrase, run=run)
     page = visit("retrain")
     assert not page.exception
-    assert html_of(page).count("worst described group") == 2
+    assert html_of(page).count("worst described half") == 2
     assert html_of(page).count(told) == 1
 
 

@@ -42,7 +42,7 @@ def test_a_model_is_read_with_numbers_as_numbers(store: TrackingStore) -> None:
     assert not base.oracle
     assert base.parent == ""
     assert model.settings["weight_decay"] == 0.01
-    assert model.figures("validation").keys() == base.figures("validation").keys() >= {"average_accuracy"}
+    assert model.figures("validation").keys() >= base.figures("validation").keys() >= {"average_accuracy"}
     assert not any("/" in name for name in model.figures("cost"))
     assert [type(run) for run in store.runs_since("birds", 0)].count(ModelRun) == 1
 

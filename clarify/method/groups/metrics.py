@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from clarify.errors import GroupError, InputError
 from clarify.method.arrays import bool_vector, class_tuple, generator, label_vector
 from clarify.method.groups.groups import Groups
-from clarify.method.groups.intervals import Interval, wilson
+from clarify.method.intervals import Interval, wilson
 
 __all__ = [
     "Accuracy",

@@ -17,15 +17,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from clarify.method.arrays import bool_vector, number_vector
+from clarify.method.intervals import wilson
 from clarify.method.phrases.error_score import ErrorScore
 
 __all__ = ["Confirmation", "aside_of", "confirm", "set_aside"]
 
 LEAST = 30
 """Right and wrong images each of either part: a score of .5 on so few has a deviation of .1."""
-
-Z = 1.959963984540054
-"""Of a two-sided 95 % interval."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +55,11 @@ class Confirmation:
         Source: Newcombe 1998, "Interval estimation for the difference between independent proportions",
         method 10: from the Wilson intervals of both shares.
         """
-        wrong, correct = self.wrong_on_wrong_side / self.n_wrong, self.correct_on_wrong_side / self.n_correct
-        low_wrong, high_wrong = _wilson(wrong, self.n_wrong)
-        low_correct, high_correct = _wilson(correct, self.n_correct)
+        wrong = wilson(self.wrong_on_wrong_side / self.n_wrong, self.n_wrong)
+        correct = wilson(self.correct_on_wrong_side / self.n_correct, self.n_correct)
         return (
-            self.value - math.hypot(wrong - low_wrong, high_correct - correct),
-            self.value + math.hypot(high_wrong - wrong, correct - low_correct),
+            self.value - math.hypot(wrong.estimate - wrong.low, correct.high - correct.estimate),
+            self.value + math.hypot(wrong.high - wrong.estimate, correct.estimate - correct.low),
         )
 
     @property
@@ -128,10 +125,3 @@ def confirm(score: ErrorScore, correct: ArrayLike, wrong: ArrayLike) -> Confirma
         wrong_on_wrong_side=int(score.wrong_side(errors).sum()),
         n_wrong=len(errors),
     )
-
-
-def _wilson(share: float, count: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share (Wilson 1927)."""
-    middle = share + Z**2 / (2 * count)
-    width = Z * math.sqrt(share * (1 - share) / count + Z**2 / (4 * count**2))
-    return (middle - width) / (1 + Z**2 / count), (middle + width) / (1 + Z**2 / count)

@@ -162,7 +162,7 @@ class _Kept:
 
     def __init__(self, project: Workspace, failures: Failures, class_name: str) -> None:
         digest = project.encoder.identity.digest
-        self._path = project.home / "mlruns" / "searched" / f"{failures.model.run_id}-gains.json"
+        self._path = project.home / "mlruns" / "gains" / f"{failures.model.run_id}.json"
         self._key = f"{digest} {class_name}"
         self.gains: dict[str, dict[str, Any]] = {
             phrase: {"gain": each["gain"] and Gain(**each["gain"]), "copies": each["copies"]}

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from clarify.errors import ClarifyError, GroupError, InputError
 from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups
-from clarify.method.groups.intervals import wilson
 from clarify.method.groups.metrics import (
     Accuracy,
     evaluate,
@@ -17,6 +16,7 @@ from clarify.method.groups.metrics import (
     paired_difference,
     worst_described_half,
 )
+from clarify.method.intervals import wilson
 
 NAMES = ("landbird", "waterbird")
 

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from clarify.method.phrases.error_score import error_score
 from clarify.track.runs import DescriptionRun
 from clarify.ui.describe import phrases
 from clarify.ui.describe.phrases import own_kept, phrases_of, suggestions, tried_now, wants_suggestions
@@ -150,21 +149,18 @@ def test_the_machine_waits_for_a_try_of_ones_own_on_the_class(page: Any, failure
     assert wants_suggestions(page, failures, CLASS)
 
 
-def suggested(phrase: str, *, above: bool, held_out: float | None, confirmed: bool = True) -> Any:
-    right, wrong = ([0.1, 0.2], [0.8, 0.9]) if above else ([0.8, 0.9], [0.1, 0.2])
-    score = error_score(right, wrong)
-    assert score.wrong_is_above is above
-    return SimpleNamespace(phrase=phrase, score=score, held_out=held_out, confirmed=confirmed)
+def suggested(phrase: str, gain: float, *, copies: bool = False, confirmed: bool = True) -> Any:
+    return SimpleNamespace(
+        said=phrase, gain=SimpleNamespace(classes=gain), copies=copies, confirmed=confirmed
+    )
 
 
-def test_the_machines_phrases_say_what_the_wrong_images_have(page: Any, failures: Failures) -> None:
+def test_the_machines_confirmed_phrases_are_shown_with_what_they_gain(page: Any, failures: Failures) -> None:
     items = (
-        suggested("water", above=True, held_out=0.5),
-        suggested("land", above=False, held_out=0.8),
-        suggested("sky", above=True, held_out=0.4),  # just half of the best
-        suggested("tree", above=True, held_out=0.39),
-        suggested("snow", above=True, held_out=0.9, confirmed=False),
-        suggested("fog", above=True, held_out=None),
+        suggested("NOT land", 0.081),
+        suggested("snow", 0.07, confirmed=False),
+        suggested("water", -0.02),
+        suggested("swan", 0.5, copies=True),
     )
     page.desk.found = SimpleNamespace(items=items)
-    assert suggestions(page, failures, CLASS) == [("NOT land", 0.8), ("water", 0.5), ("sky", 0.4)]
+    assert suggestions(page, failures, CLASS) == [("NOT land", "+8.1"), ("water", "-2.0")]

@@ -88,7 +88,7 @@ def test_a_retraining_by_captions_from_the_refusal_to_the_comparison(
 ) -> None:
     suggested(clarify, "--captions", of_place("validation"))
     kept = clarify("describe", DATA_SET, "waterbird", WATER, "--reviewer", "Grace")
-    assert "scored by the captions of 45 images; 0 have none" in kept.out
+    assert "scored by the captions of 100 images; 0 have none" in kept.out
     run = kept.out.rsplit(maxsplit=1)[-1]
     refusal = clarify("retrain", DATA_SET, "--description", run).refusal
     assert "124 of 124 images of split train have no caption" in refusal

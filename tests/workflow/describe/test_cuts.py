@@ -109,9 +109,9 @@ OF = [0] * 120 + [1] * 40
 
 
 def test_a_cut_that_explains_errors_it_was_not_found_on_better_than_the_concepts_stays() -> None:
-    far = [*([0.0] * 60), *([0.55] * 60), *([0.6] * 40), *([0.0] * 200)]
-    labels = [0] * 160 + [1] * 200
-    found = tried(far, labels, list(range(120, 160)))
+    far = [*([0.0] * 60), *([0.55] * 60), *([0.6] * 80), *([0.0] * 200)]
+    labels = [0] * 200 + [1] * 200
+    found = tried(far, labels, list(range(120, 200)))
     assert 0.55 < found.threshold < 0.6
     assert found.fixed_cut
 

@@ -24,8 +24,9 @@ WATER = {"water", "lake", "pond", "duck pond", "sea", "river", "open water", "de
 def test_the_first_phrases_name_the_place_that_was_planted(clarify: Clarify) -> None:
     found = clarify("suggest", DATA_SET, "waterbird", "--json").result
     first = found["suggestions"][:3]
-    said = {phrase for each in first for phrase in (each["phrase"], *each["also"])}
+    said = {phrase for each in first for phrase in (each["phrase"], *each["also"], *each["opposite"])}
     assert said & WATER
+    assert first[0]["wrong_is_above"]  # what the wrong images have, not what they lack
     assert first[0]["confirmed"]
     assert first[0]["held_out"] > 0.3
     assert found["by"] == "machine"
@@ -52,8 +53,8 @@ def test_people_read_that_it_is_the_machines_and_what_it_is_worth(clarify: Clari
     done = clarify("suggest", DATA_SET, "waterbird", "--most", "3")
     lines = done.out.splitlines()
     assert lines[0].startswith("Suggested by the machine for waterbird: ")
-    assert re.search(r"^phrase +errors +score +held-out +p corrected$", done.out, flags=re.M)
-    assert re.search(r"images that had no part in the choice, the first is worth \.\d\d", done.out)
+    assert re.search(r"^phrase +gain +worse half +errors +held-out +p corrected$", done.out, flags=re.M)
+    assert re.search(r"images that had no part in it, the search's best score is worth \.\d\d", done.out)
     assert lines[-1].startswith("No suggestion is kept.")
     assert "of 3,929" not in done.out
     few = clarify("suggest", DATA_SET, "landbird").out
@@ -64,9 +65,9 @@ def test_a_list_of_ones_own_is_searched_instead(clarify: Clarify, tmp_path: Path
     mine = tmp_path / "mine.txt"
     mine.write_text("at night\nlake\nwaterbird\nzeppelin\n")
     found = clarify("suggest", DATA_SET, "waterbird", "--vocabulary", str(mine), "--json").result
-    assert found["searched"] == 2
-    assert found["left_out"] == 2
-    assert {each["phrase"] for each in found["suggestions"]} <= {"at night", "lake"}
+    assert found["searched"] == 3
+    assert found["left_out"] == 1
+    assert {each["phrase"] for each in found["suggestions"]} <= {"at night", "lake", "waterbird"}
 
 
 def test_suggesting_logs_no_run_but_counts_as_tries(clarify: Clarify, home: Path) -> None:

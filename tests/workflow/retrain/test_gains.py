@@ -117,7 +117,7 @@ def test_suggest_by_the_command_orders_by_gain_and_keeps_what_it_found(
     gains = [each["gain"]["classes"] for each in listed["suggestions"] if not each["copies"]]
     assert len(listed["suggestions"]) == 5
     assert gains == sorted(gains, reverse=True)
-    (path,) = (home / "mlruns" / "searched").glob("*-gains.json")
+    (path,) = (home / "mlruns" / "gains").glob("*.json")
     kept = json.loads(path.read_bytes())
     ((key, of_class),) = kept["gains"].items()
     for each in of_class.values():  # it is what is kept that is told the second time

@@ -29,16 +29,20 @@ def test_the_readmes_table_is_made_of_the_figures() -> None:
 def test_the_figures_come_out_again(tmp_path: Path) -> None:
     from clarify.assembly import open_project
     from clarify.config import Settings
-    from clarify.evidence.suites import compare_methods, drawn_birds
+    from clarify.evidence.suites import CORE, compare_methods, drawn_birds
 
+    recorded = json.loads((FOLDER / "rendered.json").read_text(encoding="utf-8"))
+    if recorded["core"] != CORE:
+        pytest.skip(
+            f"recorded by core {recorded['core']}, which is {CORE} now: python -m benchmarks evidence"
+        )
     settings = Settings(home=tmp_path)
     draws = drawn_birds(tmp_path, lambda name: open_project(settings, name), seeds=5, workers=2)
     found = compare_methods("rendered", draws, methods=("erm", CORRECTED, "rwg"))
-    recorded = json.loads((FOLDER / "rendered.json").read_text(encoding="utf-8"))["rows"]
     for row in found.rows:
         same = next(
             each
-            for each in recorded
+            for each in recorded["rows"]
             if (each["data_set"], each["validation"], each["method"], each["selection"])
             == (row.data_set, row.validation, row.method, row.selection)
         )

@@ -170,7 +170,7 @@ ROOMS = {
         "model": set(),
         "describe": {"model"},
         "retrain": {"model", "describe"},
-        "decide": {"model", "describe"},
+        "decide": {"model", "describe", "retrain"},
         "exchange": {"model", "describe", "decide", "home"},
         "home": {"model"},
         "jobs": {"model", "describe", "retrain"},

@@ -211,7 +211,13 @@ def add_promote(commands: Commands) -> None:
 def add_gate(commands: Commands) -> None:
     """Add ``gate``."""
     command = commands.add("gate", _gate, "gate rendered-waterbirds --junit gate.xml")
-    command.takes("run RUN", "the retraining's run, or its first characters (default: newest)", nargs="?")
+    command.takes(
+        "run RUN",
+        "the run of a retraining, or of imported predictions, or its first characters (default: the newest "
+        "retraining); of what was trained elsewhere it is asked whether the failures are gone that are "
+        "described of another model",
+        nargs="?",
+    )
     command.takes("--junit FILE", "write the verdict as JUnit's XML, a test case a reason")
 
 

@@ -20,6 +20,7 @@ from clarify.method.phrases.phrases import parse_phrase
 from clarify.track.promotion import Gate, GateEvidence, Reason, Verdict
 from clarify.track.registry import version_of
 from clarify.track.runs import TrainedRun
+from clarify.workflow.decide.elsewhere import imported_run, judge_elsewhere
 from clarify.workflow.describe.phrases import halves_of, has_captions
 from clarify.workflow.model.models import find_run
 from clarify.workflow.model.project import SplitData, Workspace, model_name, split_data
@@ -28,7 +29,7 @@ __all__ = ["judge", "write_junit"]
 
 
 def judge(project: Workspace, run: str | None, *, gate: Gate | None = None) -> Verdict:
-    """Return what the gate says of a retrained model. Nothing is recorded.
+    """Return what the gate says of a retrained model, or of an imported one. Nothing is recorded.
 
     Parameters
     ----------
@@ -42,6 +43,9 @@ def judge(project: Workspace, run: str | None, *, gate: Gate | None = None) -> V
     InputError
         For an oracle: it was made with annotated groups, which may not decide. For a run of an older version.
     """
+    gate = gate or project.gate
+    if (imported := imported_run(project, run)) is not None:
+        return judge_elsewhere(project, imported, gate)
     found = find_run(project, run, kind="retraining")
     if found.oracle:
         raise InputError(
@@ -49,7 +53,6 @@ def judge(project: Workspace, run: str | None, *, gate: Gate | None = None) -> V
             "only; promote a model that was retrained with descriptions"
         )
     seen = json.loads(project.tracking.artifact(found.id, "gate.json"))
-    gate = gate or project.gate
     looked_at = GateEvidence.from_dict(seen.get("evidence") or {})
     verdict = gate.judge(looked_at)
     against = _against_champion(project, found, gate, looked_at.divided)

@@ -1,8 +1,8 @@
 """The gate asked of a model that was trained elsewhere: kept descriptions are its regression tests.
 
 Of such a model only predictions are known. Each failure that people described of another model is looked
-for in it: it must have become better where that one failed, beyond chance, and nobody may pay for it. There is
-no control, since nobody knows how it was trained.
+for in it: it must have become better where that one failed, beyond chance, and nobody may pay for it. There
+is no control, since nobody knows how it was trained.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from benchmarks.decisions import drawn_birds
 from benchmarks.measurement import Measurement
+from clarify.evidence.reviewers import tried
 from clarify.evidence.situation import Situation, truth_of
 from clarify.workflow.describe.suggest import suggest
 from clarify.workflow.model.models import Model

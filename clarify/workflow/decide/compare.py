@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from clarify.method.groups.metrics import Interval, paired_difference
 from clarify.track.registry import version_of
 from clarify.track.runs import ModelRun, TrainedRun
+from clarify.workflow.decide.answers import Answers, Judge, beside
 from clarify.workflow.decide.compared import CONTROL, Compared
-from clarify.workflow.decide.judge import Answers, Judge, beside
 from clarify.workflow.model.models import find_run
 from clarify.workflow.model.project import Workspace, model_name
 

@@ -57,7 +57,8 @@ def _of_class(title: str, at: Situation, name: str) -> list[Measurement]:
     suggest(at.project, model, at.validation, name, most=1)  # every phrase is embedded once
     began = time.perf_counter()
     failures = dataclasses.replace(at.failures, model=model)
-    searched = suggest(at.project, model, at.validation, name, most=POOL)
+    # Of captions there are none on test, to tell there what they are about.
+    searched = dataclasses.replace(suggest(at.project, model, at.validation, name, most=POOL), mentioned=None)
     items = ranked(at.project, failures, at.train, searched, most=FIRST).items
     took = time.perf_counter() - began
     about = [_about_place(at, name, each.phrase) for each in items]

@@ -333,7 +333,7 @@ def test_the_groups_are_known_before_anything_is_started(project: Workspace) -> 
 def test_groups_too_small_for_the_gate_are_told(project: Workspace) -> None:
     few = {each.name for each in previewed(project) if each.too_few}
     assert few == {each.name for each in previewed(project) if each.validation < THIN}
-    assert few == {"waterbird · without forest"}
+    assert few == {"waterbird · with forest"}
 
 
 def test_a_retraining_tells_every_step_and_what_its_listener_raises_ends_it(project: Workspace) -> None:

@@ -76,7 +76,7 @@ def test_the_demo_tells_the_story_that_the_paper_tells(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_tutorial_sprites_go_through_the_loop(tmp_path: Path) -> None:
+def test_the_tutorial_sprites_go_through_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from clarify.workflow.shows.demo import write_demo_data
     from tests.conftest import run_clarify
 
@@ -88,4 +88,10 @@ def test_the_tutorial_sprites_go_through_the_loop(tmp_path: Path) -> None:
         assert kept.result["error_score"] > 0.6  # the goal that the authors set for sprites
     retrained = run_clarify("retrain", "sprites", "--json", home=tmp_path).result
     assert retrained["test"]["worst_group_accuracy"] > base["test"]["worst_group_accuracy"] + 0.5
+    # Blue squares pay for red ones: 13 points, of which 6 are sure. A team that allows as much says so.
+    refused = run_clarify("gate", "sprites", home=tmp_path)
+    assert refused.status == 1
+    assert "square · towards dark blue" in refused.out
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "clarify.toml").write_text("[gate]\nmax_subgroup_loss = 0.1\n")
     assert run_clarify("promote", "sprites", home=tmp_path).status == 0

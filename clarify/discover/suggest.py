@@ -41,7 +41,7 @@ MOST_LOOKED_AT = 600
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Gain:
-    """What retraining with a phrase brings, on images that it was not chosen on.
+    """What retraining with a phrase brings: on the images set aside, of a small class on all.
 
     Parameters
     ----------

@@ -1,8 +1,7 @@
 """Which kept phrase of a class a retraining takes where nobody chose.
 
 Of several people's phrases it is the one that is most like the others'; of one's, the one with which
-retraining brought most when it was kept, by images that it was not chosen on; where that is not known, the
-one with the highest error score.
+retraining brought most when it was kept; where that is not known, the one with the highest error score.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A high error score is no promise: a phrase that copies the model's own decision parts right from wrong
 by construction, and retraining with it harms. So each of the best phrases by score is retrained with, and
-what became of images that it was not chosen on decides the order.
+what became of the images set aside (of a small class: of all) decides the order.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from clarify.discover.suggest import Gain, Suggestion
 from clarify.errors import ClarifyError
 from clarify.method.phrases.confirm import aside_of
 from clarify.method.phrases.descriptions import Description
+from clarify.method.phrases.phrases import parse_phrase
 from clarify.workflow.describe.phrases import phrase_similarity, try_phrase
 from clarify.workflow.describe.suggest import ClassSuggestions
 from clarify.workflow.describe.tries import note_suggested
@@ -44,9 +45,10 @@ SCHEMA_VERSION = 1
 
 
 def gain_of(found: Retrained) -> Gain:
-    """Return what a retraining brings on images that its phrase was not chosen on.
+    """Return what a retraining brings.
 
-    Of the described class these are the images set aside; all of them where it is too small for that.
+    Of the described class the images set aside count, on which its phrase was not chosen; all of them where
+    it is too small to be divided.
     """
     own = np.flatnonzero(found.data.labels == found.label)
     aside = aside_of(found.data.ids[own], found.now[own])
@@ -146,10 +148,12 @@ def _copies(project: DataSet, failures: Failures, class_name: str, phrase: str) 
     from scipy.stats import spearmanr
 
     label = project.manifest.class_index(class_name)
-    rows, head = failures.explored(label), failures.model.head
-    data = failures.data.take(rows)
-    if head is None or data.captions:
+    head = failures.model.head
+    if (
+        head is None or parse_phrase(phrase).mentions
+    ):  # what captions mention has two values: it ranks nothing
         return False
+    data = failures.data.take(failures.explored(label))
     similarity = phrase_similarity(project, phrase, data, calibrated_on=data)
     if np.ptp(similarity) == 0:
         return False

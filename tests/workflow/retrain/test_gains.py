@@ -13,17 +13,18 @@ import pytest
 from clarify.assembly import open_project
 from clarify.config import Settings
 from clarify.discover.suggest import Gain, Suggestion
+from clarify.method.fit.head import Head
 from clarify.method.phrases.confirm import aside_of
 from clarify.method.phrases.descriptions import Description
 from clarify.method.phrases.evidence import evidence
 from clarify.track.runs import DescriptionRun
 from clarify.workflow.describe.recording import kept_descriptions
 from clarify.workflow.describe.tries import suggested
-from clarify.workflow.model.arrays import split_of
+from clarify.workflow.model.arrays import ArrayData, CallableEncoder, ClassNames, split_of
 from clarify.workflow.model.failures import failures_of
-from clarify.workflow.model.models import open_model
+from clarify.workflow.model.models import Model, open_model
 from clarify.workflow.model.project import Workspace, split_data
-from clarify.workflow.retrain.gains import gain_of
+from clarify.workflow.retrain.gains import brought, gain_of
 from clarify.workflow.retrain.preview import Retrained
 from tests.conftest import DATA_SET, run_clarify
 
@@ -73,6 +74,25 @@ def test_what_people_saw_has_no_part_in_a_gain() -> None:
     told = gain_of(base)
     assert told.classes == pytest.approx(1 - right[aside].mean())
     assert gain_of(dataclasses.replace(base, then=aside)) == told  # the others all wrong: nobody looks
+
+
+@pytest.mark.parametrize("captions", [{}, {"0": ("a bird",)}])
+def test_a_phrase_that_ranks_images_as_the_model_does_is_said_to_copy_it(
+    captions: dict[str, tuple[str]],
+) -> None:
+    rng = np.random.default_rng(0)
+    seen = rng.normal(size=(300, 2)).astype(np.float32)
+    data = dataclasses.replace(split_of("validation", seen, np.arange(300) % 2), captions=captions)
+    weights = {"weight": np.array([[3.0, 0.0], [-3.0, 0.0]]), "bias": np.zeros(2)}
+    head = Head.from_arrays({**weights, "mean": np.zeros(2), "scale": np.ones(2)}, class_names=("a", "b"))
+    failures = failures_of(Model(run_id="", name="base", head=head), data)
+    towards = {"same": [1.0, 0.05], "opposite": [-1.0, 0.0], "other": [0.3, 1.0]}
+    project = ArrayData(
+        manifest=ClassNames(name="two", classes=("a", "b")),
+        encoder=CallableEncoder(encode=lambda phrases: [towards[each] for each in phrases]),
+    )
+    told = {each: brought(project, failures, data, "a", suggestion(each, None)).copies for each in towards}
+    assert told == {"same": True, "opposite": True, "other": False}
 
 
 def suggestion(phrase: str, gain: float | None, *, copies: bool = False) -> Suggestion:

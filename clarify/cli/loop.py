@@ -100,6 +100,8 @@ def scored(result: ScoredPhrase) -> str:
         f"{'confirmed' if found.confirmed else 'not confirmed'}",
         f"  with: {_half(halves.with_phrase)}; without: {_half(halves.without_phrase)}",
     ]
+    if result.tried.best_score > score.value:
+        lines.append(f"  by a cut of your own; the best one scores {score_text(result.tried.best_score)}")
     if found.few_wrong:
         lines.append(f"  only {score.n_wrong} wrong images: this score may be luck")
     if result.tried.captions_told:

@@ -328,6 +328,7 @@ def description_record(
     kept: bool,
     gain: float | None,
     machine: bool,
+    best_score: float,
 ) -> RunRecord:
     """Return the record of a phrase that was tried, or kept.
 
@@ -346,9 +347,12 @@ def description_record(
         What retraining with it brings, if that is known.
     machine : bool
         Whether it was a machine's suggestion.
+    best_score : float
+        Of the best cut; `evidence` is of the one in force.
     """
     measured = {
         "error_score": evidence.score.value,
+        "best_score": best_score,
         "p_value": evidence.p_value,
         "score_low": evidence.interval[0],
         "score_high": evidence.interval[1],

@@ -22,7 +22,7 @@ from clarify.errors import FeatureError, InputError, NoScoreError
 from clarify.method.arrays import finite_vector, number_vector
 from clarify.method.phrases.best_cut import best_gap, threshold_between
 
-__all__ = ["BANDS", "FEW_WRONG", "ErrorScore", "band", "error_score"]
+__all__ = ["BANDS", "FEW_WRONG", "ErrorScore", "band", "error_score", "score_at"]
 
 BANDS = ((0.1, "no better than chance"), (0.3, "weak"), (0.5, "moderate"), (0.7, "strong"))
 """Upper ends of the words for a score; above the last it is "very strong".
@@ -138,19 +138,30 @@ def error_score(correct: ArrayLike, wrong: ArrayLike) -> ErrorScore:
     >>> error_score([0.1, 0.2, 0.3], [0.25, 0.4]).value
     0.6666666666666666
     """
+    right, errors = _sorted(correct, wrong)
+    few, many = sorted((errors, right), key=len)
+    return _score_at(threshold_between(*best_gap(few, many)), right, errors)
+
+
+def score_at(correct: ArrayLike, wrong: ArrayLike, threshold: float) -> ErrorScore:
+    """Score a cut that somebody chose, the best or not; parameters and errors are `error_score`'s."""
+    right, errors = _sorted(correct, wrong)
+    return _score_at(threshold, right, errors)
+
+
+def band(value: float) -> str:
+    """Return the word for an error score: see `BANDS`."""
+    return next((word for end, word in BANDS if value < end), "very strong")
+
+
+def _sorted(correct: ArrayLike, wrong: ArrayLike) -> tuple[Floats, Floats]:
     right = number_vector(correct, what="similarities of right images")
     errors = number_vector(wrong, what="similarities of wrong images")
     _refuse_empty(len(right), len(errors))
     right, errors = np.sort(right), np.sort(errors)
     _refuse_infinite(right, "right")
     _refuse_infinite(errors, "wrong")
-    few, many = sorted((errors, right), key=len)
-    return _score_at(threshold_between(*best_gap(few, many)), right, errors)
-
-
-def band(value: float) -> str:
-    """Return the word for an error score: see `BANDS`."""
-    return next((word for end, word in BANDS if value < end), "very strong")
+    return right, errors
 
 
 def _refuse_empty(n_correct: int, n_wrong: int) -> None:

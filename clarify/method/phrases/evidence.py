@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from clarify.errors import InputError
 from clarify.method.arrays import generator, number_vector
 from clarify.method.phrases.confirm import Confirmation, confirm
-from clarify.method.phrases.error_score import BANDS, FEW_WRONG, ErrorScore, error_score
+from clarify.method.phrases.error_score import BANDS, FEW_WRONG, ErrorScore, error_score, score_at
 
 __all__ = ["CONFIRMED_P", "Evidence", "evidence"]
 
@@ -145,6 +145,7 @@ def evidence(
     n_tried: int,
     seed: int,
     aside: tuple[ArrayLike, ArrayLike] | None = None,
+    threshold: float | None = None,
     resamples: int = 1000,
 ) -> Evidence:
     """Score a phrase on one class, and say how far the score can be trusted.
@@ -160,6 +161,8 @@ def evidence(
     aside : (array_like of float, array_like of float), optional
         Similarities of the right and of the wrong images that were set aside; none where the class was too
         small to divide: then the score is cross-fitted.
+    threshold : float, optional
+        A cut that somebody chose: all figures are of it, and nothing is fitted.
     resamples : int
         Bootstrap resamples behind the interval; at least 100.
 
@@ -188,20 +191,25 @@ def evidence(
         raise InputError(f"n_tried is {n_tried}; count the phrases tried, this one included")
     if resamples < 100:
         raise InputError(f"resamples is {resamples}; at least 100 is legal")
-    score = error_score(correct, wrong)
+    fitted = threshold is None
+    score = error_score(correct, wrong) if threshold is None else score_at(correct, wrong, threshold)
     right = number_vector(correct, what="similarities of right images")
     errors = number_vector(wrong, what="similarities of wrong images")
     return Evidence(
         score=score,
-        interval=_interval(score, right, errors, resamples, seed),
+        interval=_interval(score, right, errors, resamples, seed, fitted=fitted),
         confirmation=None if aside is None else confirm(score, *aside),
-        cross_fitted=_cross_fitted(right, errors, seed) if aside is None else None,
+        cross_fitted=None
+        if aside is not None
+        else _cross_fitted(right, errors, seed)
+        if fitted
+        else score.value,
         n_tried=n_tried,
     )
 
 
 def _interval(
-    score: ErrorScore, right: Floats, errors: Floats, resamples: int, seed: int
+    score: ErrorScore, right: Floats, errors: Floats, resamples: int, seed: int, *, fitted: bool
 ) -> tuple[float, float]:
     rng = generator(seed, "interval")
 
@@ -212,7 +220,7 @@ def _interval(
     scores = resampled_share(score.wrong_on_wrong_side, score.n_wrong)
     scores -= resampled_share(score.correct_on_wrong_side, score.n_correct)
     low, high = (float(end) for end in np.quantile(scores, (0.025, 0.975)))
-    low -= _optimism(score, right, errors, seed)
+    low -= _optimism(score, right, errors, seed) if fitted else 0.0
     return max(0.0, min(low, score.value)), min(1.0, max(high, score.value))
 
 

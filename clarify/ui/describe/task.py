@@ -132,6 +132,8 @@ def _doubts(tried: TriedPhrase) -> list[str]:
     low, high = found.interval
     near = ", which near 0 is right less often" if low < BANDS[0][0] else ""
     said = [f"95% interval {low:.2f} to {high:.2f}{near}."]
+    if tried.best_score > found.score.value:
+        said.insert(0, f"By the cut as you moved it; the best one scores {tried.best_score:.2f}.")
     far = found.held_out is not None and found.score.value - found.held_out > 0.15
     said.append(f"{found.checked}{', far lower: do not trust the score' if far else ''}.")
     p = "< 0.001" if found.p_corrected < 0.001 else f"= {found.p_corrected:.2g}"

@@ -19,7 +19,7 @@ from clarify.errors import InputError
 from clarify.method.groups.metrics import HalvesAccuracy, Side, halves_accuracy
 from clarify.method.phrases.best_cut import concept_threshold
 from clarify.method.phrases.descriptions import Description
-from clarify.method.phrases.error_score import ErrorScore, band
+from clarify.method.phrases.error_score import band
 from clarify.method.phrases.evidence import Evidence, evidence
 from clarify.method.phrases.mentions import MENTIONED, mentioned
 from clarify.method.phrases.phrases import (
@@ -73,6 +73,10 @@ class TriedPhrase:
         The phrase's score of each.
     right : (N,) bool
         Which of them the model gets right.
+    aside_scores, aside_right : (M,) float64 and bool
+        The same of the images set aside.
+    best_score : float
+        Of the best cut; that of the cut in force is `evidence`'s.
     without_caption : int
         Further images of the class that a phrase cannot score which asks what captions mention.
     """
@@ -84,6 +88,9 @@ class TriedPhrase:
     rows: NDArray[np.int64]
     scores: NDArray[np.float64]
     right: NDArray[np.bool_]
+    aside_scores: NDArray[np.float64]
+    aside_right: NDArray[np.bool_]
+    best_score: float
     without_caption: int = 0
 
     @property
@@ -136,6 +143,7 @@ class TriedPhrase:
             "class": self.description.class_name,
             "phrase": self.description.phrase,
             "error_score": score.value,
+            "best_score": self.best_score,
             "meaning": self.verdict,
             "caution": self.caution,
             "evidence": self.evidence.to_dict(),
@@ -151,16 +159,27 @@ class TriedPhrase:
         return dataclasses.replace(self, evidence=dataclasses.replace(self.evidence, n_tried=n_tried))
 
     def cut_at(self, threshold: float) -> TriedPhrase:
-        """Return it with a cut chosen by hand; the score stays that of the best cut.
+        """Return it with a cut chosen by hand: score, evidence and direction are of this cut.
 
         Raises
         ------
         InputError
             If one side would be empty.
         """
-        cut = _cut(self.evidence.score, threshold, self.scores)
-        moved = dataclasses.replace(self.description, threshold=cut, fixed_cut=True)
-        return dataclasses.replace(self, description=moved)
+        _check_cut(threshold, self.scores)
+        found = _evidence(
+            self.scores,
+            self.right,
+            self.aside_scores,
+            self.aside_right,
+            threshold=threshold,
+            n_tried=self.evidence.n_tried,
+            seed=0,
+        )
+        moved = dataclasses.replace(
+            self.description, threshold=threshold, wrong_is_above=found.score.wrong_is_above, fixed_cut=True
+        )
+        return dataclasses.replace(self, description=moved, evidence=found)
 
 
 def description_scores(
@@ -248,12 +267,8 @@ def try_phrase(
     of_rows = description_scores(project, phrase, data, calibrations, rows)
     aside, right = failures.aside(rows), failures.right[rows]
     scores = of_rows[~aside]
-    found = evidence(
-        of_rows[~aside & right],
-        of_rows[~aside & ~right],
-        n_tried=n_tried,
-        seed=seed,
-        aside=(of_rows[aside & right], of_rows[aside & ~right]) if aside.any() else None,
+    found = _evidence(
+        scores, right[~aside], of_rows[aside], right[aside], threshold=None, n_tried=n_tried, seed=seed
     )
     (unknown,) = project.encoder.unknown_words([" ".join(phrase.embedded)]) if phrase.embedded else ((),)
     description = Description(
@@ -263,14 +278,13 @@ def try_phrase(
         template=project.encoder.identity.template,
         encoder=project.encoder.identity.digest,
         calibrations=calibrations,
-        threshold=_cut(found.score, threshold, scores),
+        threshold=found.score.threshold,
         wrong_is_above=found.score.wrong_is_above,
-        fixed_cut=threshold is not None
-        or _explains_more(found, project, phrase, data, calibrations, rows[aside], right[aside]),
+        fixed_cut=_explains_more(found, project, phrase, data, calibrations, rows[aside], right[aside]),
         author=project.reviewer,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    return TriedPhrase(
+    tried = TriedPhrase(
         description=description,
         evidence=found,
         unknown_words=unknown,
@@ -278,8 +292,12 @@ def try_phrase(
         rows=rows[~aside],
         scores=scores,
         right=right[~aside],
+        aside_scores=of_rows[aside],
+        aside_right=right[aside],
+        best_score=found.score.value,
         without_caption=len(of_class) - len(rows),
     )
+    return tried if threshold is None else tried.cut_at(threshold)
 
 
 def halves_of(
@@ -354,13 +372,30 @@ def _explains_more(
     return found.confirmation.value > abs(float(above[~right].mean() - above[right].mean()))
 
 
-def _cut(score: ErrorScore, asked: float | None, scores: NDArray[np.float64]) -> float:
-    if asked is None:
-        return score.threshold
+def _evidence(
+    scores: NDArray[np.float64],
+    right: NDArray[np.bool_],
+    aside_scores: NDArray[np.float64],
+    aside_right: NDArray[np.bool_],
+    *,
+    threshold: float | None,
+    n_tried: int,
+    seed: int,
+) -> Evidence:
+    return evidence(
+        scores[right],
+        scores[~right],
+        n_tried=n_tried,
+        seed=seed,
+        threshold=threshold,
+        aside=(aside_scores[aside_right], aside_scores[~aside_right]) if len(aside_scores) else None,
+    )
+
+
+def _check_cut(asked: float, scores: NDArray[np.float64]) -> None:
     low, high = float(scores.min()), float(scores.max())
     if not math.isfinite(asked) or not low <= asked < high:
         raise InputError(
             f"threshold {asked:g} leaves one side empty; the class's scores run from {low:.4f} to "
             f"{high:.4f}: choose one between, or leave it out for the best cut"
         )
-    return asked

@@ -125,6 +125,7 @@ def record_phrase(
         pictures={half: noted.grid(project, data, half, seed=seed) for half in SIDES if keep},
         parent=failures.model.run_id,
         kept=keep,
+        best_score=noted.best_score,
         gain=gain,
         machine=noted.description.phrase in suggested(project, failures.model, noted.description.class_name),
     )

@@ -6,9 +6,11 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 
 from clarify.discover.halves import ImagesOfClass
 from clarify.discover.suggest import suggest
+from clarify.errors import InputError
 from clarify.method.groups.groups import described_groups
 from clarify.workflow.describe.grouping import explored_of, judged_counts
 from clarify.workflow.describe.phrases import TriedPhrase, try_phrase
@@ -139,3 +141,31 @@ def test_the_gate_judges_of_a_described_class_what_was_set_aside_and_all_of_othe
     assert with_water.now_correct == with_water.count
     explored = explored_of(PROJECT, whole.data, whole.predicted, {"landbird"})
     assert dict(zip(groups.names, judged_counts(groups, explored), strict=True)) == counts
+
+
+def test_of_a_cut_that_was_moved_every_figure_is_of_this_cut() -> None:
+    whole = failures(WET)
+    best, rows, kept_back = tried(whole), whole.explored(0), aside(whole)
+    moved = best.cut_at(0.0)  # above it lie images 180 to 359, of which the last 120 are wrong
+    right, right_aside = rows[rows < 240], kept_back[kept_back < 240]
+    assert moved.evidence.score.value == pytest.approx(1 - (right >= 180).mean())
+    assert moved.evidence.confirmation is not None
+    assert moved.evidence.confirmation.value == pytest.approx(1 - (right_aside >= 180).mean())
+    assert moved.evidence.interval[0] <= moved.evidence.score.value <= moved.evidence.interval[1]
+    assert moved.evidence.interval[0] > moved.evidence.score.value - 0.15  # nothing was fitted
+    assert (moved.description.threshold, moved.description.fixed_cut) == (0.0, True)
+    assert (moved.best_score, best.best_score, best.evidence.score.value) == (1.0, 1.0, 1.0)
+    told = moved.to_dict()
+    assert (told["error_score"], told["best_score"]) == (moved.evidence.score.value, 1.0)
+    asked = try_phrase(PROJECT, whole, "landbird", "water", n_tried=1, threshold=0.0)
+    assert asked.evidence == moved.evidence
+    assert asked.to_dict() == told
+
+
+def test_a_cut_in_the_other_direction_says_so_and_a_small_class_is_not_fitted() -> None:
+    few = failures([*range(10), *range(350, 360)])  # wrong at both ends
+    moved = [tried(few).cut_at(cut) for cut in (-0.86, 0.86)]
+    assert [each.description.wrong_is_above for each in moved] == [False, True]
+    assert [each.evidence.cross_fitted for each in moved] == [each.evidence.score.value for each in moved]
+    with pytest.raises(InputError, match="leaves one side empty"):
+        tried(few).cut_at(0.9)

@@ -133,6 +133,7 @@ DOORS = {
         "clarify.track.mlflow",
         "clarify.track.model_folder",
         "clarify.track.promotion",
+        "clarify.track.record",
         "clarify.track.records",
         "clarify.track.registry",
         "clarify.track.run",

@@ -24,7 +24,7 @@ from clarify.evidence.situation import Situation, truth_of
 from clarify.method.groups.metrics import evaluate
 from clarify.track.artifacts import parquet_artifact
 from clarify.track.mlflow import TrackingStore
-from clarify.track.records import RunContext, RunRecord, metric_keys
+from clarify.track.record import RunContext, RunRecord, metric_keys
 from clarify.track.run import now
 from clarify.track.runs import CellRun
 from clarify.workflow.model.recipe import SELECTIONS

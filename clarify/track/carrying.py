@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any, get_args
 
 from clarify.track.outbox import Entry
-from clarify.track.records import TAGS, Kind, RunRecord
+from clarify.track.record import TAGS, Kind, RunRecord
 from clarify.track.runs import read_run
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from clarify.track.artifacts import Artifact
     from clarify.track.mlflow import TrackingStore
-    from clarify.track.records import DatasetRef
+    from clarify.track.record import DatasetRef
     from clarify.track.run import StoredRun
 
 __all__ = ["known_runs", "order_of", "record_of", "run_values", "runs_to_carry"]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from clarify.errors import InputError
 from clarify.track.artifacts import json_artifact
-from clarify.track.records import RunRecord
+from clarify.track.record import RunRecord
 from clarify.track.runs import PromotionRun
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from clarify.track.mlflow import TrackingStore
     from clarify.track.promotion import Verdict
-    from clarify.track.records import RunContext
+    from clarify.track.record import RunContext
 
 __all__ = ["LONGEST_NOTE", "Event", "check_note", "event_record", "events_of"]
 

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from clarify.errors import StoreError
-from clarify.track.records import metric_keys
+from clarify.track.record import metric_keys
 from clarify.track.run import begin, log_step
 
 if TYPE_CHECKING:
     from clarify.track.mlflow import TrackingStore
-    from clarify.track.records import RunContext
+    from clarify.track.record import RunContext
 
 __all__ = ["LiveRun"]
 

@@ -20,7 +20,7 @@ from clarify.track.backends import backend_of
 from clarify.track.connection import ATTEMPTS, Connection
 from clarify.track.copies import Copies
 from clarify.track.outbox import DamagedError, Entry, Outbox
-from clarify.track.records import RunRecord
+from clarify.track.record import RunRecord
 from clarify.track.run import PREFIX, WAITING, StoredRun, completed, now, search, write_once
 from clarify.track.runs import read_run
 

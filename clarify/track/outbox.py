@@ -25,7 +25,7 @@ import polars as pl
 from clarify.data.files import sync_folder, writing
 from clarify.errors import ClarifyError, NotFoundError
 from clarify.track.artifacts import Artifact
-from clarify.track.records import TAGS, DatasetRef, RunRecord
+from clarify.track.record import TAGS, DatasetRef, RunRecord
 from clarify.track.run import WAITING, StoredRun
 
 __all__ = ["DamagedError", "Entry", "Outbox"]

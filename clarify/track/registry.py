@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from clarify.method.fit.head import Head
     from clarify.track.history import Action
     from clarify.track.mlflow import TrackingStore
-    from clarify.track.records import RunContext
+    from clarify.track.record import RunContext
 
 __all__ = ["CHAMPION", "Version", "crown", "register", "version_of", "versions"]
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from clarify.track.records import TAGS, RunRecord
+from clarify.track.record import TAGS, RunRecord
 
 if TYPE_CHECKING:
     import mlflow.entities

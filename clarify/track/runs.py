@@ -13,7 +13,7 @@ from clarify.errors import StoreError
 from clarify.track.run import WAITING
 
 if TYPE_CHECKING:
-    from clarify.track.records import AnyKind
+    from clarify.track.record import AnyKind
     from clarify.track.run import StoredRun
 
 __all__ = [

@@ -16,7 +16,8 @@ from clarify.method.groups.metrics import Accuracy, Evaluation, evaluate
 from clarify.method.phrases.descriptions import Description
 from clarify.method.phrases.evidence import evidence
 from clarify.track.mlflow import TrackingStore
-from clarify.track.records import DatasetRef, RunContext, RunRecord, description_record, model_record
+from clarify.track.record import DatasetRef, RunContext, RunRecord
+from clarify.track.records import description_record, model_record
 
 CLASSES = ("landbird", "waterbird")
 WIDTH = 6

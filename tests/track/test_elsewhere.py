@@ -18,7 +18,7 @@ import pytest
 from clarify.errors import AwayError, NotFoundError, StoreError
 from clarify.track.mlflow import WAITING, TrackingStore
 from clarify.track.outbox import Outbox
-from clarify.track.records import RunRecord
+from clarify.track.record import RunRecord
 from clarify.track.registry import crown, version_of
 from tests.track.conftest import CLASSES, WIDTH, context, head, model, phrase_tried
 from tests.track.elsewhere import Postgres, Server, free_port, postgres_programs

@@ -19,7 +19,7 @@ import pytest
 from clarify.errors import AwayError, NotFoundError, StoreError
 from clarify.track.mlflow import WAITING, TrackingStore
 from clarify.track.outbox import DamagedError, Entry, Outbox
-from clarify.track.records import RunRecord
+from clarify.track.record import RunRecord
 from tests.track.conftest import model, phrase_tried
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from clarify.errors import InputError, StoreError
 from clarify.track.artifacts import arrays_artifact, read_arrays
-from clarify.track.records import LONGEST_PARAM, TAGS, RunRecord, metric_keys
+from clarify.track.record import LONGEST_PARAM, TAGS, RunRecord, metric_keys
 from tests.track.conftest import evaluation, head, model, phrase_tried
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from clarify.errors import StoreError
 from clarify.track.mlflow import TrackingStore
-from clarify.track.records import TAGS
+from clarify.track.record import TAGS
 from clarify.track.run import StoredRun
 from clarify.track.runs import BaseRun, CellRun, DescriptionRun, ModelRun, PromotionRun, read_run
 from tests.track.conftest import phrase_tried

@@ -23,7 +23,7 @@ from clarify.method.groups.metrics import (
     worst_described_half,
 )
 from clarify.method.phrases.descriptions import Description
-from clarify.track.records import metric_keys
+from clarify.track.record import metric_keys
 from clarify.track.runs import TrainedRun
 from clarify.workflow.decide.compared import DESCRIBED, Compared
 from clarify.workflow.model.project import Workspace, annotated_groups_of

@@ -30,7 +30,7 @@ from clarify.errors import ClarifyError, InputError, StoreError, shown
 from clarify.track.artifacts import Artifact
 from clarify.track.carrying import known_runs, order_of, record_of
 from clarify.track.mlflow import TrackingStore
-from clarify.track.records import DatasetRef
+from clarify.track.record import DatasetRef
 from clarify.workflow.exchange.bundle import BRIDGE_FILES, BUNDLE, FEATURE_FILES, IMPORTED_FILES
 from clarify.workflow.home.settling import SETTLED, settled
 

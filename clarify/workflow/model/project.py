@@ -21,7 +21,7 @@ from clarify.method.groups.groups import AnnotatedGroups, annotated_groups
 from clarify.method.phrases.similarity import normalised
 from clarify.track.mlflow import TrackingStore
 from clarify.track.promotion import Gate
-from clarify.track.records import DatasetRef, RunContext
+from clarify.track.record import DatasetRef, RunContext
 from clarify.version import __version__
 
 __all__ = [

@@ -18,7 +18,7 @@ from clarify.method.decisions.paired import Paired
 from clarify.method.fit.head import Head
 from clarify.method.phrases.descriptions import Description
 from clarify.track.promotion import GateEvidence
-from clarify.track.records import RunRecord
+from clarify.track.record import RunRecord
 from clarify.workflow.describe.grouping import THIN
 from clarify.workflow.model import trained
 from clarify.workflow.model.arrays import CallableEncoder, ClassNames, split_of

@@ -93,8 +93,8 @@ def scored(result: ScoredPhrase) -> str:
         f"{score_text(score.value)}, {result.tried.verdict}. It puts "
         f"{100 * score.wrong_on_wrong_side:.0f}% of the wrong images on one side and "
         f"{100 * (1 - score.correct_on_wrong_side):.0f}% of the right ones on the other.",
-        f"  95% interval {score_text(found.interval[0])} to {score_text(found.interval[1])}; "
-        f"near 0 it is right less often",
+        f"  95% interval {score_text(found.interval[0])} to {score_text(found.interval[1])}"
+        + (", which near 0 is right less often" if found.near_zero else ""),
         f"  {found.checked[:1].lower()}{found.checked[1:]}",
         f"  p {found.p_corrected:.2g} corrected for {found.n_tried} tried: "
         f"{'confirmed' if found.confirmed else 'not confirmed'}",

@@ -19,7 +19,7 @@ from clarify.discover.halves import BestCut, Half, SearchedImages, can_be_halved
 from clarify.errors import InputError
 from clarify.method.arrays import bool_vector
 from clarify.method.phrases.error_score import BANDS, ErrorScore
-from clarify.method.phrases.evidence import CONFIRMED_P, Evidence, evidence
+from clarify.method.phrases.evidence import CONFIRMED_P, Evidence, evidence_of
 
 __all__ = ["HALVINGS", "SAME_SPLIT", "Gain", "Suggestion", "Suggestions", "nothing", "suggest"]
 
@@ -233,7 +233,11 @@ def suggest(
     items, n_tried = list[Suggestion](), len(phrases) + also_tried
     for place, cluster in enumerate(found):
         shown = cluster.plainest(phrases)
-        known = _evidence(images.exact(embeddings[shown]), right, kept_back, n_tried)
+        # As a person's own phrase is scored, so that the same figures are seen when it is tried.
+        exact = images.exact(embeddings[shown])
+        known = evidence_of(
+            exact[~kept_back], right[~kept_back], exact[kept_back], right[kept_back], n_tried=n_tried, seed=0
+        )
         held_out = known.held_out if kept_back.any() else _held_out(shown, place, confirmations)
         items.append(_suggestion(cluster, shown, phrases, known, held_out))
     items.sort(key=lambda each: -each.score.value)
@@ -307,20 +311,6 @@ def _search(
             clusters.append(_Cluster(members={number: found}))
             sides = np.concatenate((sides, side[None]))
     return clusters
-
-
-def _evidence(
-    similarity: NDArray[np.float64], right: NDArray[np.bool_], aside: NDArray[np.bool_], n_tried: int
-) -> Evidence:
-    """Score a phrase as a person's own is scored, so that the same figures are seen when it is tried."""
-    kept_back = (similarity[aside & right], similarity[aside & ~right])
-    return evidence(
-        similarity[~aside & right],
-        similarity[~aside & ~right],
-        n_tried=n_tried,
-        seed=0,
-        aside=kept_back if aside.any() else None,
-    )
 
 
 def _suggestion(

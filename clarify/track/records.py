@@ -185,13 +185,14 @@ def description_record(
     best_score : float
         Of the best cut; `evidence` is of the one in force.
     """
+    found = evidence.confirmation
     measured = {
         "error_score": evidence.score.value,
         "best_score": best_score,
         "p_value": evidence.p_value,
         "score_low": evidence.interval[0],
         "score_high": evidence.interval[1],
-        "held_out_score": evidence.held_out,
+        "checked_score": evidence.cross_fitted if found is None else found.value,
         "with_accuracy": with_phrase.value,
         "without_accuracy": without_phrase.value,
         "gain": gain,
@@ -229,10 +230,9 @@ def description_record(
 
 
 def _lasting(evidence: Evidence) -> dict[str, Any]:
-    """Return what stays true of a phrase when others are tried after it: not the corrected p-value."""
-    return {
-        name: value for name, value in evidence.to_dict().items() if name not in ("p_corrected", "confirmed")
-    }
+    """Return what stays true of a phrase when others are tried after it: nothing that counts the tries."""
+    by_tries = {"p_corrected", "confirmed"} | (set() if evidence.confirmation else {"held_out"})
+    return {name: value for name, value in evidence.to_dict().items() if name not in by_tries}
 
 
 def bridge_record(

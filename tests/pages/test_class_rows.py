@@ -163,3 +163,14 @@ def test_an_overview_is_counted_once_for_a_model() -> None:
     one = failures()
     assert classes.overview(NAMES, one) is classes.overview(NAMES, one)
     assert classes.overview(NAMES, dataclasses.replace(one)) is not classes.overview(NAMES, one)
+
+
+def test_pictures_that_are_set_aside_are_not_shown() -> None:
+    labels = np.repeat([0, 1], 300)
+    wrong = np.arange(300) % 3 == 0
+    found = failures(labels, np.where(np.concatenate((wrong, np.zeros(300, bool))), 1, labels))
+    shown = classes.some_wrong(0, found, 300)
+    aside = found.aside(np.arange(300))
+    assert 0 < len(shown) < wrong.sum()
+    assert not aside[shown].any()
+    assert len(shown) == (wrong & ~aside).sum()

@@ -20,7 +20,7 @@ from clarify.method.arrays import generator, number_vector
 from clarify.method.phrases.confirm import Confirmation, confirm
 from clarify.method.phrases.error_score import BANDS, FEW_WRONG, ErrorScore, error_score, score_at
 
-__all__ = ["CONFIRMED_P", "Evidence", "evidence"]
+__all__ = ["CONFIRMED_P", "Evidence", "evidence", "evidence_of"]
 
 CONFIRMED_P = 0.05
 """Corrected for all phrases tried: where nothing explains the errors of a class, at most so often is any
@@ -87,6 +87,11 @@ class Evidence:
     def p_corrected(self) -> float:
         """The p-value in [0, 1] times the number of phrases tried (Bonferroni)."""
         return min(1.0, self.p_value * self.n_tried)
+
+    @property
+    def near_zero(self) -> bool:
+        """Whether the interval reaches where it holds the true score less often."""
+        return self.interval[0] < BANDS[0][0]
 
     @property
     def checked(self) -> str:
@@ -205,6 +210,33 @@ def evidence(
         if fitted
         else score.value,
         n_tried=n_tried,
+    )
+
+
+def evidence_of(
+    scores: Floats,
+    right: NDArray[np.bool_],
+    aside_scores: Floats,
+    aside_right: NDArray[np.bool_],
+    *,
+    n_tried: int,
+    seed: int,
+    threshold: float | None = None,
+) -> Evidence:
+    """Return the `evidence` of a phrase by its scores of N images and of the M set aside, which may be none.
+
+    Parameters
+    ----------
+    right, aside_right : (N,) and (M,) bool
+        Which of them the model gets right.
+    """
+    return evidence(
+        scores[right],
+        scores[~right],
+        n_tried=n_tried,
+        seed=seed,
+        threshold=threshold,
+        aside=(aside_scores[aside_right], aside_scores[~aside_right]) if len(aside_scores) else None,
     )
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from clarify.errors import ClarifyError
-from clarify.method.phrases.error_score import BANDS
 from clarify.ui.describe.phrase_list import phrase_chips, phrase_rows
 from clarify.ui.describe.phrases import (
     keep,
@@ -130,7 +129,7 @@ def _draw_score(tried: TriedPhrase) -> None:
 def _doubts(tried: TriedPhrase) -> list[str]:
     found = tried.evidence
     low, high = found.interval
-    near = ", which near 0 is right less often" if low < BANDS[0][0] else ""
+    near = ", which near 0 is right less often" if found.near_zero else ""
     said = [f"95% interval {low:.2f} to {high:.2f}{near}."]
     if tried.best_score > found.score.value:
         said.insert(0, f"By the cut as you moved it; the best one scores {tried.best_score:.2f}.")

@@ -12,7 +12,7 @@ from clarify.track.promotion import Gate, Verdict
 from clarify.track.runs import BaseRun, DescriptionRun
 from clarify.workflow.describe.grouping import groups_by_descriptions, in_force
 from clarify.workflow.describe.recording import kept_descriptions
-from clarify.workflow.model.models import Model, find_run, open_model, usable_runs
+from clarify.workflow.model.models import Model, open_model, usable_runs
 from clarify.workflow.model.project import Workspace, split_data
 from clarify.workflow.retrain.judged import Predicted, gate_evidence
 
@@ -36,13 +36,13 @@ def judge_elsewhere(project: Workspace, run: BaseRun, gate: Gate) -> Verdict:
     GroupError
         If a description leaves one half of its class empty.
     """
-    find_run(project, run.id, kind="base")  # refuses one of another manifest
+    model = open_model(project, run.id)
     described = _described(project, run)
     descriptions = kept_descriptions(project, described)
     splits = {name: split_data(project, name) for name in ("train", "validation")}
     groups = groups_by_descriptions(project, in_force(project, descriptions, splits), splits)
     base = described.predict(splits["validation"])
-    now = open_model(project, run.id).predict(splits["validation"])
+    now = model.predict(splits["validation"])
     seen = gate_evidence(
         project,
         splits,

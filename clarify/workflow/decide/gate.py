@@ -76,8 +76,7 @@ def _against_champion(
             f"version {champion.version}, the champion, and run {run.id[:8]} share no validation image"
         )
     place = pl.DataFrame({"id": data.ids}).with_row_index("row")
-    labels = [project.manifest.class_index(name) for name in divided]
-    judged = data.ids[~np.isin(data.labels, labels) | set_aside(data.ids)]
+    judged = data.ids[_judged(data, [project.manifest.class_index(name) for name in divided])]
     both = both.join(place, on="id").filter(pl.col("id").is_in(judged.tolist()))
     row, before, now = both["row"].to_numpy(), both["champion"].to_numpy(), both["now"].to_numpy()
     parts = {"all validation images": np.ones(len(data.labels), dtype=np.bool_)}
@@ -88,6 +87,11 @@ def _against_champion(
     return gate.against_champion(
         champion.version, {name: paired(before[mask[row]], now[mask[row]]) for name, mask in parts.items()}
     )
+
+
+def _judged(data: SplitData, divided: Collection[int]) -> NDArray[np.bool_]:
+    """Return which images (N,) may judge: of the divided classes those that were set aside."""
+    return ~np.isin(data.labels, list(divided)) | set_aside(data.ids)
 
 
 def _right(project: Workspace, run_id: str, name: str) -> pl.DataFrame:

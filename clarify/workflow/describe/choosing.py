@@ -1,6 +1,7 @@
 """Which kept phrase of a class a retraining takes where nobody chose.
 
-Of several people's phrases it is the one that is most like the others'; of one's, the one with which
+Of three people and more it is the phrase that is most like the others', each person's best one counting; of
+fewer, the one with which
 retraining brought most when it was kept; where that is not known, the one with the highest error score.
 """
 
@@ -41,12 +42,13 @@ def default_runs(project: Workspace, kept: Iterable[DescriptionRun]) -> list[Des
 
 
 def _default(project: Workspace, runs: Sequence[DescriptionRun]) -> DescriptionRun:
-    said = {(run.by, run.phrase): run for run in reversed(runs)}  # each person's newest of a phrase
-    if len({by for by, _ in said}) >= SEVERAL:
-        of_several = list(said.values())
-        scores = _scores(project, of_several)
-        if scores is not None:
-            return of_several[medoid(scores)]
+    people = sorted({run.by for run in runs})
+    of_each = [_best([run for run in runs if run.by == by]) for by in people]  # nobody counts twice
+    scores = _scores(project, of_each) if len(people) >= SEVERAL else None
+    return _best(runs) if scores is None else of_each[medoid(scores)]
+
+
+def _best(runs: Sequence[DescriptionRun]) -> DescriptionRun:
     return max(runs, key=lambda run: (-np.inf if run.gain is None else run.gain, run.score))
 
 

@@ -20,7 +20,7 @@ from clarify.method.groups.metrics import HalvesAccuracy, Side, halves_accuracy
 from clarify.method.phrases.best_cut import concept_threshold
 from clarify.method.phrases.descriptions import Description
 from clarify.method.phrases.error_score import band
-from clarify.method.phrases.evidence import Evidence, evidence
+from clarify.method.phrases.evidence import Evidence, evidence_of
 from clarify.method.phrases.mentions import MENTIONED, mentioned
 from clarify.method.phrases.phrases import (
     CERTAIN,
@@ -167,7 +167,7 @@ class TriedPhrase:
             If one side would be empty.
         """
         _check_cut(threshold, self.scores)
-        found = _evidence(
+        found = evidence_of(
             self.scores,
             self.right,
             self.aside_scores,
@@ -267,9 +267,7 @@ def try_phrase(
     of_rows = description_scores(project, phrase, data, calibrations, rows)
     aside, right = failures.aside(rows), failures.right[rows]
     scores = of_rows[~aside]
-    found = _evidence(
-        scores, right[~aside], of_rows[aside], right[aside], threshold=None, n_tried=n_tried, seed=seed
-    )
+    found = evidence_of(scores, right[~aside], of_rows[aside], right[aside], n_tried=n_tried, seed=seed)
     (unknown,) = project.encoder.unknown_words([" ".join(phrase.embedded)]) if phrase.embedded else ((),)
     description = Description(
         data_set=project.manifest.name,
@@ -370,26 +368,6 @@ def _explains_more(
     everywhere = description_scores(project, phrase, data, calibrations)
     above = everywhere[aside] > concept_threshold(everywhere)
     return found.confirmation.value > abs(float(above[~right].mean() - above[right].mean()))
-
-
-def _evidence(
-    scores: NDArray[np.float64],
-    right: NDArray[np.bool_],
-    aside_scores: NDArray[np.float64],
-    aside_right: NDArray[np.bool_],
-    *,
-    threshold: float | None,
-    n_tried: int,
-    seed: int,
-) -> Evidence:
-    return evidence(
-        scores[right],
-        scores[~right],
-        n_tried=n_tried,
-        seed=seed,
-        threshold=threshold,
-        aside=(aside_scores[aside_right], aside_scores[~aside_right]) if len(aside_scores) else None,
-    )
 
 
 def _check_cut(asked: float, scores: NDArray[np.float64]) -> None:

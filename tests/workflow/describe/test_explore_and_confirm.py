@@ -12,6 +12,7 @@ from clarify.discover.halves import ImagesOfClass
 from clarify.discover.suggest import suggest
 from clarify.errors import InputError
 from clarify.method.groups.groups import described_groups
+from clarify.workflow.decide.gate import _judged
 from clarify.workflow.describe.grouping import explored_of, judged_counts
 from clarify.workflow.describe.phrases import TriedPhrase, try_phrase
 from clarify.workflow.model.arrays import ArrayData, CallableEncoder, ClassNames, split_of
@@ -169,3 +170,11 @@ def test_a_cut_in_the_other_direction_says_so_and_a_small_class_is_not_fitted() 
     assert [each.evidence.cross_fitted for each in moved] == [each.evidence.score.value for each in moved]
     with pytest.raises(InputError, match="leaves one side empty"):
         tried(few).cut_at(0.9)
+
+
+def test_a_champion_is_compared_where_no_phrase_was_chosen() -> None:
+    whole = failures(WET)
+    judged = _judged(whole.data, [0])
+    assert np.array_equal(np.flatnonzero(judged[:COUNT]), aside(whole))
+    assert judged[COUNT:].all()
+    assert _judged(whole.data, []).all()

@@ -11,23 +11,20 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.measurement import Measurement
+from benchmarks.real_waterbirds import FEATURES, NETWORK, at_hand
 from clarify.embed.bridge import Bridge, BridgeEncoder
 from clarify.embed.bridging import Captioned, bridge_from_captions, bridge_from_names
 from clarify.embed.encoders import ImageEncoder, load_backbone
-from clarify.embed.packages import NETWORKS, SENTENCES
 from clarify.embed.sentences import SentenceEncoder, find_sentences
 from clarify.embed.timm_models import classifier
 from clarify.method.phrases.similarity import similarities
 
-FEATURES = Path(__file__).resolve().parents[2] / "shared" / "data" / "waterbirds_lite0.npz"
-NETWORK = "tf_efficientnet_lite0"
 COMPARED = 5_000
 LEARNED_S, COLD_MS, WARM_MS = 20.0, 40.0, 5.0
 PHRASES = ("water", "sea", "forest", "bamboo", "a bird on a beach", "grass", "a lake with reeds", "night")
@@ -37,8 +34,8 @@ _Result = TypeVar("_Result")
 
 def measure() -> list[Measurement]:
     """Return seconds of learning, and milliseconds from a phrase to similarities."""
-    if not FEATURES.is_file() or not SENTENCES.installed() or not NETWORKS[NETWORK].installed():
-        print("bridge: needs shared/data/waterbirds_lite0.npz and the extra photos", file=sys.stderr)
+    if not at_hand():
+        print(f"bridge: needs {FEATURES.name} and the extra photos", file=sys.stderr)
         return []
     with np.load(FEATURES, allow_pickle=False) as arrays:
         features = arrays["features"].astype(np.float32)

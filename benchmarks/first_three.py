@@ -4,8 +4,9 @@ On the drawn birds each of the first three for landbird is retrained with, toget
 waterbird: the worst true group of the test split. Whether a suggestion is about the place is measured, not
 read: by the AUC of its similarity for the annotated place, within the class, on test.
 
-`$DECISIONS_HOME` names a home to go on in; `$WATERBIRDS_HOME` one with a data set ``waterbirds`` of real
-photographs, its encoder settled (docs/how-to/photographs.md): without it, it is left out.
+On the real Waterbirds by a bridge from captions, where they are at hand, the latter alone is asked.
+
+`$DECISIONS_HOME` and `$WATERBIRDS_HOME` name homes to go on in.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks import real_waterbirds
 from benchmarks.decisions import drawn_birds
 from benchmarks.measurement import Measurement
 from clarify.evidence.reviewers import tried
@@ -34,19 +36,12 @@ def measure() -> list[Measurement]:
     with tempfile.TemporaryDirectory(prefix="clarify-") as new:
         drawn, _ = drawn_birds(Path(os.environ.get("DECISIONS_HOME") or new))
         found = [each for name in drawn.phrases for each in _of_class("drawn birds", drawn, name)]
-        if home := os.environ.get("WATERBIRDS_HOME"):
-            real = _real(Path(home))
+        if real_waterbirds.at_hand():
+            home = Path(os.environ.get(real_waterbirds.HOME) or new)
+            real_waterbirds.prepare(home)
+            real = real_waterbirds.situation(home)
             found += [each for name in real.phrases for each in _of_class("real Waterbirds", real, name)]
         return found
-
-
-def _real(home: Path) -> Situation:
-    from clarify.assembly import open_project
-    from clarify.config import read_settings
-    from clarify.evidence.suites import situation_of
-
-    project = open_project(read_settings({"home": str(home)}, {}, home), "waterbirds")
-    return situation_of(project, {"landbird": "water", "waterbird": "land"})
 
 
 def _of_class(title: str, at: Situation, name: str) -> list[Measurement]:

@@ -11,12 +11,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from benchmarks.real_waterbirds import FEATURES as WATERBIRDS
+
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
-WATERBIRDS = SHARED / "waterbirds_lite0.npz"
 PHOTOGRAPHS = SHARED / "waterbirds240"
 WIDTH = 32
-LITE0 = "tf_efficientnet_lite0"
-SPLITS = ("train", "validation", "test")
 
 needs_text_models = pytest.mark.skipif(
     importlib.util.find_spec("sentence_transformers") is None,
@@ -81,42 +80,6 @@ def waterbirds() -> dict[str, np.ndarray]:
     """Return the arrays of the real Waterbirds."""
     with np.load(WATERBIRDS, allow_pickle=False) as found:
         return {name: found[name] for name in found.files}
-
-
-def waterbirds_home(home: Path) -> Path:
-    """Make a home with the real Waterbirds: its table, and its features as ``imported:lite0``."""
-    from clarify.data.manifest import write_manifest
-    from tests.conftest import run_clarify
-
-    arrays = waterbirds()
-    paths = arrays["paths"].tolist()
-    table = pl.DataFrame(
-        {
-            "id": paths,
-            "path": paths,
-            "label": np.array(["landbird", "waterbird"])[arrays["labels"]],
-            "split": np.array(SPLITS)[arrays["splits"]],
-            "place": np.array(["land", "water"])[arrays["places"]],
-        }
-    )
-    write_manifest(
-        home / "data_manifests" / "waterbirds",
-        name="waterbirds",
-        title="Waterbirds",
-        source="Sagawa et al. 2020",
-        licence="for study",
-        root="../../images",
-        classes=("landbird", "waterbird"),
-        splits=SPLITS,
-        attributes={"place": ("land", "water")},
-        table=table,
-    )
-    (home / "images").mkdir()
-    np.savez(home / "lite0.npz", features=arrays["features"].astype(np.float32), ids=np.array(paths))
-    asked = ("features", "import", "waterbirds", str(home / "lite0.npz"), "--label", "lite0")
-    done = run_clarify(*asked, home=home)
-    assert done.status == 0, done.err
-    return home
 
 
 def write_waterbirds(folder: Path, counts: dict[str, int]) -> None:

@@ -8,21 +8,13 @@ from typing import Any
 import polars as pl
 import pytest
 
+from benchmarks.real_waterbirds import prepare
 from tests.conftest import copied, run_clarify
-from tests.real import (
-    PHOTOGRAPHS,
-    WATERBIRDS,
-    needs_photographs,
-    needs_waterbirds,
-    needs_weights,
-    waterbirds,
-    waterbirds_home,
-)
+from tests.real import PHOTOGRAPHS, WATERBIRDS, needs_photographs, needs_waterbirds, needs_weights, waterbirds
 
 pytestmark = [pytest.mark.slow, needs_weights]
 
 NET = ("--network", "imported:lite0")
-OF_NET = ("--classifier", "timm:tf_efficientnet_lite0")
 
 
 def told(home: Path, *command: str) -> dict[str, Any]:
@@ -104,14 +96,9 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The real Waterbirds with a bridge of each kind, and a base model."""
     if not WATERBIRDS.is_file():
         pytest.skip("no features of Waterbirds here")
-    home = waterbirds_home(tmp_path_factory.mktemp("waterbirds") / "home")
-    arrays = waterbirds()
-    table = pl.DataFrame(
-        {"path": arrays["paths"][arrays["captioned"]].tolist(), "caption": arrays["captions_short"].tolist()}
-    )
-    table.write_csv(home.parent / "captions.csv")
-    told(home, "bridge", "waterbirds", *NET, *OF_NET)
-    told(home, "bridge", "waterbirds", *NET, "--captions", str(home.parent / "captions.csv"))
+    home = tmp_path_factory.mktemp("waterbirds") / "home"
+    home.mkdir()
+    prepare(home)
     told(home, "train", "waterbirds", "--encoder", "bridge:names")
     return home
 

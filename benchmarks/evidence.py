@@ -2,7 +2,7 @@
 
 The figures go to docs/evidence/*.json, and the page is made from these alone
 (`benchmarks.evidence_page`), so it cannot say anything else. `$EVIDENCE_HOME` names a home to go
-on in; a new one otherwise. The features suite runs where the small real feature set is at hand.
+on in; a new one otherwise. Suites of real features run where these are at hand.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks import real_waterbirds
 from benchmarks.measurement import Measurement
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,14 +30,13 @@ MINUTES = 90
 
 
 def measure() -> list[Measurement]:
-    from benchmarks.evidence_page import curves, document
+    from benchmarks.evidence_page import REAL as METHODS
+    from benchmarks.evidence_page import REAL_NAMES, curves, document
     from clarify.evidence.studies import STUDIES
 
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="clarify-") as new:
         home = Path(os.environ.get("EVIDENCE_HOME") or new)
-        import time
-
         began = time.perf_counter()
         rendered = _told(home, "--suite", "rendered")
         minutes = (time.perf_counter() - began) / 60
@@ -53,6 +54,14 @@ def measure() -> list[Measurement]:
                     home, "--suite", "features", "--data-set", NAME, "--encoder", "imported:clip-b32", *said
                 ),
             )
+        if real_waterbirds.at_hand():
+            real_waterbirds.prepare(home)
+            for learned_from, word in REAL_NAMES.items():
+                said = [f"--phrase={name}={word}" for name in real_waterbirds.CLASSES]
+                suite = ("--suite", "features", "--data-set", real_waterbirds.NAME, *said)
+                methods = [f"--method={name}" for name in METHODS]
+                encoder = ("--encoder", f"bridge:{learned_from}")
+                _write(f"waterbirds-{learned_from}", _told(home, *suite, *encoder, *methods))
     PAGE.write_text(document(FOLDER), encoding="utf-8")
     for place, picture in curves(FOLDER).items():
         place.write_text(picture, encoding="utf-8")

@@ -33,9 +33,6 @@ NAME, CLASSES, SPLITS, PLACES = (
     ("train", "validation", "test"),
     ("land", "water"),
 )
-SAID = {"bridge:captions": "water", "bridge:names": "sea"}
-"""By bridge, what a person says of both classes."""
-
 TRUE, UNRELATED = "water", ("red", "balloon animal")
 SEEDS = 5
 MOST_OF_SEEDS = 1
@@ -95,14 +92,14 @@ def prepare(home: Path) -> None:
         _clarify(home, *bridge, "--classifier", f"timm:{NETWORK}")
 
 
-def situation(home: Path, encoder: str = "bridge:captions") -> Situation:
-    """Return the prepared data set by a bridge, with what is true of it."""
+def situation(home: Path) -> Situation:
+    """Return the prepared data set by the bridge from captions, with what is true of it."""
     from clarify.assembly import open_project
     from clarify.config import read_settings
     from clarify.evidence.suites import situation_of
 
-    settings = read_settings({"home": str(home), "encoder": encoder}, {}, home)
-    return situation_of(open_project(settings, NAME), dict.fromkeys(CLASSES, SAID[encoder]))
+    settings = read_settings({"home": str(home), "encoder": "bridge:captions"}, {}, home)
+    return situation_of(open_project(settings, NAME), dict.fromkeys(CLASSES, TRUE))
 
 
 def measure() -> list[Measurement]:

@@ -46,7 +46,7 @@ HARDEST = "rendered-waterbirds"
 
 SPLITS = ("train", "validation", "test")
 
-CORE = 3
+CORE = 4
 """Counts up when what a correction comes to changes: cells of before are run again."""
 
 

@@ -7,6 +7,7 @@ looks at ground-truth groups, and it is marked *oracle*: a run that uses it is l
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import ClassVar, Generic, Protocol, TypeVar
 
@@ -17,7 +18,7 @@ from clarify.errors import InputError
 from clarify.method.arrays import generator
 from clarify.method.fit.head import Head
 from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups, Groups
-from clarify.method.groups.metrics import Evaluation, evaluate
+from clarify.method.groups.metrics import Accuracy, Evaluation, evaluate
 
 __all__ = [
     "ByAnnotatedWorstGroup",
@@ -48,11 +49,17 @@ class FittedHead(Protocol):
 AnyFitted = TypeVar("AnyFitted", bound=FittedHead)
 
 
+AVERAGE_GIVEN = 0.02
+"""So much of average accuracy, as a fraction, may a fit with a larger weight decay cost: see `select`."""
+
+
 class Selection(Protocol):
-    """A rule that scores predictions; the highest score is chosen."""
+    """A rule that scores predictions; see `select` for what is chosen by it."""
 
     name: ClassVar[str]
     oracle: ClassVar[bool]
+    of_few: ClassVar[bool]
+    """Whether the score may be of few images, so that a little of it is luck."""
 
     def score(self, predictions: ArrayLike, labels: ArrayLike, groups: Groups | None) -> float:
         """Return the score in [0, 1]; higher is better."""
@@ -65,6 +72,7 @@ class ByDescribedWorstGroup:
 
     name: ClassVar[str] = "described_worst_group"
     oracle: ClassVar[bool] = False
+    of_few: ClassVar[bool] = True
 
     def score(self, predictions: ArrayLike, labels: ArrayLike, groups: Groups | None) -> float:
         """Return the lowest accuracy of a described group that has images."""
@@ -79,6 +87,7 @@ class ByAnnotatedWorstGroup:
 
     name: ClassVar[str] = "annotated_worst_group"
     oracle: ClassVar[bool] = True
+    of_few: ClassVar[bool] = True
 
     def score(self, predictions: ArrayLike, labels: ArrayLike, groups: Groups | None) -> float:
         """Return the lowest accuracy of an annotated group that has images."""
@@ -93,6 +102,7 @@ class ByAverage:
 
     name: ClassVar[str] = "average"
     oracle: ClassVar[bool] = False
+    of_few: ClassVar[bool] = False
 
     def score(self, predictions: ArrayLike, labels: ArrayLike, groups: Groups | None = None) -> float:
         """Return the share predicted right; groups are not looked at."""
@@ -105,6 +115,7 @@ class ByWorstClass:
 
     name: ClassVar[str] = "worst_class"
     oracle: ClassVar[bool] = False
+    of_few: ClassVar[bool] = False
 
     def score(self, predictions: ArrayLike, labels: ArrayLike, groups: Groups | None = None) -> float:
         """Return the lowest accuracy of a class that has images; groups are not looked at."""
@@ -129,7 +140,12 @@ def select(
     *,
     groups: Groups | None = None,
 ) -> Selected[AnyFitted]:
-    """Choose the fit that a rule scores highest.
+    """Choose the fit that a rule scores highest, or of a worst group one as good with a larger weight decay.
+
+    On few images the highest score is half luck, and it falls on small weight decays as often as on large
+    ones, which do better on images to come. So of a rule that is `of_few` the largest weight decay is chosen
+    whose score is within one standard error of the highest (Breiman et al. 1984, section 3.4.3), if it costs
+    at most `AVERAGE_GIVEN` of average accuracy against that one.
 
     Parameters
     ----------
@@ -145,8 +161,7 @@ def select(
     Returns
     -------
     Selected
-        Of equal scores the higher average accuracy (a worst group of few images has few possible
-        scores), then the larger weight decay.
+        Of equal scores the higher average accuracy, then the larger weight decay.
 
     Raises
     ------
@@ -160,8 +175,20 @@ def select(
         predictions = fit.head.predict(features)
         score = rule.score(predictions, labels, groups)
         ranks.append((score, ByAverage().score(predictions, labels), fit.weight_decay))
-    best = max(range(len(fits)), key=ranks.__getitem__)
-    return Selected(fit=fits[best], rule=rule, table=tuple((decay, score) for score, _, decay in ranks))
+    chosen = max(range(len(fits)), key=ranks.__getitem__)
+    if rule.of_few and groups is not None:
+        best, average, _ = ranks[chosen]
+        near = best - _error(fits[chosen].head.predict(features), labels, groups)
+        enough = [k for k, rank in enumerate(ranks) if rank[0] >= near and rank[1] >= average - AVERAGE_GIVEN]
+        chosen = max(enough, key=lambda k: (ranks[k][2], ranks[k]))
+    return Selected(fit=fits[chosen], rule=rule, table=tuple((decay, score) for score, _, decay in ranks))
+
+
+def _error(predictions: ArrayLike, labels: ArrayLike, groups: Groups) -> float:
+    """Return the standard error of the worst group's accuracy, with one right and one wrong image added."""
+    worst = _worst(predictions, labels, groups)
+    share = (worst.correct + 1) / (worst.count + 2)
+    return math.sqrt(share * (1 - share) / (worst.count + 2))
 
 
 def hold_out(
@@ -200,10 +227,14 @@ def hold_out(
 
 
 def _worst_group(predictions: ArrayLike, labels: ArrayLike, groups: Groups) -> float:
-    worst = _report(predictions, labels, groups).worst_group
-    if worst is None:  # pragma: no cover - `evaluate` refuses to report on no images
-        raise InputError("selection: no group has images; give images of at least one")
-    return worst
+    worst = _worst(predictions, labels, groups)
+    return worst.correct / worst.count
+
+
+def _worst(predictions: ArrayLike, labels: ArrayLike, groups: Groups) -> Accuracy:
+    """Return the accuracy of the worst group; of equal ones of the one with fewest images."""
+    filled = [of for of in (_report(predictions, labels, groups).groups or {}).values() if of.count]
+    return min(filled, key=lambda of: (of.correct / of.count, of.count))
 
 
 def _report(predictions: ArrayLike, labels: ArrayLike, groups: Groups | None) -> Evaluation:

@@ -28,7 +28,7 @@ __all__ = ["TOLERANCE", "WEIGHT_DECAYS", "Fit", "fit_head", "sweep"]
 
 Array = NDArray[np.float64]
 
-WEIGHT_DECAYS: tuple[float, ...] = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003)
+WEIGHT_DECAYS: tuple[float, ...] = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003)
 """The default grid, largest first: about three a decade."""
 
 TOLERANCE = 2e-5

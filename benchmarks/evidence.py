@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,10 @@ CORRECTED = "clarify_reweight"
 NEAR = 0.02
 """How far under its oracle a row may be."""
 
+OVER_ERM = {"balanced": 0.20, "ordinary": 0.20}
+OVER_ERM_REAL = {"own": 0.25}
+"""By kind of validation, how far over ERM the worst group is to be."""
+
 MINUTES = 90
 
 
@@ -35,6 +40,7 @@ def measure() -> list[Measurement]:
     from clarify.evidence.studies import STUDIES
 
     FOLDER.mkdir(parents=True, exist_ok=True)
+    on_real = list[Measurement]()
     with tempfile.TemporaryDirectory(prefix="clarify-") as new:
         home = Path(os.environ.get("EVIDENCE_HOME") or new)
         began = time.perf_counter()
@@ -61,12 +67,15 @@ def measure() -> list[Measurement]:
                 suite = ("--suite", "features", "--data-set", real_waterbirds.NAME, *said)
                 methods = [f"--method={name}" for name in METHODS]
                 encoder = ("--encoder", f"bridge:{learned_from}")
-                _write(f"waterbirds-{learned_from}", _told(home, *suite, *encoder, *methods))
+                found = _told(home, *suite, *encoder, *methods)
+                _write(f"waterbirds-{learned_from}", found)
+                on_real += _targets(found["rows"], OVER_ERM_REAL, by=f" by {learned_from}")
     PAGE.write_text(document(FOLDER), encoding="utf-8")
     for place, picture in curves(FOLDER).items():
         place.write_text(picture, encoding="utf-8")
     return [
-        *_targets(rendered["rows"]),
+        *_targets(rendered["rows"], OVER_ERM),
+        *on_real,
         Measurement(
             name="suite rendered, data sets drawn included",
             figure=minutes,
@@ -92,7 +101,7 @@ def _write(name: str, found: dict[str, Any]) -> None:
     (FOLDER / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
-def _targets(rows: list[dict[str, Any]]) -> list[Measurement]:
+def _targets(rows: list[dict[str, Any]], over_erm: Mapping[str, float], *, by: str = "") -> list[Measurement]:
     """Return what the true phrase comes to against ERM and its oracle, where there is a gap."""
     found = []
     for name, kind in dict.fromkeys((row["data_set"], row["validation"]) for row in rows):
@@ -111,13 +120,17 @@ def _targets(rows: list[dict[str, Any]]) -> list[Measurement]:
             continue
         adjusted = "adjusted_average_accuracy"
         figures = (
-            ("worst group over ERM", worst["ours"] - worst["erm"], 0.20, 1),
+            *(
+                ("worst group over ERM", worst["ours"] - worst["erm"], asked, 1)
+                for of, asked in over_erm.items()
+                if of == kind
+            ),
             ("worst group under its oracle", worst["oracle"] - worst["ours"], NEAR, -1),
             ("adjusted average under ERM", erm[adjusted]["mean"] - ours[adjusted]["mean"], 0.05, -1),
         )
         found += [
             Measurement(
-                name=f"{name}, {kind} validation: {what}",
+                name=f"{name}{by}, {kind} validation: {what}",
                 figure=100 * figure,
                 unit="points",
                 target=100 * target,

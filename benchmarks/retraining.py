@@ -39,7 +39,7 @@ def measure() -> list[Measurement]:
     theirs = recipe_seconds(features, labels, groups)
     figures = [
         Measurement(
-            name="sweep of 8 weight decays, worst group",
+            name=f"sweep of {len(WEIGHT_DECAYS)} weight decays, worst group",
             figure=ours,
             unit="s",
             target=theirs,

@@ -100,6 +100,46 @@ def test_equal_worst_groups_go_to_the_better_average_first() -> None:
     assert selected.fit is better
 
 
+class Saying:
+    """A candidate that gets so many of 25 images of a half right, and so many of 75 others."""
+
+    def __init__(self, weight_decay: float, half: int, others: int) -> None:
+        self.weight_decay = weight_decay
+        self._right = np.concatenate((np.arange(25) < half, np.arange(75) < others))
+
+    @property
+    def head(self) -> Saying:
+        return self
+
+    def predict(self, features: object) -> np.ndarray:
+        return np.where(self._right, 0, 1)
+
+
+OF_HALF = np.repeat([0, 1], (25, 75))
+IMAGES = np.zeros(100, dtype=np.int64)
+
+
+@pytest.mark.parametrize(
+    ("candidates", "chosen"),
+    [
+        # 20 of 25 is the highest; one standard error is sqrt(21/27 * 6/27 / 27) = .080: two images.
+        ([(0.01, 20, 75), (1.0, 19, 75), (10.0, 17, 75)], 1.0),
+        # With 10 the average falls from .95 to .93, which is allowed; with 100 to .92, which is not.
+        ([(0.01, 20, 75), (10.0, 19, 74), (100.0, 19, 73)], 10.0),
+        ([(0.01, 25, 75), (1.0, 23, 75)], 0.01),  # all right is as sure as 26 of 27: .036
+        ([(1.0, 20, 75), (0.01, 20, 75)], 1.0),
+    ],
+)
+def test_of_worst_groups_as_good_the_larger_weight_decay_is_chosen(
+    candidates: list[tuple[float, int, int]], chosen: float
+) -> None:
+    groups = DescribedGroups(index=OF_HALF, names=("half", "others"))
+    fits = [Saying(*each) for each in candidates]
+    found = select(fits, IMAGES, IMAGES, ByDescribedWorstGroup(), groups=groups)  # type: ignore[type-var]
+    assert found.fit.weight_decay == chosen
+    assert [score for _, score in found.table] == [half / 25 for _, half, _ in candidates]
+
+
 def test_no_fits_are_nothing_to_choose_from() -> None:
     with pytest.raises(InputError, match="no fits"):
         select([], on_the_circle([0.1]), np.array([0]), ByAverage())

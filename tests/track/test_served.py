@@ -30,7 +30,7 @@ from clarify.method.fit.head import Head
 from clarify.track.mlflow import TrackingStore
 from clarify.track.model_folder import ModelEncoder, write_model
 from clarify.track.promotion import Verdict
-from tests.conftest import DATA_SET, run_clarify
+from tests.conftest import DATA_SET, run_clarify, with_champion
 from tests.embed.conftest import CONFIG, PREPROCESS
 
 MODEL = f"models:/{DATA_SET}@champion"
@@ -59,13 +59,7 @@ print(json.dumps({"code": clarify.__file__, "label": found["label"].tolist(), "n
 @pytest.fixture(scope="module")
 def champion(made_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with a champion, made by the commands."""
-    home = tmp_path_factory.mktemp("served") / "home"
-    shutil.copytree(made_home, home)
-    assert run_clarify("relocate", home=home).status == 0
-    assert run_clarify("retrain", DATA_SET, "--objective", "reweight", home=home).status == 0
-    done = run_clarify("promote", DATA_SET, home=home)
-    assert done.status == 0, (done.out, done.err)
-    return home
+    return with_champion(made_home, tmp_path_factory.mktemp("served") / "home")
 
 
 @pytest.fixture(scope="module")

@@ -120,7 +120,8 @@ def test_the_other_machine_goes_on_where_the_first_stopped(
     rows = figures(home)
     assert rows[1] == rows[2]  # retrained from the kept descriptions, to the same figures
     assert again.status == 0
-    assert run_clarify("promote", DATA_SET, home=home).status == 0
+    overruled = ("--overrule", "few images")
+    assert run_clarify("promote", DATA_SET, again.result["run"], *overruled, home=home).status == 0
     image = next((home / "images" / DATA_SET).rglob("*.png"))
     assert run_clarify("predict", DATA_SET, str(image), home=home).status == 0
     out = tmp_path / "described.csv"

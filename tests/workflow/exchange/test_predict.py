@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 
 from clarify.track.runs import BaseRun, ModelRun
-from tests.conftest import DATA_SET, Done, run_clarify
+from tests.conftest import DATA_SET, Done, run_clarify, with_champion
 
 Clarify = Callable[..., Done]
 
@@ -23,12 +23,7 @@ Clarify = Callable[..., Done]
 @pytest.fixture(scope="module")
 def promoted(made_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with a champion, which these tests leave as it is."""
-    home = tmp_path_factory.mktemp("promoted") / "home"
-    shutil.copytree(made_home, home)
-    assert run_clarify("relocate", home=home).status == 0
-    assert run_clarify("retrain", DATA_SET, "--objective", "reweight", home=home).status == 0
-    assert run_clarify("promote", DATA_SET, home=home).status == 0
-    return home
+    return with_champion(made_home, tmp_path_factory.mktemp("promoted") / "home")
 
 
 @pytest.fixture

@@ -11,10 +11,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from benchmarks.real_waterbirds import NETWORK as LITE0
 from clarify.track.mlflow import TrackingStore
 from clarify.track.runs import BaseRun
 from tests.conftest import Done, copied, run_clarify
-from tests.real import LITE0, needs_photographs, needs_weights, write_waterbirds
+from tests.real import needs_photographs, needs_weights, write_waterbirds
 
 pytestmark = [pytest.mark.slow, needs_photographs, needs_weights]
 

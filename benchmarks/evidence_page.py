@@ -110,6 +110,7 @@ def document(folder: Path) -> str:
         _stale(rendered),
         _findings(rendered["rows"]),
         _owed(rendered["rows"]),
+        _default(rendered["rows"]),
         markdown(_printed(rendered["rows"])),
         _refused(rendered["refused"]),
     ]
@@ -160,7 +161,7 @@ def real_table(folder: Path) -> str:
     columns = {}
     for name in REAL_NAMES:
         rows = _read(folder / f"waterbirds-{name}.json")["rows"]
-        for kind in ("ordinary", "own"):
+        for kind in ("ordinary", "balanced"):
             columns[f"{name}, {kind} validation"] = _own(rows, rows[-1]["data_set"], kind, REAL)
     return _side_by_side(columns, REAL)
 
@@ -202,11 +203,13 @@ def _printed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _tables(rows: list[dict[str, Any]]) -> dict[tuple[str, str], dict[str, dict[str, Any]]]:
+def _tables(
+    rows: list[dict[str, Any]], methods: Sequence[str] = SHOWN
+) -> dict[tuple[str, str], dict[str, dict[str, Any]]]:
     """Return the rows by data set and validation, and then by method, where there is much to correct."""
     found = {}
     for name, kind in dict.fromkeys((row["data_set"], row["validation"]) for row in rows):
-        own = {row["method"]: row for row in _own(rows, name, kind)}
+        own = {row["method"]: row for row in _own(rows, name, kind, methods)}
         if _worst(_best(rows, own["erm"]))["mean"] - _worst(own["erm"])["mean"] >= 0.20:
             found[name, kind] = own
     return found
@@ -233,7 +236,8 @@ def _findings(rows: list[dict[str, Any]]) -> str:
     lines = ["What it shows, where the best oracle is 20 points or more over ERM:", ""]
     for (name, kind), own in _tables(rows).items():
         adjusted = {each: row["adjusted_average_accuracy"]["mean"] for each, row in own.items()}
-        oracle, rival = _best(rows, own["erm"]), max(RIVALS, key=lambda each: _worst(own[each])["mean"])
+        oracle = _best(rows, own["erm"])
+        rival = max(filter(own.__contains__, RIVALS), key=lambda each, own=own: _worst(own[each])["mean"])
         for ours in filter(own.__contains__, OURS):
             apart = 100 * (_worst(own[ours])["mean"] - _worst(oracle)["mean"])
             lines.append(
@@ -270,6 +274,23 @@ def _owed(rows: list[dict[str, Any]]) -> str:
             f"{images:.1f} when validation images are fitted too ({images - base:+.1f} points, no word); "
             f"the phrase brings it to {phrase:.1f} ({phrase - images:+.1f} points)."
         )
+    return "\n".join(lines)
+
+
+def _default(rows: list[dict[str, Any]]) -> str:
+    """Return what a refit and an erasure would add to the default correction."""
+    others = {f"{USUAL}_refit": "a refit", "erase_mean_difference_refit": "erasure and refit"}
+    lines = [f"What the default, `{USUAL}`, leaves out: worst group, and adjusted average:", ""]
+    for (name, kind), own in _tables(rows, (*SHOWN, *REAL)).items():
+        worst, adjusted = (
+            {each: 100 * row[f"{what}_accuracy"]["mean"] for each, row in own.items()}
+            for what in ("worst_group", "adjusted_average")
+        )
+        told = "; ".join(
+            f"{words} {worst[each] - worst[USUAL]:+.1f} and {adjusted[each] - adjusted[USUAL]:+.1f}"
+            for each, words in others.items()
+        )
+        lines.append(f"- **{name}, {kind} validation**: {told} points.")
     return "\n".join(lines)
 
 
@@ -376,6 +397,7 @@ def _real(folder: Path) -> list[str]:
                 _stale(found),
                 _findings(found["rows"]),
                 _owed(found["rows"]),
+                _default(found["rows"]),
                 markdown(found["rows"]),
                 _refused(found["refused"]),
             ]

@@ -12,7 +12,14 @@ import sys
 
 import benchmarks
 
-NOT_BENCHMARKS = {"__main__", "evidence_curves", "evidence_page", "measurement", "real_features"}
+NOT_BENCHMARKS = {
+    "__main__",
+    "evidence_curves",
+    "evidence_findings",
+    "evidence_page",
+    "measurement",
+    "real_features",
+}
 
 
 def names() -> list[str]:

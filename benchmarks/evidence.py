@@ -35,8 +35,9 @@ MINUTES = 90
 
 
 def measure() -> list[Measurement]:
-    from benchmarks.evidence_page import REAL as METHODS
-    from benchmarks.evidence_page import REAL_NAMES, curves, document
+    from benchmarks.evidence_findings import REAL as METHODS
+    from benchmarks.evidence_findings import REAL_NAMES
+    from benchmarks.evidence_page import curves, document
     from clarify.evidence.studies import STUDIES
 
     FOLDER.mkdir(parents=True, exist_ok=True)

@@ -78,10 +78,12 @@ def promote(
     Raises
     ------
     NotFoundError, InputError
-        As `judge`; and `by_hash` of a backbone that was imported, or trained here.
+        As `judge`; `by_hash` of a backbone that was imported, or trained here; and a blank `overrule`.
     RefusedError
         If somebody overrules who is no lead.
     """
+    if overrule and not overrule.strip():
+        raise InputError("overrule: the reason is blank; say why the model is to be champion all the same")
     if overrule and project.leads and project.reviewer not in project.leads:
         raise RefusedError(
             f"{project.reviewer} may not overrule the gate; {', '.join(project.leads)} may (setting leads)"

@@ -119,6 +119,8 @@ def test_the_next_model_is_compared_with_the_champion(project: Workspace, clarif
 def test_a_lead_overrules_with_a_reason_that_stays(project: Workspace) -> None:
     strict = Gate(confidence=1 - 1e-12)
     led = dataclasses.replace(project, leads=("Grace",))
+    with pytest.raises(InputError, match="the reason is blank"):
+        promote(led, None, gate=strict, by_hash=True, overrule="  ")
     with pytest.raises(RefusedError, match="Ada may not overrule the gate; Grace may"):
         promote(led, None, gate=strict, by_hash=True, overrule="we know the images")
     done = promote(

@@ -125,7 +125,7 @@ def _figure(row: Compared, key: str) -> str:
 
 
 def _half(row: Compared) -> str:
-    base = "" if row.base_half is None else f", of the base on the same halves {percent(row.base_half)}"
+    base = "" if row.base_half is None else f"; the base's worst of the same halves {percent(row.base_half)}"
     return f"  {_run(row)}: {row.half}{base}"
 
 
@@ -163,7 +163,7 @@ def _history_text(found: RegistryState) -> str:
     """Tell every change of the champion, newest first."""
     now = found.champion
     first = f"{found.model_name}: " + (f"version {now.version} is champion" if now else "no champion")
-    lines = [f"  {_when(each)}  {_event_text(each)}" for each in found.events]
+    lines = [f"  {_when(each)}  {_event_text(each)}{_overruled(found, each)}" for each in found.events]
     return "\n".join([first, *lines])
 
 
@@ -174,6 +174,13 @@ def _event_text(event: Event) -> str:
     note = f": {event.note}" if event.note else ""
     undone = "" if event.done else " (but it never became champion)"
     return f"{event.by} {what} version {event.to_version}{before}{undone}{note}"
+
+
+def _overruled(found: RegistryState, event: Event) -> str:
+    """Tell why a lead let a version be champion that the gate refused."""
+    version = found.version(event.to_version)
+    why = "" if version is None else version.verdict.overruled
+    return f"; the gate refused it, and was overruled: {why}" if why else ""
 
 
 def _when(event: Event) -> str:

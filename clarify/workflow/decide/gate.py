@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from clarify.data.files import write_atomically, writing
-from clarify.errors import InputError
+from clarify.data.files import write_atomically
+from clarify.errors import InputError, StoreError
 from clarify.method.decisions.paired import paired
 from clarify.method.phrases.confirm import set_aside
 from clarify.method.phrases.descriptions import Description
@@ -133,5 +133,9 @@ def write_junit(path: Path, name: str, verdict: Verdict) -> None:
             ElementTree.SubElement(case, "system-out").text = each.text
         else:
             ElementTree.SubElement(case, "failure", message=each.text)
-    with writing(path.parent, hint="then ask the gate again"):
+    try:
         write_atomically(path, [ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True)])
+    except OSError as error:
+        raise StoreError(
+            f"cannot write {path} ({error.strerror or error}): give --junit another file"
+        ) from None

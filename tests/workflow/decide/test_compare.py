@@ -151,7 +151,7 @@ def test_rows_of_other_halves_are_not_ranked(home: Path, clarify: Clarify) -> No
     assert told["remarks"] == [NO_ORDER]
     shown = clarify("compare", DATA_SET).out
     assert NO_ORDER in shown
-    assert f"{one['described_half']}, of the base on the same halves" in shown
+    assert f"{one['described_half']}; the base's worst of the same halves" in shown
 
 
 def test_the_champion_is_marked_and_has_a_row_though_it_comes_from_another_base(

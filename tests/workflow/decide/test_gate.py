@@ -116,7 +116,7 @@ def test_the_next_model_is_compared_with_the_champion(project: Workspace, clarif
     assert f"validation images {100 * (now - champion):+.1f} points" in said.text
 
 
-def test_a_lead_overrules_with_a_reason_that_stays(project: Workspace) -> None:
+def test_a_lead_overrules_with_a_reason_that_stays(project: Workspace, clarify: Clarify) -> None:
     strict = Gate(confidence=1 - 1e-12)
     led = dataclasses.replace(project, leads=("Grace",))
     with pytest.raises(InputError, match="the reason is blank"):
@@ -135,6 +135,8 @@ def test_a_lead_overrules_with_a_reason_that_stays(project: Workspace) -> None:
     found = registry_state(project).champion
     assert found is not None
     assert (found.version, found.verdict.overruled) == (done.version, "we know the images")
+    told = clarify("history", DATA_SET).out.splitlines()
+    assert told[1].endswith("; the gate refused it, and was overruled: we know the images")
 
 
 def test_a_run_of_an_older_version_is_to_be_retrained(project: Workspace, home: Path) -> None:

@@ -10,12 +10,17 @@ import polars as pl
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from clarify.assembly import open_project
+from clarify.config import Settings
 from clarify.data.manifest import open_manifest
 from clarify.ui.describe import halves
 from clarify.ui.pieces import page as page_module
 from clarify.ui.pieces.gallery import Picture
 from clarify.ui.pieces.page import apologise as APOLOGISE
 from clarify.ui.server.shared import shared
+from clarify.workflow.describe.recording import kept_descriptions
+from clarify.workflow.describe.tries import descriptions_said
+from clarify.workflow.model.models import open_model
 from tests.conftest import DATA_SET, Done, captioned_by_place
 from tests.pages.conftest import Visit, html_of
 
@@ -107,6 +112,26 @@ def test_the_threshold_moves_the_split_and_the_score_is_of_the_moved_cut(visit: 
     assert float(now) < float(best)
     assert f"the best one scores {best}" in moved
     assert "the best one scores" not in before
+
+
+def test_a_threshold_that_nobody_moved_stays_the_best_cut_when_the_page_runs_again(
+    visit: Visit, home: Path
+) -> None:
+    def doubts(page: AppTest) -> str:
+        return html_of(page).partition("95% interval")[2].partition("</div>")[0]
+
+    page = after(describe(visit), "meadow")
+    first = doubts(page)
+    assert first
+    assert doubts(page.run()) == first
+    button(page, "Keep it")
+    project = open_project(Settings(home=home), DATA_SET)
+    model = open_model(project, None)
+    (run,) = [
+        each.id for each in descriptions_said(project, model) if (each.phrase, each.kept) == ("meadow", True)
+    ]
+    (said,) = kept_descriptions(project, model, [run])
+    assert not said.fixed_cut
 
 
 def test_see_original_brings_the_first_view_back(visit: Visit) -> None:

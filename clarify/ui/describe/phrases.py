@@ -80,8 +80,9 @@ def tried_now(page: Page, failures: Failures, class_name: str, text: str) -> Tri
         own[key] = try_phrase(page.project, failures, class_name, text, n_tried=tries)
         page.desk.later(functools.partial(record_phrase, page.project, failures, own[key], keep=False))
     tried = own[key].after(tries)
-    moved = st.session_state.get(cut_key(tried))
-    return tried if moved is None else tried.cut_at(float(moved))
+    # The slider puts the best cut into the session by itself, which is nobody's choice.
+    cut = float(st.session_state.get(cut_key(tried), tried.description.threshold))
+    return tried if cut == tried.description.threshold else tried.cut_at(cut)
 
 
 def cut_key(tried: TriedPhrase) -> str:

@@ -250,11 +250,11 @@ class Gate:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
-                raise InputError(f"gate: {field.name} is {shown(value)}; a number from 0 to under 1 is legal")
-        if self.confidence < 0.5:
-            raise InputError(f"gate: confidence is {self.confidence}; 0.5 to under 1 is legal")
+            value, least = getattr(self, field.name), 0.5 if field.name == "confidence" else 0
+            if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < 1:
+                raise InputError(
+                    f"gate: {field.name} is {shown(value)}; a number from {least} to under 1 is legal"
+                )
         if self.max_subgroup_loss < self.max_class_loss:
             raise InputError(
                 f"gate: max_subgroup_loss {self.max_subgroup_loss} is under max_class_loss "

@@ -203,7 +203,7 @@ def test_each_accuracy_has_its_interval_and_each_half_stands_beside_the_base() -
     lines = re.findall(r"<tr.*?</tr>", table_html([BASE, judged("a", 0.75, "h")], {}, chosen="a"))
     assert "75.0%<i" in lines[2]
     assert "(65–80)</i>" in lines[2]
-    assert "landbird · with water, base 40.0%" in lines[2]
+    assert "landbird · with water; worst of the base 40.0%" in lines[2]
     assert "from 30.0% to " not in lines[2]
 
 

@@ -179,7 +179,9 @@ def select(
     if rule.of_few and groups is not None:
         best, average, _ = ranks[chosen]
         near = best - _error(fits[chosen].head.predict(features), labels, groups)
-        enough = [k for k, rank in enumerate(ranks) if rank[0] >= near and rank[1] >= average - AVERAGE_GIVEN]
+        # .26 to .24 are two points, in floats a little more.
+        least = average - AVERAGE_GIVEN - 1e-9
+        enough = [k for k, rank in enumerate(ranks) if rank[0] >= near and rank[1] >= least]
         chosen = max(enough, key=lambda k: (ranks[k][2], ranks[k]))
     return Selected(fit=fits[chosen], rule=rule, table=tuple((decay, score) for score, _, decay in ranks))
 

@@ -167,7 +167,7 @@ def _figure(row: Compared, key: str, *, best: bool) -> str:
     if key in row.intervals:
         text += f'<i title="{INTERVAL_SAYS}">{row.within(key)}</i>'
     if key == DESCRIBED and row.half and row.kind == "retraining":
-        base = "" if row.base_half is None else f", base {blocks.percent(row.base_half)}"
+        base = "" if row.base_half is None else f"; worst of the base {blocks.percent(row.base_half)}"
         return f'{text}<small class="c-half-name">{blocks.cell(row.half + base)}</small>'
     gain = row.gains.get(GAINS.get(key, ""))
     if gain is None:

@@ -126,6 +126,7 @@ IMAGES = np.zeros(100, dtype=np.int64)
         ([(0.01, 20, 75), (1.0, 19, 75), (10.0, 17, 75)], 1.0),
         # With 10 the average falls from .95 to .93, which is allowed; with 100 to .92, which is not.
         ([(0.01, 20, 75), (10.0, 19, 74), (100.0, 19, 73)], 10.0),
+        ([(0.1, 2, 24), (10.0, 1, 23)], 10.0),  # .26 to .24 are two points, in floats a little more
         ([(0.01, 25, 75), (1.0, 23, 75)], 0.01),  # all right is as sure as 26 of 27: .036
         ([(1.0, 20, 75), (0.01, 20, 75)], 1.0),
     ],

@@ -55,10 +55,10 @@ def _gate(shell: Shell) -> None:
 
     args = shell.args
     verdict = judge(shell.project(), args.run)
-    if args.junit is not None:
-        write_junit(Path(args.junit), args.name, verdict)
     first = "the gate lets it pass" if verdict.passed else "the gate refuses it"
     shell.answer(verdict.to_dict(), "\n".join([first, *(reason_text(each) for each in verdict.reasons)]))
+    if args.junit is not None:
+        write_junit(Path(args.junit), args.name, verdict)
     if not verdict.passed:
         raise RefusedError(f"refused: {verdict.failed}")
 

@@ -96,8 +96,7 @@ def scored(result: ScoredPhrase) -> str:
         f"  95% interval {score_text(found.interval[0])} to {score_text(found.interval[1])}"
         + (", which near 0 is right less often" if found.near_zero else ""),
         f"  {found.checked[:1].lower()}{found.checked[1:]}",
-        f"  p {found.p_corrected:.2g} corrected for {found.n_tried} tried: "
-        f"{'confirmed' if found.confirmed else 'not confirmed'}",
+        f"  p {found.p_corrected:.2g} corrected for {found.n_tried} tried: {_confirmed(result)}",
         f"  with: {_half(halves.with_phrase)}; without: {_half(halves.without_phrase)}",
     ]
     if result.tried.best_score > score.value:
@@ -112,6 +111,12 @@ def scored(result: ScoredPhrase) -> str:
     else:
         lines.append(f"  {done} as run {result.run_id[:SHORT_RUN]}")
     return "\n".join(lines)
+
+
+def _confirmed(result: ScoredPhrase) -> str:
+    if result.tried.caution:
+        return "no verdict, whatever the images say"
+    return "confirmed" if result.evidence.confirmed else "not confirmed"
 
 
 def _half(found: Accuracy) -> str:

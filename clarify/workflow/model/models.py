@@ -159,6 +159,9 @@ def _imported(project: Workspace, run: TrainedRun) -> Model:
 def find_run(project: Workspace, run: str | None, *, kind: str) -> TrainedRun:
     """Return a model's run for this manifest and backbone: the newest, or the one `run` begins.
 
+    The newest that is no oracle, where there is one: nothing that follows from annotated groups is taken
+    unless somebody names it.
+
     Raises
     ------
     NotFoundError
@@ -172,7 +175,7 @@ def find_run(project: Workspace, run: str | None, *, kind: str) -> TrainedRun:
     if run is not None:
         return _only(usable, of_kind, run, kind)
     if usable:
-        return usable[0]
+        return next((each for each in usable if not each.oracle), usable[0])
     next_step = "train" if kind == "base" else "retrain"
     others = f" ({len(of_kind)} of other manifests or backbones)" if of_kind else ""
     raise NotFoundError(

@@ -18,6 +18,7 @@ from clarify.track.runs import ModelRun
 from clarify.workflow.decide.champions import registry_state
 from clarify.workflow.decide.gate import judge
 from clarify.workflow.decide.promote import promote
+from clarify.workflow.model.models import find_run
 from clarify.workflow.model.project import Workspace
 from tests.conftest import DATA_SET, Done
 
@@ -88,7 +89,9 @@ def test_bases_oracles_and_folders_that_are_not_there_are_refused(
 ) -> None:
     base = clarify("diagnose", DATA_SET, "--json").result["model"]
     assert "retraining" in clarify("gate", DATA_SET, base).refusal
-    assert "cannot write" in clarify("gate", DATA_SET, "--junit", str(tmp_path / "no" / "gate.xml")).refusal
+    unwritten = clarify("gate", DATA_SET, "--junit", str(tmp_path / "no" / "gate.xml"))
+    assert (unwritten.status, "cannot write" in unwritten.err) == (1, True)
+    assert unwritten.out.startswith("the gate ")
     assert clarify("gate", DATA_SET, "--junit").status == 2
 
 
@@ -114,6 +117,16 @@ def test_the_next_model_is_compared_with_the_champion(project: Workspace, clarif
         clarify("compare", DATA_SET, "--json").result["models"][k]["average_accuracy"] for k in (1, 2)
     )
     assert f"validation images {100 * (now - champion):+.1f} points" in said.text
+
+
+def test_an_oracle_is_never_what_is_meant_by_default(project: Workspace, clarify: Clarify) -> None:
+    corrected = newest(project)
+    assert clarify("retrain", DATA_SET, "--select", "annotated_worst_group").status == 0
+    oracle = project.tracking.runs(DATA_SET, ModelRun)[0]
+    assert oracle.oracle
+    assert find_run(project, None, kind="retraining").id == corrected
+    with pytest.raises(InputError, match="is an oracle: it used annotated groups"):
+        judge(project, oracle.id)
 
 
 def test_a_lead_overrules_with_a_reason_that_stays(project: Workspace, clarify: Clarify) -> None:

@@ -110,9 +110,10 @@ def test_a_word_that_the_bridge_cannot_tell_is_said_first_and_has_no_verdict(bri
     found = bridge(*asked, "--json").result
     assert found["unknown_words"] == ["qqqq"]
     assert found["meaning"] == "no verdict"
-    first, second, *_ = bridge(*asked).out.splitlines()
+    first, second, *others = bridge(*asked).out.splitlines()
     assert first == "the encoder does not know: qqqq: this score says nothing"
     assert "no verdict" in second
+    assert not any("confirmed" in line for line in others)
     assert not any(word in second for word in ("weak", "moderate", "strong"))
 
 

@@ -1,8 +1,8 @@
 """Is what is called confirmed true? Luck on shuffled errors, and a true phrase at the demo's size.
 
 The drawn birds' validation images, of which right and wrong are dealt out anew by chance: every word of the
-vocabulary is scored on them, and the best is looked at as a person's phrase after so many tries, and as the
-machine's first suggestion. A true phrase is tried on as many images of the test split, drawn by true groups:
+vocabulary is scored on them, and the best is looked at after so many tries; and the search is asked what it
+says of itself. A true phrase is tried on as many images of the test split, drawn by true groups:
 after ten tries, and after a search of the vocabulary.
 
 `$DECISIONS_HOME` names a home to go on in, `$CONFIRMING_DRAWS` how many draws (200).
@@ -49,7 +49,7 @@ def measure() -> list[Measurement]:
 def _luck(whole: Situation, words: Sequence[str], wrong: int, draws: int) -> list[Measurement]:
     embedded = whole.project.encoder.encode_phrases(words)
     best: list[Evidence] = []
-    machine: list[float] = []
+    worth: list[float] = []
     errors = 0
     for draw in range(draws):
         rng = generator(draw, f"shuffled {wrong}")
@@ -60,7 +60,7 @@ def _luck(whole: Situation, words: Sequence[str], wrong: int, draws: int) -> lis
         (scores,) = error_scores(images.similarities(embedded), images.right, ~aside[None])
         first = words[int(scores.argmax())]
         best.append(_tried(whole, at, first, len(words)))
-        machine.append(suggest(words, embedded, images, aside=aside, seed=draw, most=1).held_out or 0.0)
+        worth.append(suggest(words, embedded, images, aside=aside, seed=draw, most=1).held_out or 0.0)
         said = [words[k] for k in rng.permutation(len(words))[:TRIES]]
         errors += any(_tried(whole, at, phrase, TRIES).confirmed for phrase in said)
     name = f"shuffled errors, {wrong} wrong of {IMAGES}"
@@ -77,7 +77,7 @@ def _luck(whole: Situation, words: Sequence[str], wrong: int, draws: int) -> lis
             )
             for what, figure in (
                 ("it is held out at", held_out),
-                ("the machine's first is held out at", float(np.mean(machine))),
+                ("the search is worth", float(np.mean(worth))),
             )
         ),
         Measurement(

@@ -121,7 +121,7 @@ def _in_captions(result: ClassSuggestions) -> list[str]:
 def _row(each: Suggestion) -> list[str]:
     known, gain = each.evidence, each.gain
     low, high = known.interval
-    notes = ["confirmed"] if each.confirmed else []
+    notes = ["confirmed"] if each.evidence.confirmed else []
     notes += ["copies the decision"] if each.copies else []
     return [
         each.phrase,
@@ -129,7 +129,7 @@ def _row(each: Suggestion) -> list[str]:
         "–" if gain is None else f"{percent(gain.half_before)} to {percent(gain.half_after)}",
         f"{'with' if each.score.wrong_is_above else 'without'}, {score_text(each.score.value)} "
         f"({score_text(low)} to {score_text(high)})",
-        "–" if each.held_out is None else score_text(each.held_out),
+        "–" if each.evidence.held_out is None else score_text(each.evidence.held_out),
         f"{known.p_corrected:.2g}",
         ", ".join(notes),
     ]

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from clarify.discover.halves import BestCut, Half, SearchedImages, can_be_halved, halvings, scores_in_parts
 from clarify.errors import InputError
 from clarify.method.arrays import bool_vector
-from clarify.method.phrases.error_score import BANDS, ErrorScore
-from clarify.method.phrases.evidence import CONFIRMED_P, Evidence, evidence_of
+from clarify.method.phrases.error_score import ErrorScore
+from clarify.method.phrases.evidence import Evidence, evidence_of
 
 __all__ = ["HALVINGS", "SAME_SPLIT", "Gain", "Suggestion", "Suggestions", "nothing", "suggest"]
 
@@ -67,10 +67,7 @@ class Suggestion:
     ----------
     evidence : Evidence
         Its score on the images that were searched, which flatter it; p-value corrected for all phrases
-        searched; and what it comes to on the images set aside.
-    held_out : float or None
-        Score in [-1, 1] on images that had no part in the choice of phrase and cut, about 0 for
-        luck; see the notes of `suggest`. None where the class cannot be halved.
+        searched; and what it comes to on the images set aside, or cross-fitted, as of a person's phrase.
     also : tuple of str
         Phrases that split the class alike with errors on the same side, best first.
     opposite : tuple of str
@@ -85,7 +82,6 @@ class Suggestion:
 
     phrase: str
     evidence: Evidence
-    held_out: float | None
     also: tuple[str, ...]
     opposite: tuple[str, ...]
     gain: Gain | None = None
@@ -106,12 +102,6 @@ class Suggestion:
         """Its score on the images that were searched."""
         return self.evidence.score
 
-    @property
-    def confirmed(self) -> bool:
-        """Whether it is neither luck of the search (p) nor worthless on held-out images."""
-        better = self.held_out is not None and self.held_out >= BANDS[0][0]
-        return better and self.evidence.p_corrected <= CONFIRMED_P
-
     def to_dict(self) -> dict[str, object]:
         """Return plain values."""
         return {
@@ -124,8 +114,8 @@ class Suggestion:
             "interval_low": self.evidence.interval[0],
             "interval_high": self.evidence.interval[1],
             "p_corrected": self.evidence.p_corrected,
-            "held_out": self.held_out,
-            "confirmed": self.confirmed,
+            "held_out": self.evidence.held_out,
+            "confirmed": self.evidence.confirmed,
             "gain": None if self.gain is None else dataclasses.asdict(self.gain),
             "copies": self.copies,
             "also": list(self.also),
@@ -207,9 +197,8 @@ def suggest(
     Notes
     -----
     Where no images are set aside, the same search is done on each of ten halves (five halvings, both ways),
-    and its phrases, at their cuts of that half, are scored on the other half. A suggestion's held-out score
-    is then the lower of two means over the halves: of what the search put in the same place, which no choice
-    flatters; and of the phrase itself, where a half that does not bring it up counts 0.
+    and its best phrase, at its cut of that half, is scored on the other half: the mean says what the search
+    is worth.
     """
     if not phrases or len(phrases) != len(embeddings):
         raise InputError(
@@ -226,25 +215,20 @@ def suggest(
     parts = np.stack([each.chosen_on for each in (seen, *halves)])
     scores = scores_in_parts(images, embeddings, parts)
     found = _search(embeddings, images, seen, scores[0], most)
-    confirmations = [
-        _Confirmation.of(_search(embeddings, images, half, scores[1 + number], most), right, half)
-        for number, half in enumerate(halves)
-    ]
     items, n_tried = list[Suggestion](), len(phrases) + also_tried
-    for place, cluster in enumerate(found):
+    for cluster in found:
         shown = cluster.plainest(phrases)
         # As a person's own phrase is scored, so that the same figures are seen when it is tried.
         exact = images.exact(embeddings[shown])
         known = evidence_of(
             exact[~kept_back], right[~kept_back], exact[kept_back], right[kept_back], n_tried=n_tried, seed=0
         )
-        held_out = known.held_out if kept_back.any() else _held_out(shown, place, confirmations)
-        items.append(_suggestion(cluster, shown, phrases, known, held_out))
+        items.append(_suggestion(cluster, shown, phrases, known))
     items.sort(key=lambda each: -each.score.value)
     return Suggestions(
         items=tuple(items),
         searched=len(phrases),
-        held_out=_of_first(items, confirmations),
+        held_out=_by_halves(images, embeddings, halves, scores[1:]) if halves else items[0].evidence.held_out,
         n_right=int(right.sum()),
         n_wrong=int((~right).sum()),
     )
@@ -268,23 +252,6 @@ class _Cluster:
             near,
             key=lambda number: (not self.members[number].score.wrong_is_above, len(phrases[number].split())),
         )
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class _Confirmation:
-    """What one half's search is worth on the other: by place, and by each phrase brought up."""
-
-    by_place: tuple[float, ...]
-    by_phrase: dict[int, float]
-
-    @classmethod
-    def of(cls, found: list[_Cluster], right: NDArray[np.bool_], half: Half) -> _Confirmation:
-        by_phrase = {
-            number: each.score_on(right, half.checked_on)
-            for cluster in found
-            for number, each in cluster.members.items()
-        }
-        return cls(by_place=tuple(by_phrase[cluster.leader] for cluster in found), by_phrase=by_phrase)
 
 
 def _search(
@@ -313,30 +280,30 @@ def _search(
     return clusters
 
 
-def _suggestion(
-    cluster: _Cluster, shown: int, phrases: Sequence[str], known: Evidence, held_out: float | None
-) -> Suggestion:
+def _suggestion(cluster: _Cluster, shown: int, phrases: Sequence[str], known: Evidence) -> Suggestion:
     others = {number: each for number, each in cluster.members.items() if number != shown}
     above = cluster.members[shown].score.wrong_is_above
     return Suggestion(
         phrase=phrases[shown],
         evidence=known,
-        held_out=held_out,
         also=tuple(phrases[n] for n, each in others.items() if each.score.wrong_is_above == above),
         opposite=tuple(phrases[n] for n, each in others.items() if each.score.wrong_is_above != above),
     )
 
 
-def _of_first(items: Sequence[Suggestion], confirmations: Sequence[_Confirmation]) -> float | None:
-    """Return what the search's first phrase is worth on images that had no part in its choice."""
-    if confirmations:
-        return float(np.mean([each.by_place[0] for each in confirmations]))
-    return items[0].held_out
-
-
-def _held_out(shown: int, place: int, confirmations: Sequence[_Confirmation]) -> float | None:
-    if not confirmations:
-        return None
-    there = [each.by_place[place] if place < len(each.by_place) else 0.0 for each in confirmations]
-    itself = [each.by_phrase.get(shown, 0.0) for each in confirmations]
-    return float(min(np.mean(there), np.mean(itself)))
+def _by_halves(
+    images: SearchedImages,
+    embeddings: NDArray[np.float32],
+    halves: Sequence[Half],
+    scores: NDArray[np.float64],
+) -> float:
+    """Return what the best phrase of each half is worth on the other, on average."""
+    best = images.similarities(embeddings[scores.argmax(axis=1)])
+    return float(
+        np.mean(
+            [
+                BestCut.best(similarity, images.right, half.chosen_on).score_on(images.right, half.checked_on)
+                for similarity, half in zip(best, halves, strict=True)
+            ]
+        )
+    )

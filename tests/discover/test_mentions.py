@@ -80,7 +80,7 @@ def test_a_mention_is_suggested_with_the_exact_score_of_its_presence() -> None:
     assert first.score.value == pytest.approx(30 / 40 - 6 / 60)
     assert first.score.threshold == 0.5
     assert first.score.wrong_is_above
-    assert first.confirmed
+    assert first.evidence.confirmed
     water = words.has[words.phrases.index("mentioned: water")]
     assert first.score == error_score(water[right], water[~right])
     assert first.evidence.p_corrected == min(1.0, first.score.p_value * (len(words.phrases) + 7))

@@ -21,10 +21,10 @@ def test_a_planted_failure_is_suggested_first_and_confirmed() -> None:
         first = found.items[0]
         family = {f"word{number}" for number in range(TRUE, TRUE + FAMILY)}
         assert first.phrase in family
-        assert first.confirmed
+        assert first.evidence.confirmed
         assert first.score.wrong_is_above
-        assert first.held_out is not None
-        assert first.held_out > 0.4
+        assert first.evidence.held_out is not None
+        assert first.evidence.held_out > 0.4
         assert found.held_out is not None
         assert found.held_out > 0.4
         assert [each.score.value for each in found.items] == sorted(
@@ -91,10 +91,10 @@ def test_noise_is_not_confirmed_however_many_phrases_are_searched() -> None:
     for seed in range(200):
         images = noise_class(int(rng.integers(40, 200)), rng.uniform(0.5, 0.95), seed)
         found = suggest(names(600), PHRASES, images, most=4, seed=seed)
-        confirmed += any(each.confirmed for each in found.items)
+        confirmed += any(each.evidence.confirmed for each in found.items)
         small += found.items[0].evidence.p_corrected <= 0.05
         worth.append(found.held_out)
-        first.append(found.items[0].held_out)
+        first.append(found.items[0].evidence.held_out)
     # Nominally 5 % of 200 are confirmed, or have so small a p: three deviations more.
     assert confirmed <= 200 * CONFIRMED_P + 3 * np.sqrt(200 * CONFIRMED_P)
     assert small <= 10 + 3 * np.sqrt(10)
@@ -149,7 +149,7 @@ def test_a_class_with_one_wrong_image_has_suggestions_but_none_is_confirmed() ->
     found = suggest(names(600), PHRASES, images)
     assert found.held_out is None
     assert found.items
-    assert all(each.held_out is None and not each.confirmed for each in found.items)
+    assert all(each.evidence.held_out is None and not each.evidence.confirmed for each in found.items)
 
 
 def test_what_cannot_be_searched_is_refused() -> None:

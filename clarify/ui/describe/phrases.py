@@ -141,7 +141,7 @@ def suggestions(page: Page, failures: Failures, class_name: str) -> list[tuple[s
     found = page.desk.suggestions(failures, class_name)
     if found is None or isinstance(found, str):
         return found
-    confirmed = [each for each in found.items if each.confirmed and not each.copies]
+    confirmed = [each for each in found.items if each.evidence.confirmed and not each.copies]
     return [
         (each.said, f"{100 * each.gain.classes:+.1f}" if each.gain else "")
         for each in confirmed[:MOST_SUGGESTIONS]

@@ -116,9 +116,9 @@ def test_the_machine_searches_what_people_see_and_confirms_on_the_rest() -> None
     by_phrase = {each.phrase: each for each in found.items}
     water = tried(whole).evidence
     assert by_phrase["water"].evidence.score == water.score
-    assert by_phrase["water"].held_out == water.held_out == found.held_out
+    assert by_phrase["water"].evidence.held_out == water.held_out == found.held_out
     assert by_phrase["water"].evidence.n_tried == 7
-    assert by_phrase["water"].confirmed
+    assert by_phrase["water"].evidence.confirmed
 
 
 def test_the_gate_judges_of_a_described_class_what_was_set_aside_and_all_of_others() -> None:

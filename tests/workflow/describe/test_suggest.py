@@ -28,7 +28,7 @@ def test_the_first_phrases_name_the_place_that_was_planted(clarify: Clarify) -> 
     assert said & WATER
     assert first[0]["wrong_is_above"]  # what the wrong images have, not what they lack
     assert first[0]["confirmed"]
-    assert first[0]["held_out"] > 0.3
+    assert first[0]["held_out"] > 0.1  # less the luck of so many phrases
     assert found["by"] == "machine"
     assert found["searched"] + found["left_out"] == len(vocabulary())
 
@@ -47,6 +47,7 @@ def test_a_suggestion_that_is_tried_has_the_score_that_was_told(clarify: Clarify
     # An encoder rounds a phrase alone a little otherwise than one among many.
     assert tried["error_score"] == pytest.approx(first["error_score"], abs=0.02)
     assert tried["threshold"] == pytest.approx(first["threshold"], abs=1e-6)
+    assert tried["evidence"]["held_out"] == pytest.approx(first["held_out"], abs=0.02)
 
 
 def test_people_read_that_it_is_the_machines_and_what_it_is_worth(clarify: Clarify) -> None:

@@ -109,7 +109,7 @@ def written(folder: Path, encoder: ImageEncoder) -> Path:
     from clarify.embed.packing import pack
     from clarify.method.fit.head import Head
     from clarify.track.model_folder import ModelEncoder, write_model
-    from clarify.track.promotion import Verdict
+    from clarify.track.verdict import Verdict
 
     width, identity = encoder.width, encoder.identity.to_dict()
     rng = np.random.default_rng(0)

@@ -12,7 +12,7 @@ from clarify.errors import RefusedError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clarify.track.promotion import Reason
+    from clarify.track.verdict import Reason
     from clarify.workflow.decide.champions import Event, RegistryState
     from clarify.workflow.decide.compared import Compared
     from clarify.workflow.decide.promote import Promotion

@@ -18,7 +18,7 @@ from clarify.method.fit.head import Head
 from clarify.method.fit.training import Fit
 from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups
 from clarify.method.phrases.descriptions import Description
-from clarify.track.promotion import GateEvidence
+from clarify.track.gate_evidence import GateEvidence
 from clarify.workflow.describe.grouping import groups_by_descriptions, in_force
 from clarify.workflow.describe.phrases import TriedPhrase, phrase_similarity, try_phrase
 from clarify.workflow.model.arrays import ArrayData, CallableEncoder, ClassNames, DataSet

@@ -13,8 +13,8 @@ import polars as pl
 
 from clarify.errors import InputError, NotFoundError, RefusedError, shown
 from clarify.face.pages import bar, check_home, percent, table
-from clarify.track.promotion import Verdict
 from clarify.track.runs import BaseRun
+from clarify.track.verdict import Verdict
 from clarify.workflow.decide.compared import DESCRIBED, Compared, comparison_table, halves_are_alike, remarks
 from clarify.workflow.decide.gate import judge
 from clarify.workflow.decide.promote import Promotion, promote

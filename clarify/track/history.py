@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from clarify.track.mlflow import TrackingStore
-    from clarify.track.promotion import Verdict
     from clarify.track.record import RunContext
+    from clarify.track.verdict import Verdict
 
 __all__ = ["LONGEST_NOTE", "Event", "check_note", "event_record", "events_of"]
 

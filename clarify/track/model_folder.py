@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
     from clarify.method.fit.head import Head
-    from clarify.track.promotion import Verdict
+    from clarify.track.verdict import Verdict
 
 __all__ = ["LABEL", "ModelEncoder", "write_model"]
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from clarify.errors import InputError, StoreError
 from clarify.track.history import Event, check_note, event_record, events_of
 from clarify.track.model_folder import LABEL, ModelEncoder, write_model
-from clarify.track.promotion import Verdict
 from clarify.track.run import now, paged
+from clarify.track.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

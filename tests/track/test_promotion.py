@@ -9,7 +9,9 @@ import pytest
 
 from clarify.errors import InputError
 from clarify.method.decisions.paired import Paired
-from clarify.track.promotion import Gate, GateEvidence, GateGroup, GateSubgroup, Verdict
+from clarify.track.gate_evidence import GateEvidence, GateGroup, GateSubgroup
+from clarify.track.promotion import Gate
+from clarify.track.verdict import Verdict
 
 SAME = Paired(count=100, better=0, worse=0)
 

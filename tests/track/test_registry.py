@@ -14,9 +14,11 @@ import pytest
 
 from clarify.errors import InputError, StoreError
 from clarify.method.decisions.paired import Paired
+from clarify.track.gate_evidence import GateEvidence, GateGroup
 from clarify.track.mlflow import TrackingStore
-from clarify.track.promotion import Gate, GateEvidence, GateGroup, Verdict
+from clarify.track.promotion import Gate
 from clarify.track.registry import Version, crown, register, version_of
+from clarify.track.verdict import Verdict
 from tests.track.conftest import CLASSES, WIDTH, context, head
 
 LOADS = """

@@ -29,7 +29,7 @@ from clarify.errors import ClarifyError
 from clarify.method.fit.head import Head
 from clarify.track.mlflow import TrackingStore
 from clarify.track.model_folder import ModelEncoder, write_model
-from clarify.track.promotion import Verdict
+from clarify.track.verdict import Verdict
 from tests.conftest import DATA_SET, run_clarify, with_champion
 from tests.embed.conftest import CONFIG, PREPROCESS
 

@@ -20,8 +20,8 @@ from clarify.workflow.model.models import usable_runs
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clarify.track.promotion import Verdict
     from clarify.track.runs import TrainedRun
+    from clarify.track.verdict import Verdict
     from clarify.ui.pieces.page import Page
     from clarify.workflow.decide.champions import Event, Lineage, RegistryState
     from clarify.workflow.model.project import Workspace

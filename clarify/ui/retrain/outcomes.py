@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from clarify.errors import InputError
 from clarify.method.groups.metrics import Accuracy, worst_described_half
-from clarify.track.promotion import GateEvidence
+from clarify.track.gate_evidence import GateEvidence
 from clarify.ui.pieces import blocks
 from clarify.workflow.describe.grouping import THIN
 from clarify.workflow.model.recipe import OBJECTIVES, PARTS, Recipe

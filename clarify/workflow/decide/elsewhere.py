@@ -8,8 +8,9 @@ is no control, since nobody knows how it was trained.
 from __future__ import annotations
 
 from clarify.errors import InputError
-from clarify.track.promotion import Gate, Verdict
+from clarify.track.promotion import Gate
 from clarify.track.runs import BaseRun, DescriptionRun
+from clarify.track.verdict import Verdict
 from clarify.workflow.describe.grouping import groups_by_descriptions, in_force
 from clarify.workflow.describe.recording import kept_descriptions
 from clarify.workflow.model.models import Model, open_model, usable_runs

@@ -17,9 +17,11 @@ from clarify.method.decisions.paired import paired
 from clarify.method.phrases.confirm import set_aside
 from clarify.method.phrases.descriptions import Description
 from clarify.method.phrases.phrases import parse_phrase
-from clarify.track.promotion import Gate, GateEvidence, Reason, Verdict
+from clarify.track.gate_evidence import GateEvidence
+from clarify.track.promotion import Gate
 from clarify.track.registry import version_of
 from clarify.track.runs import TrainedRun
+from clarify.track.verdict import Reason, Verdict
 from clarify.workflow.decide.elsewhere import imported_run, judge_elsewhere
 from clarify.workflow.describe.phrases import halves_of, has_captions
 from clarify.workflow.model.models import find_run

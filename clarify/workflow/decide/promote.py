@@ -14,8 +14,9 @@ from clarify.embed.encoders import ImageEncoder
 from clarify.embed.packing import can_pack, pack
 from clarify.errors import InputError, RefusedError, StoreError
 from clarify.track.model_folder import ModelEncoder
-from clarify.track.promotion import Gate, Verdict
+from clarify.track.promotion import Gate
 from clarify.track.registry import crown, register
+from clarify.track.verdict import Verdict
 from clarify.workflow.decide.gate import judge
 from clarify.workflow.model.models import open_model
 from clarify.workflow.model.project import Workspace, model_name, run_context

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from clarify.method.groups.metrics import Accuracy, Evaluation
 from clarify.method.phrases.descriptions import Description
 from clarify.track.artifacts import Artifact
-from clarify.track.promotion import GateEvidence
+from clarify.track.gate_evidence import GateEvidence
 from clarify.track.records import model_record
 from clarify.track.run import now
 from clarify.workflow.model.models import Model

@@ -19,7 +19,7 @@ from clarify.discover.vocabulary import topics
 from clarify.method.decisions.paired import paired
 from clarify.method.decisions.subgroups import find_subgroups
 from clarify.method.groups.groups import DescribedGroups
-from clarify.track.promotion import GateEvidence, GateGroup, GateSubgroup
+from clarify.track.gate_evidence import GateEvidence, GateGroup, GateSubgroup
 from clarify.workflow.describe.grouping import THIN, explored_of, judged_counts
 from clarify.workflow.describe.phrase_cache import embedded, known_phrases
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from clarify.method.groups.groups import DescribedGroups
 from clarify.method.groups.metrics import Evaluation
 from clarify.method.phrases.descriptions import Description
-from clarify.track.promotion import GateEvidence
+from clarify.track.gate_evidence import GateEvidence
 from clarify.track.runs import IN_PARENT, IN_RUN, PLACE, BaseRun, ModelRun
 from clarify.workflow.model.evaluating import all_splits, described_evaluations, evaluations_of, half_results
 from clarify.workflow.model.models import Model, find_run, open_model

@@ -15,7 +15,7 @@ from clarify.data.manifest import DRAWN_BY, write_manifest
 from clarify.data.parallel import Progress
 from clarify.demo.datasets import DATASETS, DemoDataset, write_images
 from clarify.errors import NotFoundError, nearest, shown
-from clarify.track.promotion import Verdict
+from clarify.track.verdict import Verdict
 from clarify.workflow.decide.gate import judge
 from clarify.workflow.decide.promote import Promotion, promote
 from clarify.workflow.describe.recording import ScoredPhrase, score_phrase

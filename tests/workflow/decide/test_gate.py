@@ -13,7 +13,8 @@ import pytest
 from clarify.assembly import open_project
 from clarify.config import Settings
 from clarify.errors import InputError, RefusedError
-from clarify.track.promotion import Gate, GateEvidence
+from clarify.track.gate_evidence import GateEvidence
+from clarify.track.promotion import Gate
 from clarify.track.runs import ModelRun
 from clarify.workflow.decide.champions import registry_state
 from clarify.workflow.decide.gate import judge

@@ -17,7 +17,7 @@ import pytest
 from clarify.method.decisions.paired import Paired
 from clarify.method.fit.head import Head
 from clarify.method.phrases.descriptions import Description
-from clarify.track.promotion import GateEvidence
+from clarify.track.gate_evidence import GateEvidence
 from clarify.track.record import RunRecord
 from clarify.workflow.describe.grouping import THIN
 from clarify.workflow.model import trained

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from clarify.errors import ClarifyError
+from clarify.errors import ClarifyError, InputError
 from clarify.track.runs import ModelRun
 from clarify.ui.compare.model_table import day
 from clarify.ui.pieces import blocks
@@ -26,6 +26,7 @@ from clarify.ui.registry.champion import draw_champion
 from clarify.workflow.decide.champions import RegistryState
 
 EVENTS_SHOWN = 20
+CANDIDATE = "It stays a candidate. Try another phrase or more images."
 
 
 def draw(page: Page) -> None:
@@ -91,18 +92,24 @@ def draw_promote(page: Page, found: RegistryState, models: list[ModelRun]) -> No
     if reason:
         st.html(blocks.muted(reason))
         return
+    if not verdict.passed:
+        st.html(blocks.muted(f"{CANDIDATE} Or say why the gate is wrong here."))
     note = st.text_input(
-        "Why",
+        "Why" if verdict.passed else "Why overrule",
         key=f"note-{chosen}",
         max_chars=2000,
         autocomplete="off",
         placeholder="Why? It stands in the history.",
         label_visibility="collapsed",
     )
-    if st.button(blocks.plain(f"Promote “{run_title(run)}”"), type="primary"):
+    does, kind = ("Promote", "primary") if verdict.passed else ("Overrule the gate for", "secondary")
+    if st.button(blocks.plain(f"{does} “{run_title(run)}”"), type=kind):
+        if not verdict.passed and not note.strip():
+            refuse(InputError("The gate is overruled with a reason only; write it into the field above."))
+            return
         try:
             with st.spinner("Registering the model with its encoder"):
-                version = make_champion(page, run, note)
+                version = make_champion(page, run, note, overrule="" if verdict.passed else note)
         except ClarifyError as error:
             refuse(error)
             return
@@ -114,9 +121,8 @@ def hindrance(page: Page, run: ModelRun, champion: str, *, passed: bool) -> str:
     """Return why a model cannot be promoted, with the next step; empty if it can."""
     if run.id == champion:
         return "It is the champion already."
-    if not passed:
-        return "It stays a candidate. Try another phrase or more images; a lead may overrule by --overrule."
-    return may_change(page)
+    not_lead = may_change(page)
+    return f"{CANDIDATE} A lead may overrule the gate." if not_lead and not passed else not_lead
 
 
 def draw_history(page: Page, found: RegistryState) -> None:
@@ -139,7 +145,9 @@ def draw_history(page: Page, found: RegistryState) -> None:
         is_now = event is found.crowning
         back = event.to_version in found.earlier and event.to_version not in offered
         offered.add(event.to_version)
-        text = event_html(event, run_title(runs.get(event.run_id)), now=is_now)
+        version = found.version(event.to_version)
+        overruled = version.verdict.overruled if version else ""
+        text = event_html(event, run_title(runs.get(event.run_id)), now=is_now, overruled=overruled)
         draw_event(page, text, event.to_version if back else "", note)
     for number in sorted(set(found.earlier) - offered, key=int, reverse=True):
         version = found.version(number)

@@ -50,7 +50,7 @@ def test_a_login_is_asked_for_names_the_records_and_decides_who_leads(
                 page.goto(f"{address}/registry")
                 page.get_by_text("Promote a model").wait_for()
                 page.wait_for_timeout(2000)
-                offered = page.get_by_role("button", name=re.compile("^Promote"))
+                offered = page.get_by_role("button", name=re.compile("^(Promote|Overrule)"))
                 assert bool(offered.count()) is leads
                 page.goto(f"{address}/describe?class=waterbird")
                 page.get_by_placeholder("a word or a few").fill("meadow")

@@ -130,6 +130,30 @@ def test_what_the_gate_refuses_is_told_with_its_reasons_and_not_promoted(
     assert button(page, "Promote") is None
 
 
+def test_a_lead_overrules_the_gate_with_a_reason_that_the_page_tells_from_then_on(
+    visit: Visit, project: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_limits(monkeypatch, STRICT)
+    monkeypatch.setenv("CLARIFY_LEADS", "Grace")
+    page = visit("registry", reviewer="Ada")
+    assert "A lead may overrule the gate" in html_of(page)
+    assert button(page, "Overrule") is None
+    page = visit("registry", reviewer="Grace")
+    press(page, "Overrule the gate for")
+    assert "with a reason only" in page.error[0].value
+    assert registry_state(project).versions == ()
+    page.text_input[-1].set_value("we know these lakes").run()
+    press(page, "Overrule the gate for")
+    assert not page.exception
+    champion = registry_state(project).champion
+    assert champion is not None
+    assert not champion.verdict.passed
+    assert champion.verdict.overruled == "we know these lakes"
+    told = html_of(page)
+    assert "The gate refused it, and was overruled: we know these lakes" in told
+    assert page.expander[0].label == "Why the gate refused it"
+
+
 def test_an_oracle_is_for_comparison_only(visit: Visit, project: Workspace) -> None:
     retrain_oracle(project, open_model(project))
     page = visit("registry")

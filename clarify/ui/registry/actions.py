@@ -114,8 +114,13 @@ def may_change(page: Page) -> str:
     return f"Only leads promote and roll back; ask one of them: {leads}."
 
 
-def make_champion(page: Page, run: ModelRun, note: str) -> str:
+def make_champion(page: Page, run: ModelRun, note: str, *, overrule: str = "") -> str:
     """Promote a model, never twice on a double click; return its version.
+
+    Parameters
+    ----------
+    overrule : str
+        Why it is to be champion although the gate refuses it.
 
     Raises
     ------
@@ -132,7 +137,7 @@ def make_champion(page: Page, run: ModelRun, note: str) -> str:
                 f"{run_title(run)} is the champion already, as version {champion.version}; "
                 "nothing was changed"
             )
-        done = promote(page.project, run.id, note=note)
+        done = promote(page.project, run.id, note=note, overrule=overrule)
     _forget(page)
     if not done.verdict.stands:
         failed = done.verdict.failed
@@ -167,16 +172,17 @@ def checks(verdict: Verdict) -> str:
     return f'<ul class="c-checks">{"".join(points)}</ul>'
 
 
-def event_html(event: Event, title: str, *, now: bool) -> str:
-    """Return one change of the champion as a point in time."""
+def event_html(event: Event, title: str, *, now: bool, overruled: str = "") -> str:
+    """Return one change of the champion as a point in time, and why the gate was overruled, if it was."""
     what = "rolled back to" if event.action == "rollback" else "promoted"
     note = f" <q>{blocks.cell(event.note)}</q>" if event.note else ""
     undone = "" if event.done else " It never became champion."
+    against = f" The gate refused it, and was overruled: {overruled}" if overruled else ""
     kind = "now" if now else "" if event.done else "undone"
     return (
         f'<div class="c-event {kind}"><div><b>{blocks.cell(title)}</b>, version '
         f"{blocks.cell(event.to_version)}{note}</div>"
-        + blocks.muted(f"{event.by} {what} it on {day(event.at)}.{undone}")
+        + blocks.muted(f"{event.by} {what} it on {day(event.at)}.{undone}{against}")
         + "</div>"
     )
 

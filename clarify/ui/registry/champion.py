@@ -51,7 +51,10 @@ def draw_champion(page: Page, found: RegistryState) -> None:
     _draw_numbers(page, found, origin)
     st.html(blocks.muted("Load it by its name:"))
     st.code(snippet(page.project), language="python", wrap_lines=True)
-    with st.expander("Why the gate passed it"):
+    overruled = champion.verdict.overruled
+    if overruled:
+        st.html(blocks.muted(f"The gate refused it, and was overruled: {overruled}"))
+    with st.expander("Why the gate refused it" if overruled else "Why the gate passed it"):
         st.html(checks(champion.verdict))
     with st.expander("Where it comes from"):
         _draw_lineage(origin)

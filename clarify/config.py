@@ -45,6 +45,9 @@ class Settings:
         Threads that decode images, and processes that draw the demo's; at least 1.
     leads : tuple of str
         Who may promote in the dashboard; empty is everybody.
+    trusted_issuer : str
+        The login's provider, as its claim ``iss``, whose addresses count as verified though it does not say
+        so of them.
     tracking_uri : str
         Where runs are kept; empty is the SQLite store in the home. May hold a password.
     gate : mapping of name to number
@@ -58,6 +61,7 @@ class Settings:
     reviewer: str = "unknown"
     workers: int = 2
     leads: tuple[str, ...] = ()
+    trusted_issuer: str = ""
     tracking_uri: str = dataclasses.field(default="", repr=False)
     gate: Mapping[str, object] = dataclasses.field(default_factory=dict, hash=False)
 
@@ -106,6 +110,7 @@ def read_settings(
         reviewer=str(chosen["reviewer"]),
         workers=_whole_number(chosen.get("workers", 2)),
         leads=_names(str(chosen.get("leads", ""))),
+        trusted_issuer=str(chosen.get("trusted_issuer", "")),
         tracking_uri=str(chosen.get("tracking_uri", "")),
         gate=gate if isinstance(gate, dict) else {},
     )

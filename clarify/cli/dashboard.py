@@ -45,6 +45,7 @@ def serve(settings: Settings, *, host: str = "localhost", port: int = PORT) -> N
         "CLARIFY_WORKERS": str(settings.workers),
         "MLFLOW_TRACKING_URI": settings.tracking_uri,
         "CLARIFY_LEADS": ",".join(settings.leads),
+        "CLARIFY_TRUSTED_ISSUER": settings.trusted_issuer,
     }
     os.environ.update({name: value for name, value in own.items() if value})
     command = ["-m", "streamlit", "run", str(app), "--server.port", str(port)]

@@ -7,25 +7,39 @@ import pytest
 from clarify.errors import RefusedError
 from clarify.ui.server.visitors import logged_in_as, visitor
 
+ADA, ISSUER = "ada@example.org", "https://login.example.org"
+
 
 @pytest.mark.parametrize(
     ("claims", "who"),
     [
-        ({"name": "Grace", "email": "ada@example.org", "sub": "17"}, "ada@example.org"),
-        ({"email": "ada@example.org", "email_verified": True, "sub": "17"}, "ada@example.org"),
-        ({"name": "Grace", "email": "grace@example.org", "email_verified": False, "sub": "17"}, "17"),
-        ({"email": "grace@example.org", "email_verified": "false", "sub": "17"}, "17"),
-        ({"name": "Grace", "sub": "17"}, "17"),
+        ({"name": "Grace", "email": ADA, "email_verified": True, "sub": "17"}, ADA),
+        ({"email": ADA, "email_verified": "true", "sub": "17"}, ADA),
+        ({"email": ADA, "iss": ISSUER, "sub": "17"}, ADA),
+        *(
+            ({"name": "Grace", "email": "grace@example.org", "email_verified": said, "sub": "17"}, "sub:17")
+            for said in (False, "false", "False", None, "", "0", "no", 0, 2, [], "yes")
+        ),
+        ({"email": "grace@example.org", "sub": "17"}, "sub:17"),
+        ({"email": "grace@example.org", "iss": ISSUER + ".evil.org", "sub": "17"}, "sub:17"),
+        ({"name": "Grace", "email": "Grace", "email_verified": True, "sub": "17"}, "sub:17"),
+        ({"sub": "Grace"}, "sub:Grace"),
+        ({"sub": "grace@example.org"}, "sub:grace@example.org"),
     ],
 )
 def test_nobody_is_who_they_merely_say_they_are(claims: dict[str, object], who: str) -> None:
-    assert logged_in_as(claims) == who
-    assert not visitor(logged_in_as(claims), ["Grace", "grace@example.org"]).lead
+    assert logged_in_as(claims, ISSUER) == who
+    assert not visitor(who, ["Grace", "grace@example.org"]).lead
+
+
+def test_a_lead_may_be_named_by_the_providers_identifier() -> None:
+    assert visitor(logged_in_as({"sub": "17"}), ["sub:17"]).lead
 
 
 def test_a_login_that_says_nothing_is_refused() -> None:
-    with pytest.raises(RefusedError, match="claim email or sub"):
-        logged_in_as({"name": "Grace"})
+    for claims in ({"name": "Grace"}, {"email": ADA}, {"sub": " "}, {"sub": None, "email": ADA}):
+        with pytest.raises(RefusedError, match="email_verified, or sub"):
+            logged_in_as(claims)
 
 
 def test_without_leads_everybody_is_one() -> None:

@@ -87,7 +87,7 @@ def _name(found: Shared) -> str:
             st.html(blocks.empty("Clarify", "Log in to look at this team's models."))
             st.button("Log in", type="primary", on_click=st.login)
             st.stop()
-        return logged_in_as(st.user.to_dict())
+        return logged_in_as(st.user.to_dict(), found.settings.trusted_issuer)
     if NAME not in st.session_state:
         known = found.name_tags.read(st.context.cookies.get(COOKIE, ""))
         if known is None:

@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clarify.errors import ClarifyError
+from clarify.ui.server.guard import Guard
 from clarify.ui.server.pictures import picture_route
 from clarify.ui.server.shared import shared
 from clarify.ui.server.visitors import name_route
 
 if TYPE_CHECKING:
+    from starlette.middleware import Middleware
     from starlette.routing import BaseRoute
 
-__all__ = ["SCRIPT", "lifespan", "routes"]
+__all__ = ["SCRIPT", "lifespan", "middleware", "routes"]
 
 SCRIPT = Path(__file__).parents[1] / "pieces" / "script.py"
 
@@ -64,3 +66,10 @@ def routes() -> list[BaseRoute]:
         picture_route(found.addresses, found.desks.manifest, found.thumbnails),
         name_route(found.name_tags),
     ]
+
+
+def middleware() -> list[Middleware]:
+    """Return what stands before all that the server answers."""
+    from starlette.middleware import Middleware
+
+    return [Middleware(Guard)]

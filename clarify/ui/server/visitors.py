@@ -1,7 +1,8 @@
 """Who is at the dashboard, and what they may do.
 
-With OpenID Connect configured (an ``[auth]`` section in Streamlit's secrets) it is the address that
-they logged in with: a name in a profile may be chosen at will, and could be a lead's. Without, they
+With OpenID Connect configured (an ``[auth]`` section in Streamlit's secrets) it is the verified address
+that they logged in with, or their subject: a name in a profile, and an address that nobody verified, may be
+chosen at will, and could be a lead's. Without, they
 are asked for a name once, and a signed cookie remembers it: that is a name on the records, not a
 proof. Only those in the setting ``leads`` promote; where it is empty, everybody.
 """
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["COOKIE", "NameTags", "Visitor", "check_name", "logged_in_as", "name_route", "visitor"]
 
 COOKIE = "clarify_reviewer"
+SUBJECT = "sub:"
+"""Before who somebody is by their provider's own identifier: so it is never a lead's address or name."""
+
 YEAR_S = 31_536_000
 
 
@@ -48,28 +52,34 @@ def check_name(text: str) -> str:
     return name
 
 
-def logged_in_as(claims: Mapping[str, object]) -> str:
-    """Return who an OpenID Connect provider says that somebody is.
+def logged_in_as(claims: Mapping[str, object], trusted_issuer: str = "") -> str:
+    """Return who an OpenID Connect provider says that somebody is: an address, or ``sub:SUBJECT``.
 
     Parameters
     ----------
     claims : mapping
-        What the identity token says of them: the address unless it is not verified, else the
+        What the identity token says of them: the address if it says that it is verified, else the
         subject, which the provider alone gives out.
+    trusted_issuer : str
+        A provider (its claim ``iss``) whose addresses are all verified, though it does not say so of each.
 
     Raises
     ------
     RefusedError
         If it says neither.
     """
-    verified = claims.get("email_verified", True) not in (False, "false")
-    who = (claims.get("email") if verified else None) or claims.get("sub")
-    if not who:
-        raise RefusedError(
-            "your login tells neither an address nor who you are; ask who runs the login to send "
-            "the claim email or sub"
-        )
-    return check_name(str(who))
+    # Some providers write true as a text; whatever else they write, nobody verified.
+    verified = claims.get("email_verified") in (True, "true")
+    trusted = bool(trusted_issuer) and claims.get("iss") == trusted_issuer
+    address, subject = claims.get("email"), claims.get("sub")
+    if isinstance(address, str) and "@" in address and (verified or trusted):
+        return check_name(address)
+    if isinstance(subject, str) and subject.strip():
+        return check_name(f"{SUBJECT}{subject}")
+    raise RefusedError(
+        "your login tells neither a verified address nor who you are; ask who runs the login to send "
+        "the claims email and email_verified, or sub"
+    )
 
 
 class NameTags:
@@ -109,7 +119,8 @@ def name_route(tags: NameTags) -> BaseRoute:
         if tags.read(tag) is None:
             return Response(status_code=403)
         answer = Response(status_code=204)
-        answer.set_cookie(COOKIE, tag, max_age=YEAR_S, httponly=True, samesite="lax")
+        secure = request.url.scheme == "https" or request.headers.get("x-forwarded-proto") == "https"
+        answer.set_cookie(COOKIE, tag, max_age=YEAR_S, httponly=True, samesite="lax", secure=secure)
         return answer
 
     return Route("/remember/{tag}", remember)

@@ -62,4 +62,8 @@ def test_an_address_is_good_for_its_own_picture_alone(addresses: PictureAddresse
     day, _, signature = query.partition(".")
     for other in (f"{int(day) - 1}.{signature}", f"{day}.", "", ".", f"{day}.{signature}x", f"²{query}"):
         assert not addresses.is_good("birds", 7, "whole", other)
+    day = query.partition(".")[0]
+    for absurd in ("9" * 5_000, f"+{day}", f" {day}", f"{day}\u0660", ""):
+        assert not addresses.is_good("birds", 7, "whole", query.replace(day, absurd, 1))
+        assert not addresses.is_good("birds", absurd, "whole", query)
     assert not PictureAddresses("another", clock).is_good("birds", 7, "whole", query)

@@ -23,9 +23,12 @@ if TYPE_CHECKING:
     import mlflow.entities
     from mlflow import MlflowClient
 
-__all__ = ["MAKING", "Elsewhere", "LocalFiles", "check_version", "client_on", "quieten"]
+__all__ = ["MAKING", "POOL_FULL", "Elsewhere", "LocalFiles", "check_version", "client_on", "quieten"]
 
 MAKING = "making the tracking store (once, some seconds)"
+POOL_FULL = "QueuePool limit"
+"""What SQLAlchemy says when as many ask a store at once as it has connections, for longer than it waits."""
+
 HTTP_SECONDS = "20"
 """An answer of a server is waited for so long, and asked for once more; MLflow waits minutes."""
 

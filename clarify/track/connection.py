@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TypeVar
@@ -25,6 +26,9 @@ ASK_AGAIN_S = 5.0
 
 T = TypeVar("T")
 
+_TURNS: dict[str, threading.RLock] = {}
+"""Who writes to a store, by its address: all that this process opened of one store share it."""
+
 
 class Connection:
     """MLflow's client on a store, and whether the store is there.
@@ -43,6 +47,7 @@ class Connection:
         self._say, self._then = say, then
         self._asked = -math.inf
         self._client: MlflowClient | None = None
+        self._turn = _TURNS.setdefault(backend.address.shown, threading.RLock())
 
     @property
     def opened(self) -> bool:
@@ -77,6 +82,23 @@ class Connection:
             raise
         self.away = ""
         self._asked = time.monotonic()
+
+    @contextlib.contextmanager
+    def turn(self, seconds: float) -> Iterator[None]:
+        """Let one thread write at a time; AwayError if the turn does not come within so many seconds.
+
+        MLflow holds a connection of its pool while it waits for a second one: as many writers as the pool
+        has connections would wait for each other until all are refused.
+        """
+        if not self._turn.acquire(timeout=seconds):
+            raise AwayError(
+                f"the tracking store {self.backend.address.shown} is being written by others for "
+                f"{seconds:.0f} s; run the same command again"
+            )
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     def reach(self, seconds: float) -> None:
         """Wait so long for a store that is busy; AwayError if it does not answer."""

@@ -119,15 +119,16 @@ class TrackingStore:
         may_wait = record.kind == "description"
         patience = min(self.patience, DESCRIPTION_SECONDS) if may_wait else self.patience
         try:
-            self.open()
-            self._connection.reach(patience)
-            self.deliver()
-            return self._trying(
-                lambda attempt: write_once(
-                    self.client, self.backend, record, delivery, at=at, first=attempt == 0
-                ),
-                attempts=2 if may_wait else ATTEMPTS,
-            )
+            with self._connection.turn(patience):
+                self.open()
+                self._connection.reach(patience)
+                self.deliver()
+                return self._trying(
+                    lambda attempt: write_once(
+                        self.client, self.backend, record, delivery, at=at, first=attempt == 0
+                    ),
+                    attempts=2 if may_wait else ATTEMPTS,
+                )
         except AwayError:
             if not may_wait:
                 raise
@@ -147,12 +148,13 @@ class TrackingStore:
 
         Raises AwayError, StoreError as `log`; nothing waits in the outbox.
         """
-        self.open()
-        self._connection.reach(self.patience)
-        self.deliver()
-        return self._trying(
-            lambda _: write_once(self.client, self.backend, record, delivery, at=at, first=False)
-        )
+        with self._connection.turn(self.patience):
+            self.open()
+            self._connection.reach(self.patience)
+            self.deliver()
+            return self._trying(
+                lambda _: write_once(self.client, self.backend, record, delivery, at=at, first=False)
+            )
 
     def delivered(self, delivery: str) -> str | None:
         """Return the run that a delivery became; None if it did not arrive yet.

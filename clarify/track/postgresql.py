@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from clarify.errors import AwayError, StoreError
 from clarify.track.address import Address
-from clarify.track.backend import MAKING, Elsewhere, LocalFiles, check_version, client_on, quieten
+from clarify.track.backend import MAKING, POOL_FULL, Elsewhere, LocalFiles, check_version, client_on, quieten
 from clarify.track.database import relocations
 
 if TYPE_CHECKING:
@@ -86,12 +86,16 @@ class PostgresqlBackend(Elsewhere, LocalFiles):
                 "--home"
             )
         said = _first_line(self.address.hide(str(error)))
+        if POOL_FULL in said:
+            return AwayError(
+                f"the tracking store {self.address.shown} is asked by too many at once; try again"
+            )
         return StoreError(f"the tracking store {self.address.shown} cannot be used: {said}")
 
     def passing(self, error: Exception) -> bool:
         """Whether a connection was lost, or two writers were in each other's way."""
         said = str(error)
-        return any(sign in said for sign in ("closed", "terminat", "deadlock", "serialize"))
+        return any(sign in said for sign in ("closed", "terminat", "deadlock", "serialize", POOL_FULL))
 
     def relocate(self) -> int:
         """Point the runs to where their files lie now; all or nothing."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from clarify.errors import AwayError, StoreError
 from clarify.track import database
 from clarify.track.address import Address
-from clarify.track.backend import MAKING, LocalFiles, check_version, client_on, quieten
+from clarify.track.backend import MAKING, POOL_FULL, LocalFiles, check_version, client_on, quieten
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -82,12 +82,14 @@ class SqliteBackend(LocalFiles):
                 f"the tracking store {self.database} stays locked by another process; end it, "
                 "then run the same command again"
             )
+        if POOL_FULL in str(error):
+            return AwayError(f"the tracking store {self.database} is asked by too many at once; try again")
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         return StoreError(f"the tracking store {self.database} {database.meaning(first)}")
 
     def passing(self, error: Exception) -> bool:
         """Whether another writer was in the way."""
-        return "locked" in str(error)
+        return "locked" in str(error) or POOL_FULL in str(error)
 
     def relocate(self) -> int:
         """Point the runs to where their files lie now; a copy of the database is kept."""

@@ -1,0 +1,54 @@
+"""Many who write at the same moment: all of it is there, once, and nobody is refused."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+from mlflow.exceptions import MlflowException
+
+from clarify.errors import AwayError
+from clarify.track.mlflow import TrackingStore
+from clarify.track.run import WAITING
+from clarify.track.runs import DescriptionRun
+from tests.track.conftest import phrase_tried
+
+THREADS, EACH = 30, 2
+
+
+def test_thirty_threads_through_one_store_and_another_of_the_same_home_lose_nothing(home: Path) -> None:
+    stores = (TrackingStore(home), TrackingStore(home))
+    begin = Barrier(THREADS)
+
+    def said(number: int) -> list[str]:
+        records = [phrase_tried(f"phrase {number} {k}", kept=False) for k in range(EACH)]
+        begin.wait()
+        return [stores[number % 2].log(record) for record in records]
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        ids = [each for found in pool.map(said, range(THREADS)) for each in found]
+    assert len(set(ids)) == THREADS * EACH
+    stores[0].deliver()
+    assert not stores[0].outbox.names()
+    listed = [run.phrase for run in stores[0].runs("birds", DescriptionRun) if run.phrase != "water"]
+    assert sorted(listed) == sorted(f"phrase {n} {k}" for n in range(THREADS) for k in range(EACH))
+
+
+def test_a_turn_that_does_not_come_leaves_a_description_waiting_and_refuses_a_model(home: Path) -> None:
+    store, other = TrackingStore(home), TrackingStore(home)
+    with ThreadPoolExecutor(1) as pool, store._connection.turn(1.0), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("clarify.track.mlflow.DESCRIPTION_SECONDS", 0.05)
+        found = pool.submit(other.log, phrase_tried("reed", kept=False)).result()
+    assert found.startswith(WAITING)
+    assert "reed" in [run.phrase for run in other.runs("birds", DescriptionRun)]
+    other.deliver()
+    assert not other.outbox.names()
+
+
+def test_a_pool_that_is_full_passes(home: Path) -> None:
+    full = MlflowException("QueuePool limit of size 5 overflow 10 reached, connection timed out")
+    backend = TrackingStore(home).backend
+    assert backend.passing(full)
+    assert isinstance(backend.trouble(full), AwayError)

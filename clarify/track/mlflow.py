@@ -21,7 +21,7 @@ from clarify.track.connection import ATTEMPTS, Connection
 from clarify.track.copies import Copies
 from clarify.track.outbox import DamagedError, Entry, Outbox
 from clarify.track.record import RunRecord
-from clarify.track.run import PREFIX, WAITING, StoredRun, completed, now, search, write_once
+from clarify.track.run import PREFIX, WAITING, StoredRun, completed, end_abandoned, now, search, write_once
 from clarify.track.runs import read_run
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ class TrackingStore:
         self.outbox = Outbox(home)
         self.backend = backend_of(self.address, home)
         self.meant_for = self.address.shown if uri.strip() else ""
+        self._tidied = False
         self._copies = Copies(home, self.address.shown)
         self._connection = Connection(self.backend, say=say or (lambda line: None), then=self.deliver)
 
@@ -123,6 +124,7 @@ class TrackingStore:
                 self.open()
                 self._connection.reach(patience)
                 self.deliver()
+                self._tidy()
                 return self._trying(
                     lambda attempt: write_once(
                         self.client, self.backend, record, delivery, at=at, first=attempt == 0
@@ -323,6 +325,13 @@ class TrackingStore:
         """
         self._connection.close()
         return self.backend.relocate()
+
+    def _tidy(self) -> None:
+        """End what killed processes left running, once."""
+        if not self._tidied:
+            self._tidied = True
+            with contextlib.suppress(StoreError):
+                self.ask(end_abandoned)
 
     def _trying(self, call: Callable[[int], T], *, attempts: int = ATTEMPTS) -> T:
         return self._connection.trying(call, attempts=attempts)

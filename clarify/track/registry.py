@@ -52,6 +52,8 @@ class Version:
         Who asked for it and why.
     at : int
         When, in milliseconds since 1970.
+    packed : bool
+        Whether its encoder's weights are in it.
     """
 
     model_name: str
@@ -61,6 +63,7 @@ class Version:
     by: str
     note: str
     at: int
+    packed: bool
 
 
 def register(
@@ -119,6 +122,7 @@ def register(
     tags = {
         RUN_TAG: run_id,
         "clarify.by": by,
+        "clarify.packed": str(images_by is not None and images_by.pack is not None).lower(),
         "clarify.note": note,
         "clarify.verdict": "passed" if verdict.passed else "overruled" if verdict.overruled else "refused",
         "clarify.overruled": verdict.overruled,
@@ -207,6 +211,7 @@ def _version(found: ModelVersion) -> Version:
         by=tags.get("clarify.by", ""),
         note=tags.get("clarify.note", ""),
         at=int(found.creation_timestamp),
+        packed=tags.get("clarify.packed") == "true",
     )
 
 

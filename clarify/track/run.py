@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -23,6 +25,7 @@ __all__ = [
     "StoredRun",
     "begin",
     "completed",
+    "end_abandoned",
     "log_step",
     "paged",
     "search",
@@ -36,6 +39,9 @@ DELIVERY = "clarify.delivery"
 
 WAITING = "waiting-"
 """Begins the id of a run that was not delivered yet; its delivery id follows."""
+
+PROCESS = "clarify.process"
+"""Tag of who writes a run, ``HOST:PID``: what a killed process left can be told from what goes on."""
 
 COMPLETED = "completed"
 PAGE = 1000
@@ -184,6 +190,35 @@ def begin(client: MlflowClient, backend: Backend, tags: Mapping[str, str], name:
     return str(_create(client, experiment, tags, name, delivery, now()).info.run_id)
 
 
+def end_abandoned(client: MlflowClient) -> int:
+    """End the runs that killed processes of this machine left running; return how many.
+
+    What was written whole is marked so, the rest is removed: whoever does the same again writes it anew.
+    """
+    ended = 0
+    for experiment in client.search_experiments(filter_string=f"name LIKE '{_name('%')}'"):
+        for run in list(_runs(client, experiment.experiment_id, "attributes.status = 'RUNNING'")):
+            host, _, process = run.data.tags.get(PROCESS, "").rpartition(":")
+            if host != socket.gethostname() or _lives(int(process)):
+                continue
+            whole = run.data.tags.get(STATUS) == COMPLETED
+            client.set_terminated(run.info.run_id, status="FINISHED" if whole else "KILLED")
+            if not whole:
+                client.delete_run(run.info.run_id)
+            ended += 1
+    return ended
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
+
+
 def log_step(client: MlflowClient, run_id: str, step: int, values: Mapping[str, float]) -> None:
     """Log metrics at a step."""
     from mlflow.entities import Metric
@@ -203,6 +238,7 @@ def _create(
             **{PREFIX + key: value for key, value in tags.items()},
             STATUS: "started",
             DELIVERY: delivery,
+            PROCESS: f"{socket.gethostname()}:{os.getpid()}",
             "mlflow.user": tags["reviewer"],
             "mlflow.source.name": "clarify",
         },

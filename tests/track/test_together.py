@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -10,10 +12,11 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from clarify.errors import AwayError
+from clarify.track.live import LiveRun
 from clarify.track.mlflow import TrackingStore
 from clarify.track.run import WAITING
 from clarify.track.runs import DescriptionRun
-from tests.track.conftest import phrase_tried
+from tests.track.conftest import context, phrase_tried
 
 THREADS, EACH = 30, 2
 
@@ -45,6 +48,40 @@ def test_a_turn_that_does_not_come_leaves_a_description_waiting_and_refuses_a_mo
     assert "reed" in [run.phrase for run in other.runs("birds", DescriptionRun)]
     other.deliver()
     assert not other.outbox.names()
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from clarify.track import run
+from clarify.track.mlflow import TrackingStore
+from tests.track.conftest import phrase_tried
+
+home, stops = Path(sys.argv[1]), sys.argv[2]
+setattr(run, stops, lambda *args, **kwargs: os._exit(9))
+TrackingStore(home).log(phrase_tried("killed", kept=False))
+"""
+
+
+def test_what_a_killed_writer_left_running_is_ended_by_the_next_that_writes(home: Path) -> None:
+    root = Path(__file__).parents[2]
+    for stops in ("_log_values", "_log_dataset"):
+        done = subprocess.run([sys.executable, "-c", KILLED, str(home), stops], cwd=root, check=False)
+        assert done.returncode == 9
+        assert running(home) == ["landbird: killed"]  # the second one ended the first
+    alive = TrackingStore(home)
+    shown = LiveRun(alive, context(), "base", "a training that goes on", "d" * 32)
+    shown.log(1, {"loss": 0.5})
+    TrackingStore(home).log(phrase_tried("after", kept=False))
+    assert running(home) == ["a training that goes on"]
+    assert {run.phrase for run in alive.runs("birds", DescriptionRun)} == {"water", "after"}
+
+
+def running(home: Path) -> list[str]:
+    client = TrackingStore(home).client
+    (experiment,) = client.search_experiments(filter_string="name = 'clarify/birds'")
+    found = client.search_runs([experiment.experiment_id], "attributes.status = 'RUNNING'")
+    return [run.info.run_name for run in found]
 
 
 def test_a_pool_that_is_full_passes(home: Path) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+from collections.abc import Iterator
 from typing import Any
 
-from clarify.errors import InputError, NotFoundError, nearest, shown
+from filelock import FileLock, Timeout
+
+from clarify.errors import InputError, NotFoundError, StoreError, nearest, shown
 from clarify.method.phrases.descriptions import Description
 from clarify.track.history import Event, events_of
 from clarify.track.registry import Version, crown, version_of, versions
 from clarify.track.runs import BaseRun, DescriptionRun, ModelRun, RunOf
-from clarify.workflow.decide.promote import turn
 from clarify.workflow.model.project import Workspace, model_name, run_context
 
 __all__ = [
@@ -23,7 +26,11 @@ __all__ = [
     "registry_state",
     "rollback",
     "snippet",
+    "turn",
 ]
+
+TURN_S = 60.0
+"""How long one change of the champion waits for another; each takes well under a second."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +149,27 @@ def registry_state(project: Workspace) -> RegistryState:
         champion=champion,
         events=events_of(project.tracking, project.manifest.name, name, now),
     )
+
+
+@contextlib.contextmanager
+def turn(project: Workspace) -> Iterator[None]:
+    """Let one change of the champion happen at a time, among all processes of a home.
+
+    Raises
+    ------
+    StoreError
+        If another does not come to an end.
+    """
+    place = project.home / "mlruns"
+    place.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(place / f".{model_name(project)}.lock", timeout=TURN_S):
+            yield
+    except Timeout:
+        raise StoreError(
+            f"the champion of {project.manifest.name} is being changed by another process for "
+            f"{TURN_S:.0f} seconds already; look who, then try again"
+        ) from None
 
 
 def rollback(project: Workspace, to: str | None = None, *, note: str = "") -> Event:

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
-from collections.abc import Iterator
 from typing import Any
-
-from filelock import FileLock, Timeout
 
 from clarify.embed.encoders import ImageEncoder
 from clarify.embed.packing import can_pack, pack
-from clarify.errors import InputError, RefusedError, StoreError
+from clarify.errors import InputError, RefusedError
 from clarify.track.model_folder import ModelEncoder
 from clarify.track.promotion import Gate
-from clarify.track.registry import crown, register
+from clarify.track.registry import Version, crown, register
 from clarify.track.verdict import Verdict
+from clarify.workflow.decide.champions import registry_state, turn
 from clarify.workflow.decide.gate import judge
 from clarify.workflow.model.models import open_model
 from clarify.workflow.model.project import Workspace, model_name, run_context
 
-__all__ = ["Promotion", "promote", "turn"]
-
-TURN_S = 60.0
-"""How long one change of the champion waits for another; each takes well under a second."""
+__all__ = ["Promotion", "promote"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +93,9 @@ def promote(
     if overrule and not verdict.passed:
         verdict = dataclasses.replace(verdict, overruled=overrule)
     backbone = model.body(project)
-    version = register(
+    images_by = _images_by(backbone, by_hash=by_hash)
+    packed = images_by is not None and images_by.pack is not None
+    version = _begun(project, model.run_id, verdict, packed=packed) or register(
         project.tracking,
         model_name=model_name(project),
         run_id=model.run_id,
@@ -108,7 +104,7 @@ def promote(
         verdict=verdict,
         by=project.reviewer,
         note=note,
-        images_by=_images_by(backbone, by_hash=by_hash),
+        images_by=images_by,
     )
     if verdict.stands:
         with turn(project):
@@ -119,25 +115,22 @@ def promote(
     )
 
 
-@contextlib.contextmanager
-def turn(project: Workspace) -> Iterator[None]:
-    """Let one change of the champion happen at a time, among all processes of a home.
-
-    Raises
-    ------
-    StoreError
-        If another does not come to an end.
-    """
-    place = project.home / "mlruns"
-    place.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(place / f".{model_name(project)}.lock", timeout=TURN_S):
-            yield
-    except Timeout:
-        raise StoreError(
-            f"the champion of {project.manifest.name} is being changed by another process for "
-            f"{TURN_S:.0f} seconds already; look who, then try again"
-        ) from None
+def _begun(project: Workspace, run_id: str, verdict: Verdict, *, packed: bool) -> Version | None:
+    """Return the version of an equal promotion that was killed before it became champion; None of none."""
+    if not verdict.stands:
+        return None
+    known = registry_state(project)
+    crowned = {event.to_version for event in known.events if event.done}
+    for each in known.versions:
+        same = (each.run_id, each.verdict, each.by, each.packed) == (
+            run_id,
+            verdict,
+            project.reviewer,
+            packed,
+        )
+        if same and each.version not in crowned:
+            return each
+    return None
 
 
 def _images_by(backbone: ImageEncoder, *, by_hash: bool) -> ModelEncoder | None:

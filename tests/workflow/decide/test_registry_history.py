@@ -281,3 +281,23 @@ def test_the_history_is_read_by_whoever_opens_the_store(project: Workspace, home
     promoted(project)
     (event,) = events_of(TrackingStore(home), DATA_SET, model_name(project), "1")
     assert event.by == "Ada"
+
+
+def test_a_promotion_that_was_killed_before_the_champion_is_ended_by_the_next(
+    project: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*args: object, **kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("clarify.workflow.decide.promote.crown", killed)
+        with pytest.raises(KeyboardInterrupt):
+            promoted(project)
+    assert registry_state(project).champion is None
+    assert promoted(by(project, "Grace")) == "2"  # another's, under her own name
+    assert [each.version for each in registry_state(project).versions] == ["2", "1"]
+    assert promoted(project) == "1"
+    found = registry_state(project)
+    assert found.champion is not None
+    assert (found.champion.version, len(found.versions)) == ("1", 2)
+    assert [each.to_version for each in found.events if each.done] == ["1", "2"]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from clarify.data.sizes import refusal
 from clarify.errors import ManifestError, nearest, shown
 
 __all__ = ["as_text", "read_table", "read_typed_table"]
@@ -75,6 +76,8 @@ def read_typed_table(path: Path, *, endings: tuple[str, ...] = tuple(READERS)) -
     if not path.is_file():
         raise ManifestError(f"table {path} does not exist; put it there, or name another file")
     kind = path.suffix.lower()
+    if why := refusal(path):
+        raise ManifestError(f"table {path} is not read: {why}; give a smaller one")
     try:
         if kind != ".parquet":
             _check_encoding(path, kind)

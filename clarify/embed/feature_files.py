@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from clarify.data.sizes import refusal
 from clarify.errors import FeatureError, one_line, shown
 
 if TYPE_CHECKING:
@@ -128,6 +129,8 @@ def unit_rows(
 
 
 def _read(path: Path, values: Sequence[str], names: Sequence[str], *, kind: str) -> Named:
+    if path.is_file() and (why := refusal(path)):
+        raise FeatureError(f"{path} is not read: {why}; give the features as .npy, which is not packed")
     try:
         if path.is_dir():
             found = _clip_retrieval(path, names, kind)

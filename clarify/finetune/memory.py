@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clarify.data.sizes import free_bytes
 from clarify.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -28,11 +28,7 @@ def available_bytes(device: str) -> int:
         import torch
 
         return int(torch.cuda.mem_get_info(device)[0])
-    free = [_meminfo("MemAvailable")]
-    limit, used = _cgroup("memory.max"), _cgroup("memory.current")
-    if limit is not None and used is not None:
-        free.append(max(0, limit - used))
-    return min(free)
+    return free_bytes()
 
 
 def refuse_too_large(
@@ -97,21 +93,6 @@ def _kept_for_the_way_back(module: torch.nn.Module, size: int, device: str) -> i
         for name, each in module.named_buffers():
             each.copy_(state[name])
     return sum(size for place, size in seen.items() if place not in own)
-
-
-def _meminfo(name: str) -> int:
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1]) * 1024
-    return 1 << 62
-
-
-def _cgroup(name: str) -> int | None:
-    try:
-        text = Path("/sys/fs/cgroup", name).read_text().strip()
-        return int(text)
-    except (OSError, ValueError):
-        return None
 
 
 def _gib(size: float) -> str:

@@ -54,6 +54,8 @@ def order_of(values: Mapping[str, Any]) -> tuple[int, int]:
     """
     if set(values) != RUN_KEYS or not RUN_ID.fullmatch(values["id"]):
         raise ValueError("it has other keys, or another id")
+    if not all(isinstance(values[name], dict) for name in ("params", "metrics", "tags")):
+        raise ValueError("its params, metrics or tags are no objects")
     return get_args(Kind).index(values["kind"]), int(values["started"])
 
 

@@ -144,7 +144,7 @@ def run_of_this(home: Path, **other: Any) -> bytes:
     from clarify.data.manifest import open_manifest
 
     tags = {"data_set": DATA_SET, "manifest": open_manifest(home, DATA_SET).digest}
-    return run(tags=tags, **other)
+    return run(**({"tags": tags} | other))
 
 
 def with_run(**other: Any) -> Make:
@@ -321,6 +321,14 @@ CASES = [
         "a run that lacks what every one has",
         with_run(params={}),
         r"is no run: base run abc is not as Clarify writes it \('objective'\)",
+    ),
+    *(
+        case(
+            f"a run whose {name} are a list",
+            with_run(**{name: []}),
+            r"is no run: its params, metrics or tags",
+        )
+        for name in ("params", "metrics", "tags")
     ),
     case("a run whose file is missing", with_run(files=["head.safetensors"]), r"or one is missing"),
     case("a run whose file leads up", with_run(files=["../../../x"]), r"or one is missing"),

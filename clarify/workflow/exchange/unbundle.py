@@ -220,8 +220,8 @@ def _runs(path: Path, folder: Path, names: list[str], manifest: Manifest) -> tup
         if name.count("/") == 2 and name.endswith("/run.json"):
             try:
                 run = json.loads((folder / name).read_bytes())
-                record_of(run, dataset)  # all but its files
                 ordered = order_of(run)
+                record_of(run, dataset)  # all but its files
                 if name != f"runs/{run['id']}/run.json":
                     raise ValueError("it has other keys, or another id")
                 files = {f"runs/{run['id']}/files/{file}" for file in run["files"]}

@@ -17,6 +17,10 @@ from tests.conftest import DATA_SET, run_clarify
 pytestmark = pytest.mark.slow
 
 
+ADA = {"email": "ada@birds.org", "email_verified": True}
+GRACE = {"email": "grace@birds.org", "email_verified": True}
+
+
 def test_a_login_is_asked_for_names_the_records_and_decides_who_leads(
     chromium: Any, home: Path, tmp_path: Path
 ) -> None:
@@ -33,9 +37,14 @@ def test_a_login_is_asked_for_names_the_records_and_decides_who_leads(
         with serving(
             home, tmp_path / "login.log", port=port, folder=folder, CLARIFY_LEADS="grace@birds.org"
         ) as address:
-            for claims, leads in (
-                ({"sub": "1", "name": "grace@birds.org", "email": "ada@birds.org"}, False),
-                ({"sub": "2", "name": "Grace", "email": "grace@birds.org"}, True),
+            for claims, who, leads in (
+                ({"sub": "1", "name": "grace@birds.org", **ADA}, "ada@birds.org", False),
+                (
+                    {"sub": "grace@birds.org", **GRACE, "email_verified": "False"},
+                    "sub:grace@birds.org",
+                    False,
+                ),
+                ({"sub": "2", "name": "Grace", **GRACE}, "grace@birds.org", True),
             ):
                 provider.claims = claims
                 context = chromium.new_context()
@@ -46,7 +55,7 @@ def test_a_login_is_asked_for_names_the_records_and_decides_who_leads(
                 assert page.get_by_text("validation images").count() == 0
                 assert page.get_by_placeholder("Ada Lovelace").count() == 0
                 page.get_by_role("button", name="Log in").click()
-                page.get_by_text(f"reviewer · {claims['email']}").wait_for()
+                page.get_by_text(f"reviewer · {who}").wait_for()
                 page.goto(f"{address}/registry")
                 page.get_by_text("Promote a model").wait_for()
                 page.wait_for_timeout(2000)
@@ -59,10 +68,10 @@ def test_a_login_is_asked_for_names_the_records_and_decides_who_leads(
                 page.get_by_role("button", name=re.compile("Keep it")).click()
                 page.get_by_text("Kept.", exact=True).wait_for()
                 context.close()
-        assert provider.logins == 2
+        assert provider.logins == 3
     kept = [
         run.by
         for run in TrackingStore(home).runs(DATA_SET, DescriptionRun)
         if run.phrase == "meadow" and run.kept
     ]
-    assert sorted(kept) == ["ada@birds.org", "grace@birds.org"]
+    assert sorted(kept) == ["ada@birds.org", "grace@birds.org", "sub:grace@birds.org"]

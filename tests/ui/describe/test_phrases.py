@@ -151,7 +151,10 @@ def test_the_machine_waits_for_a_try_of_ones_own_on_the_class(page: Any, failure
 
 def suggested(phrase: str, gain: float, *, copies: bool = False, confirmed: bool = True) -> Any:
     return SimpleNamespace(
-        said=phrase, gain=SimpleNamespace(classes=gain), copies=copies, confirmed=confirmed
+        said=phrase,
+        gain=SimpleNamespace(classes=gain),
+        copies=copies,
+        evidence=SimpleNamespace(confirmed=confirmed),
     )
 
 

@@ -98,9 +98,7 @@ def test_a_phrase_that_ranks_images_as_the_model_does_is_said_to_copy_it(
 def suggestion(phrase: str, gain: float | None, *, copies: bool = False) -> Suggestion:
     known = evidence([0.1, 0.2, 0.3, 0.35], [0.3, 0.6, 0.7], n_tried=1, seed=0)
     brings = None if gain is None else Gain(classes=gain, average=0.0, half_before=0.0, half_after=0.0)
-    return Suggestion(
-        phrase=phrase, evidence=known, held_out=0.3, also=(), opposite=(), gain=brings, copies=copies
-    )
+    return Suggestion(phrase=phrase, evidence=known, also=(), opposite=(), gain=brings, copies=copies)
 
 
 def test_what_brings_most_comes_first_and_copies_of_the_decision_last() -> None:

@@ -105,6 +105,7 @@ DOORS = {
         "clarify.data.thumbnails",
         "clarify.data.archive",
         "clarify.data.opening",
+        "clarify.data.sizes",
     },
     "embed": {
         "clarify.embed.answering",

@@ -18,7 +18,7 @@ ADA, ISSUER = "ada@example.org", "https://login.example.org"
         ({"email": ADA, "iss": ISSUER, "sub": "17"}, ADA),
         *(
             ({"name": "Grace", "email": "grace@example.org", "email_verified": said, "sub": "17"}, "sub:17")
-            for said in (False, "false", "False", None, "", "0", "no", 0, 2, [], "yes")
+            for said in (False, "false", "False", None, "", "0", "no", 0, 1, 2, [], "yes")
         ),
         ({"email": "grace@example.org", "sub": "17"}, "sub:17"),
         ({"email": "grace@example.org", "iss": ISSUER + ".evil.org", "sub": "17"}, "sub:17"),

@@ -28,6 +28,9 @@ COOKIE = "clarify_reviewer"
 SUBJECT = "sub:"
 """Before who somebody is by their provider's own identifier: so it is never a lead's address or name."""
 
+TRUE_AS_TEXT = "true"
+"""So some providers write it; whatever else they write, nobody verified."""
+
 YEAR_S = 31_536_000
 
 
@@ -68,8 +71,8 @@ def logged_in_as(claims: Mapping[str, object], trusted_issuer: str = "") -> str:
     RefusedError
         If it says neither.
     """
-    # Some providers write true as a text; whatever else they write, nobody verified.
-    verified = claims.get("email_verified") in (True, "true")
+    said = claims.get("email_verified")
+    verified = said is True or said == TRUE_AS_TEXT
     trusted = bool(trusted_issuer) and claims.get("iss") == trusted_issuer
     address, subject = claims.get("email"), claims.get("sub")
     if isinstance(address, str) and "@" in address and (verified or trusted):

@@ -106,6 +106,7 @@ DOORS = {
         "clarify.data.archive",
         "clarify.data.opening",
         "clarify.data.sizes",
+        "clarify.data.spreadsheets",
     },
     "embed": {
         "clarify.embed.answering",

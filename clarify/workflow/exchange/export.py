@@ -18,6 +18,7 @@ import numpy as np
 import polars as pl
 
 from clarify.data.files import sync_folder, write_atomically, writing
+from clarify.data.spreadsheets import for_spreadsheets
 from clarify.embed.onnx import write_onnx
 from clarify.errors import InputError, NotFoundError
 from clarify.method.phrases.descriptions import Description
@@ -191,7 +192,7 @@ def write_table(path: Path, table: pl.DataFrame) -> Tabled:
     """
     content = io.BytesIO()
     if output_file(path, ENDINGS).suffix.lower() == ".csv":
-        table.write_csv(content)
+        for_spreadsheets(table).write_csv(content)
     else:
         table.write_parquet(content)
     with writing(path.parent, hint="then give the same command again"):

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from clarify.data.files import write_atomically, writing
 from clarify.data.images import ENDINGS, BadImage, load_image
 from clarify.data.parallel import Progress, in_threads
+from clarify.data.spreadsheets import for_spreadsheets
 from clarify.embed.answering import AT_ONCE, probabilities
 from clarify.embed.packing import can_pack
 from clarify.errors import InputError, NotFoundError
@@ -289,7 +290,7 @@ def _parts(kind: str, tables: Iterator[pl.DataFrame]) -> Iterator[bytes]:
     first = True
     for table in tables:
         if kind == ".csv":
-            yield table.write_csv(include_header=first).encode()
+            yield for_spreadsheets(table).write_csv(include_header=first).encode()
         else:
             rows: list[dict[str, Any]] = table.to_dicts()
             yield "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()

@@ -77,7 +77,7 @@ def apologise(error: Exception) -> None:
 
 def refuse(error: ClarifyError) -> None:
     """Say in one sentence why something was not done; the page goes on."""
-    st.error(str(error).replace("$", r"\$"), icon=None)
+    st.error(blocks.plain(str(error)), icon=None)
 
 
 def _name(found: Shared) -> str:

@@ -41,7 +41,7 @@ WAITING = "waiting-"
 """Begins the id of a run that was not delivered yet; its delivery id follows."""
 
 PROCESS = "clarify.process"
-"""Tag of who writes a run, ``HOST:PID``: what a killed process left can be told from what goes on."""
+"""Tag of who writes a run, ``HOST/NAMESPACE:PID``: tells what a killed process left from what goes on."""
 
 COMPLETED = "completed"
 PAGE = 1000
@@ -199,7 +199,7 @@ def end_abandoned(client: MlflowClient) -> int:
     for experiment in client.search_experiments(filter_string=f"name LIKE '{_name('%')}'"):
         for run in list(_runs(client, experiment.experiment_id, "attributes.status = 'RUNNING'")):
             host, _, process = run.data.tags.get(PROCESS, "").rpartition(":")
-            if host != socket.gethostname() or _lives(int(process)):
+            if host != _machine() or not process.isdecimal() or _lives(int(process)):
                 continue
             whole = run.data.tags.get(STATUS) == COMPLETED
             client.set_terminated(run.info.run_id, status="FINISHED" if whole else "KILLED")
@@ -207,6 +207,13 @@ def end_abandoned(client: MlflowClient) -> int:
                 client.delete_run(run.info.run_id)
             ended += 1
     return ended
+
+
+def _machine() -> str:
+    """Return where numbers of processes mean the same: two containers may share the name of a host."""
+    with contextlib.suppress(OSError):
+        return f"{socket.gethostname()}/{os.stat('/proc/self/ns/pid').st_ino}"
+    return socket.gethostname()
 
 
 def _lives(process: int) -> bool:
@@ -238,7 +245,7 @@ def _create(
             **{PREFIX + key: value for key, value in tags.items()},
             STATUS: "started",
             DELIVERY: delivery,
-            PROCESS: f"{socket.gethostname()}:{os.getpid()}",
+            PROCESS: f"{_machine()}:{os.getpid()}",
             "mlflow.user": tags["reviewer"],
             "mlflow.source.name": "clarify",
         },

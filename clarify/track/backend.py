@@ -23,14 +23,31 @@ if TYPE_CHECKING:
     import mlflow.entities
     from mlflow import MlflowClient
 
-__all__ = ["MAKING", "POOL_FULL", "Elsewhere", "LocalFiles", "check_version", "client_on", "quieten"]
+__all__ = [
+    "MAKING",
+    "POOL_FULL",
+    "Elsewhere",
+    "LocalFiles",
+    "check_version",
+    "client_on",
+    "in_the_way",
+    "quieten",
+]
 
 MAKING = "making the tracking store (once, some seconds)"
 POOL_FULL = "QueuePool limit"
 """What SQLAlchemy says when as many ask a store at once as it has connections, for longer than it waits."""
 
+SAME_ROW = ("UNIQUE constraint failed", "duplicate key value")
+"""What SQLite and PostgreSQL say to the slower of two who write a row first: MLflow looks, then inserts."""
+
 HTTP_SECONDS = "20"
 """An answer of a server is waited for so long, and asked for once more; MLflow waits minutes."""
+
+
+def in_the_way(error: Exception) -> bool:
+    """Whether other writers were in the way: tried again, a run is written once all the same."""
+    return any(sign in str(error) for sign in (POOL_FULL, *SAME_ROW))
 
 
 class Elsewhere:

@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING
 
 from clarify.errors import AwayError, StoreError
 from clarify.track.address import Address
-from clarify.track.backend import MAKING, POOL_FULL, Elsewhere, LocalFiles, check_version, client_on, quieten
+from clarify.track.backend import (
+    MAKING,
+    POOL_FULL,
+    Elsewhere,
+    LocalFiles,
+    check_version,
+    client_on,
+    in_the_way,
+    quieten,
+)
 from clarify.track.database import relocations
 
 if TYPE_CHECKING:
@@ -95,7 +104,9 @@ class PostgresqlBackend(Elsewhere, LocalFiles):
     def passing(self, error: Exception) -> bool:
         """Whether a connection was lost, or two writers were in each other's way."""
         said = str(error)
-        return any(sign in said for sign in ("closed", "terminat", "deadlock", "serialize", POOL_FULL))
+        return in_the_way(error) or any(
+            sign in said for sign in ("closed", "terminat", "deadlock", "serialize")
+        )
 
     def relocate(self) -> int:
         """Point the runs to where their files lie now; all or nothing."""

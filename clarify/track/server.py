@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from clarify.errors import AwayError, NotFoundError, StoreError
 from clarify.track.address import Address
 from clarify.track.artifacts import Artifact
-from clarify.track.backend import Elsewhere, client_on, put, quieten
+from clarify.track.backend import Elsewhere, client_on, in_the_way, put, quieten
 
 if TYPE_CHECKING:
     import mlflow.entities
@@ -89,9 +89,10 @@ class ServerBackend(Elsewhere):
         return StoreError(f"the tracking server {self.address.shown} refuses: {said}")
 
     def passing(self, error: Exception) -> bool:
-        """Whether the network or the server failed rather than refused."""
+        """Whether the network or the server failed rather than refused, or others were in the way."""
         code = getattr(error, "error_code", "")
-        return isinstance(error, OSError) or code in {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE"}
+        failed = isinstance(error, OSError) or code in {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE"}
+        return failed or in_the_way(error)
 
     def experiment_place(self, data_set: str) -> str | None:
         """Leave it to the server."""

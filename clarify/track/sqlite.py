@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from clarify.errors import AwayError, StoreError
 from clarify.track import database
 from clarify.track.address import Address
-from clarify.track.backend import MAKING, POOL_FULL, LocalFiles, check_version, client_on, quieten
+from clarify.track.backend import MAKING, POOL_FULL, LocalFiles, check_version, client_on, in_the_way, quieten
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -89,7 +89,7 @@ class SqliteBackend(LocalFiles):
 
     def passing(self, error: Exception) -> bool:
         """Whether another writer was in the way."""
-        return "locked" in str(error) or POOL_FULL in str(error)
+        return "locked" in str(error) or in_the_way(error)
 
     def relocate(self) -> int:
         """Point the runs to where their files lie now; a copy of the database is kept."""

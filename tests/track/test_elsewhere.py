@@ -128,9 +128,9 @@ def test_four_writers_at_once_lose_nothing(elsewhere: Elsewhere, data_set: str, 
     code = code.replace("import model", "import model\nfrom tests.track.test_elsewhere import of")
     code = code.replace("store.log(model(", "store.log(of(sys.argv[3], model(").replace("'))", "')))")
     children = [child(code, str(tmp_path), elsewhere[1], data_set) for _ in range(4)]
-    for each in children:
-        out, err = each.communicate(timeout=300)
-        assert (each.returncode, out, err) == (0, "", "")
+    said = [each.communicate(timeout=300) for each in children]
+    assert said == [("", "")] * 4
+    assert [each.returncode for each in children] == [0] * 4
     found = TrackingStore(tmp_path, uri=elsewhere[1]).stored(data_set, kind="base")
     assert sorted(run.name for run in found) == sorted([f"run {k}" for k in range(3)] * 4)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +12,7 @@ from pathlib import Path
 from threading import Barrier
 
 import pytest
+import sqlalchemy
 from mlflow.exceptions import MlflowException
 
 from clarify.errors import AwayError
@@ -82,6 +86,26 @@ def running(home: Path) -> list[str]:
     (experiment,) = client.search_experiments(filter_string="name = 'clarify/birds'")
     found = client.search_runs([experiment.experiment_id], "attributes.status = 'RUNNING'")
     return [run.info.run_name for run in found]
+
+
+def test_two_who_are_the_first_to_name_a_data_set_are_both_written(home: Path) -> None:
+    store, faster = TrackingStore(home), []
+    record = phrase_tried("reed", kept=False)
+    record = dataclasses.replace(record, tags={**record.tags, "data_set": "new"})
+
+    def other_first(_: object, __: object, statement: str, values: tuple[object, ...], *___: object) -> None:
+        if statement.startswith("INSERT INTO datasets") and not faster:
+            faster.append(values)
+            with contextlib.closing(sqlite3.connect(home / "mlruns" / "mlflow.db")) as other, other:
+                other.execute(statement, ("d" * 32, *values[1:]))
+
+    sqlalchemy.event.listen(sqlalchemy.Engine, "before_cursor_execute", other_first)
+    try:
+        store.log(record)
+    finally:
+        sqlalchemy.event.remove(sqlalchemy.Engine, "before_cursor_execute", other_first)
+    assert faster
+    assert [run.phrase for run in store.runs("new", DescriptionRun)] == ["reed"]
 
 
 def test_a_pool_that_is_full_passes(home: Path) -> None:

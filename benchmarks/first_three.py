@@ -22,6 +22,7 @@ from benchmarks.decisions import drawn_birds
 from benchmarks.measurement import Measurement
 from clarify.evidence.reviewers import tried
 from clarify.evidence.situation import Situation, truth_of
+from clarify.ui.server.desk import MOST_SUGGESTED
 from clarify.workflow.describe.suggest import suggest
 from clarify.workflow.model.models import Model
 from clarify.workflow.model.project import Workspace
@@ -54,7 +55,7 @@ def _of_class(title: str, at: Situation, name: str) -> list[Measurement]:
     failures = dataclasses.replace(at.failures, model=model)
     # Of captions there are none on test, to tell there what they are about.
     searched = dataclasses.replace(suggest(at.project, model, at.validation, name, most=POOL), mentioned=None)
-    items = ranked(at.project, failures, at.train, searched, most=FIRST).items
+    items = ranked(at.project, failures, at.train, searched, most=MOST_SUGGESTED).items[:FIRST]
     took = time.perf_counter() - began
     about = [_about_place(at, name, each.phrase) for each in items]
     told = ", ".join(f"{each.said} ({of:.2f})" for each, of in zip(items, about, strict=True))

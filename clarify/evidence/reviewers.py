@@ -27,7 +27,7 @@ from clarify.workflow.describe.suggest import suggest
 from clarify.workflow.model.models import Model
 from clarify.workflow.model.project import Workspace
 from clarify.workflow.model.recipe import Recipe
-from clarify.workflow.retrain.gains import POOL, brought
+from clarify.workflow.retrain.gains import POOL, brought, shortlisted
 
 __all__ = ["Tried", "crowds", "distances", "oversight", "tried", "unrelated", "wrong_phrases"]
 
@@ -228,12 +228,15 @@ def _suggested(at: Situation) -> dict[str, list[str]]:
     }
     known = {
         name: sorted(
-            (brought(at.project, at.failures, at.train, name, each) for each in items),
+            (
+                brought(at.project, at.failures, at.train, name, each)
+                for each in shortlisted(at.project, at.failures, at.train, name, items, most=MOST)
+            ),
             key=lambda each: each.order,
         )
         for name, items in found.items()
     }
-    return {name: [each.phrase for each in items[:MOST]] for name, items in known.items() if items}
+    return {name: [each.phrase for each in items] for name, items in known.items() if items}
 
 
 def _said(ordered: Mapping[str, Sequence[str]], draw: int) -> list[dict[str, str]]:

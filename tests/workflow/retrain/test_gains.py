@@ -24,7 +24,8 @@ from clarify.workflow.model.arrays import ArrayData, CallableEncoder, ClassNames
 from clarify.workflow.model.failures import failures_of
 from clarify.workflow.model.models import Model, open_model
 from clarify.workflow.model.project import Workspace, split_data
-from clarify.workflow.retrain.gains import brought, gain_of
+from clarify.workflow.retrain.gains import COMPONENTS, brought, gain_of, shortlisted
+from clarify.workflow.retrain.heads import fit_base
 from clarify.workflow.retrain.preview import Retrained
 from tests.conftest import DATA_SET, run_clarify
 
@@ -116,6 +117,41 @@ def test_what_brings_most_comes_first_and_copies_of_the_decision_last() -> None:
     ]
 
 
+def test_the_best_by_a_few_components_are_retrained_with_and_what_is_known_is_not_tried_again() -> None:
+    # Birds differ in one direction, weakly, and stand before places that differ in another, strongly.
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 300)
+    train_place, seen_place = np.where(rng.random((2, 600)) < np.array([[0.95], [0.5]]), labels, 1 - labels)
+
+    def images(place: np.ndarray) -> np.ndarray:
+        features = rng.normal(size=(600, 4 * COMPONENTS)).astype(np.float32)
+        features[:, 0] += 1.5 * (2 * labels - 1)
+        features[:, 1] += 4 * (2 * place - 1)
+        return features
+
+    train = split_of("train", images(train_place), labels)
+    data = split_of("validation", images(seen_place), labels)
+    base = fit_base(train, ("a", "b")).fit.head
+    towards = {f"word {k}": np.eye(4 * COMPONENTS)[k] for k in range(1, 7)}
+    project = ArrayData(
+        manifest=ClassNames(name="two", classes=("a", "b")),
+        encoder=CallableEncoder(encode=lambda phrases: [towards[each] for each in phrases]),
+    )
+    failures = failures_of(Model(run_id="", name="base", head=base), data)
+    items = [suggestion(each, None) for each in reversed(towards)]
+    known: dict[str, Gain | None] = {}
+    found = shortlisted(project, failures, train, "a", items, most=2, known=known)
+    assert found[0].phrase == "word 1"  # the place
+    assert len(found) == 2
+    assert set(known) == set(towards)
+    exact = [brought(project, failures, train, "a", each) for each in items]
+    assert min(exact, key=lambda each: each.order).phrase == "word 1"
+    told = Gain(classes=0.9, average=0.0, half_before=0.0, half_after=0.0)
+    known |= {"word 5": told}
+    assert shortlisted(project, failures, train, "a", items, most=1, known=known)[0].phrase == "word 5"
+    assert shortlisted(project, failures, train, "a", items, most=6) == tuple(items)
+
+
 @pytest.fixture
 def project(home: Path) -> Workspace:
     return open_project(Settings(home=home, reviewer="Ada"), DATA_SET)
@@ -138,11 +174,16 @@ def test_suggest_by_the_command_orders_by_gain_and_keeps_what_it_found(
     (path,) = (home / "mlruns" / "gains").glob("*.json")
     kept = json.loads(path.read_bytes())
     ((key, of_class),) = kept["gains"].items()
-    for each in of_class.values():  # it is what is kept that is told the second time
+    for each in of_class["gains"].values():  # it is what is kept that is told the second time
         each["gain"] = {"classes": 0.25, "average": 0.0, "half_before": 0.0, "half_after": 0.0}
     path.write_text(json.dumps({**kept, "gains": {key: of_class}}))
     again = run_clarify("suggest", DATA_SET, "waterbird", "--most", "5", "--json", home=home).result
     assert {each["gain"]["classes"] for each in again["suggestions"]} == {0.25}
+    for damaged in ({key: {"gains": {"water": 1}}}, {key: 1}):
+        path.write_text(json.dumps({**kept, "gains": damaged}))
+        assert (
+            run_clarify("suggest", DATA_SET, "waterbird", "--most", "5", "--json", home=home).result == listed
+        )
     path.write_bytes(b"{")
     assert run_clarify("suggest", DATA_SET, "waterbird", "--most", "5", "--json", home=home).result == listed
 

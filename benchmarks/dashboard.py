@@ -24,6 +24,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import numpy as np
 
@@ -241,11 +242,11 @@ async def _browser_times(
     ]
 
 
-async def opened(browser: Browser, address: str) -> Page:
-    """Open the page as somebody new, up to the question who they are."""
+async def opened(browser: Browser, address: str, class_name: str = f"class {SEEN:04d}") -> Page:
+    """Open the page of a class as somebody new, up to the question who they are."""
     context = await browser.new_context(viewport={"width": 1440, "height": 1000})
     page = await context.new_page()
-    await page.goto(f"{address}/describe?class=class%20{SEEN:04d}", timeout=120_000)
+    await page.goto(f"{address}/describe?class={quote(class_name)}", timeout=120_000)
     await page.get_by_placeholder("Ada Lovelace").wait_for(timeout=120_000)
     return page
 

@@ -16,17 +16,8 @@ if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
     from PIL.Image import Image
-    from plotly.graph_objects import Figure
 
-__all__ = [
-    "Artifact",
-    "arrays_artifact",
-    "html_artifact",
-    "json_artifact",
-    "parquet_artifact",
-    "png_artifact",
-    "read_arrays",
-]
+__all__ = ["Artifact", "arrays_artifact", "json_artifact", "parquet_artifact", "png_artifact", "read_arrays"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +39,6 @@ def parquet_artifact(path: str, table: pl.DataFrame) -> Artifact:
     content = io.BytesIO()
     table.write_parquet(content)
     return Artifact(path=path, content=content.getvalue())
-
-
-def html_artifact(path: str, figure: Figure) -> Artifact:
-    """Return a plotly figure as a page that opens offline: its script is inside."""
-    page = figure.to_html(include_plotlyjs=True, full_html=True)
-    return Artifact(path=path, content=page.encode())
 
 
 def png_artifact(path: str, image: Image) -> Artifact:

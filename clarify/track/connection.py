@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from clarify.errors import AwayError
 from clarify.track.backends import Backend
+from clarify.track.deadline import OverdueError, within
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -20,6 +21,10 @@ __all__ = ["Connection"]
 ATTEMPTS = 4
 WAIT_S = 10.0
 """For how long a store elsewhere is asked for before it counts as away."""
+
+CALL_S, FILES_S = 30.0, 600.0
+"""An answer of a store elsewhere that is not whole by then is not waited for: a limit for each byte would
+wait for ever for a server that drips. The second is for what sends files, of a network among them."""
 
 ASK_AGAIN_S = 5.0
 """Reading does not ask a store elsewhere again so soon whether it is there."""
@@ -105,15 +110,18 @@ class Connection:
         with self.noting():
             self.backend.reach(seconds)
 
-    def trying(self, call: Callable[[int], T], *, attempts: int = ATTEMPTS) -> T:
-        """Do what may meet a lock or a lost connection, several times before giving up."""
+    def trying(self, call: Callable[[int], T], *, attempts: int = ATTEMPTS, seconds: float = CALL_S) -> T:
+        """Do what may meet a lock or a lost connection, several times before giving up.
+
+        Of a store elsewhere each attempt may take so many seconds as a whole; then it counts as away.
+        """
         self._ask_again()
         self.open()
         from mlflow.exceptions import MlflowException
 
         for attempt in range(attempts):
             try:
-                return call(attempt)
+                return self._within(seconds, call, attempt)
             except (MlflowException, OSError) as error:
                 trouble = self.backend.trouble(error)
                 if self.backend.remote:
@@ -124,6 +132,18 @@ class Connection:
                 time.sleep(0.5 * 2**attempt)
         with self.noting():
             raise trouble
+
+    def _within(self, seconds: float, call: Callable[[int], T], attempt: int) -> T:
+        if not self.backend.remote:
+            return call(attempt)
+        try:
+            return within(seconds, lambda: call(attempt))
+        except OverdueError:
+            with self.noting():
+                raise AwayError(
+                    f"the tracking store {self.backend.address.shown} begins to answer and is not done "
+                    f"within {seconds:.0f} s; look at its log and the network, then run the command again"
+                ) from None
 
     def _ask_again(self) -> None:
         """Notice in time that a store elsewhere is away; MLflow would wait for longer."""

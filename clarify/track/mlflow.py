@@ -17,11 +17,21 @@ from clarify.errors import AwayError, NotFoundError, StoreError
 from clarify.track.address import read_address
 from clarify.track.backend import LocalFiles
 from clarify.track.backends import backend_of
-from clarify.track.connection import ATTEMPTS, Connection
+from clarify.track.connection import ATTEMPTS, CALL_S, FILES_S, Connection
 from clarify.track.copies import Copies
 from clarify.track.outbox import DamagedError, Entry, Outbox
-from clarify.track.record import RunRecord
-from clarify.track.run import PREFIX, WAITING, StoredRun, completed, end_abandoned, now, search, write_once
+from clarify.track.record import RunRecord, Supplement
+from clarify.track.run import (
+    PREFIX,
+    WAITING,
+    StoredRun,
+    completed,
+    end_abandoned,
+    log_step,
+    now,
+    search,
+    write_once,
+)
 from clarify.track.runs import read_run
 
 if TYPE_CHECKING:
@@ -36,6 +46,9 @@ DESCRIPTION_SECONDS = 10.0
 """A description waits no longer for the store than this, and then in the outbox."""
 
 DELIVERY_SECONDS = 0.5
+DELIVERING = ".lock"
+"""In the outbox, held by who delivers."""
+
 """What waits is delivered by the way: a store that is busy is left alone."""
 
 MODEL = "model-"
@@ -124,12 +137,13 @@ class TrackingStore:
                 self.open()
                 self._connection.reach(patience)
                 self.deliver()
-                self._tidy()
+                self._tidy(patience)
                 return self._trying(
                     lambda attempt: write_once(
                         self.client, self.backend, record, delivery, at=at, first=attempt == 0
                     ),
                     attempts=2 if may_wait else ATTEMPTS,
+                    seconds=self._soon if may_wait else FILES_S,
                 )
         except AwayError:
             if not may_wait:
@@ -137,6 +151,26 @@ class TrackingStore:
         entry = Entry(delivery=delivery, store=self.meant_for, at=at, record=record)
         self.outbox.put(entry)
         return entry.run_id
+
+    def supplement(self, run_id: str, more: Supplement) -> None:
+        """Add to a run what was not to be waited for; once it waits no longer, to what it became.
+
+        Raises
+        ------
+        AwayError, StoreError
+            If it cannot be written; the run is whole without it.
+        """
+        from filelock import FileLock
+
+        if run_id.startswith(WAITING):
+            with FileLock(self.outbox.folder / DELIVERING, timeout=DELIVERY_SECONDS):
+                if entry := self._entry(run_id):
+                    self.outbox.add(entry, more)
+                    return
+        with self._connection.turn(self.patience):
+            run = self._run(self._delivered(run_id))
+            self._trying(lambda _: self.backend.write(run, more.artifacts), seconds=FILES_S)
+            self._trying(lambda _: log_step(self.client, run.info.run_id, 0, more.metrics))
 
     def adopt(self, record: RunRecord, *, delivery: str, at: int) -> str:
         """Write a run that was made elsewhere, once however often it is tried; return its id.
@@ -155,7 +189,8 @@ class TrackingStore:
             self._connection.reach(self.patience)
             self.deliver()
             return self._trying(
-                lambda _: write_once(self.client, self.backend, record, delivery, at=at, first=False)
+                lambda _: write_once(self.client, self.backend, record, delivery, at=at, first=False),
+                seconds=FILES_S,
             )
 
     def delivered(self, delivery: str) -> str | None:
@@ -182,7 +217,7 @@ class TrackingStore:
 
         delivered = 0
         try:
-            with FileLock(self.outbox.folder / ".lock", timeout=0):
+            with FileLock(self.outbox.folder / DELIVERING, timeout=0):
                 self.backend.reach(DELIVERY_SECONDS)
                 self.outbox.tidy()
                 for each in self.outbox.names():
@@ -289,7 +324,7 @@ class TrackingStore:
     def add_folder(self, run_id: str, folder: Path) -> str:
         """Copy a model's folder into a run's files, and return its place for the registry."""
         run = self._run(run_id)
-        return self._trying(lambda _: self.backend.add_folder(run, folder))
+        return self._trying(lambda _: self.backend.add_folder(run, folder), seconds=FILES_S)
 
     def retag(self, run_id: str, name: str, value: str) -> None:
         """Change one of a run's tags: the one thing about it that may change.
@@ -326,15 +361,20 @@ class TrackingStore:
         self._connection.close()
         return self.backend.relocate()
 
-    def _tidy(self) -> None:
+    def _tidy(self, seconds: float) -> None:
         """End what killed processes left running, once."""
         if not self._tidied:
             self._tidied = True
             with contextlib.suppress(StoreError):
-                self.ask(end_abandoned)
+                self._trying(lambda _: end_abandoned(self.client), attempts=1, seconds=seconds)
 
-    def _trying(self, call: Callable[[int], T], *, attempts: int = ATTEMPTS) -> T:
-        return self._connection.trying(call, attempts=attempts)
+    @property
+    def _soon(self) -> float:
+        """How many seconds writing a description may take as a whole, before it waits."""
+        return 3 * min(self.patience, DESCRIPTION_SECONDS)
+
+    def _trying(self, call: Callable[[int], T], *, attempts: int = ATTEMPTS, seconds: float = CALL_S) -> T:
+        return self._connection.trying(call, attempts=attempts, seconds=seconds)
 
     def _deliver(self, delivery: str) -> bool:
         """Deliver one entry, under the lock; whether it arrived."""
@@ -345,16 +385,19 @@ class TrackingStore:
             return False
         if entry is None or entry.store != self.meant_for:
             return False
-        with contextlib.suppress(StoreError):
+        try:
             self._trying(
                 lambda _: write_once(
                     self.client, self.backend, entry.record, delivery, at=entry.at, first=False
-                )
+                ),
+                seconds=self._soon,
             )
-            self.outbox.remove(delivery)
-            return True
-        self.backend.reach(DELIVERY_SECONDS)  # away: the others would only wait as long
-        return False
+        except AwayError:  # the others would only wait as long
+            raise
+        except StoreError:
+            return False
+        self.outbox.remove(delivery)
+        return True
 
     def _listed(self, data_set: str, kind: str) -> list[StoredRun]:
         if not self._connection.opened and not self.backend.made():

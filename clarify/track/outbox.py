@@ -22,10 +22,10 @@ from typing import Any
 
 import polars as pl
 
-from clarify.data.files import sync_folder, writing
+from clarify.data.files import sync_folder, write_atomically, writing
 from clarify.errors import ClarifyError, NotFoundError
 from clarify.track.artifacts import Artifact
-from clarify.track.record import TAGS, DatasetRef, RunRecord
+from clarify.track.record import TAGS, DatasetRef, RunRecord, Supplement
 from clarify.track.run import WAITING, StoredRun
 
 __all__ = ["DamagedError", "Entry", "Outbox"]
@@ -119,6 +119,21 @@ class Outbox:
             sync_folder(self.folder)
             if new:
                 sync_folder(self.folder.parent)
+
+    def add(self, entry: Entry, more: Supplement) -> None:
+        """Add to an entry that waits; whoever reads it meanwhile finds it without, or whole with it."""
+        record = dataclasses.replace(
+            entry.record,
+            metrics={**entry.record.metrics, **more.metrics},
+            artifacts=(*entry.record.artifacts, *more.artifacts),
+        )
+        place = self.folder / entry.delivery
+        with writing(self.folder, hint="the description waits without its pictures"):
+            for name, content in _files(dataclasses.replace(entry, record=record)):
+                if name == RECORD:
+                    write_atomically(place / name, [content])
+                elif not (place / name).exists():
+                    _write_through(place / name, content)
 
     def waiting(self) -> list[Entry]:
         """Return what waits and can be read, oldest first."""

@@ -12,15 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import polars as pl
 
 from clarify.method.groups.metrics import worst_described_half
-from clarify.track.artifacts import (
-    Artifact,
-    arrays_artifact,
-    html_artifact,
-    json_artifact,
-    parquet_artifact,
-    png_artifact,
-)
-from clarify.track.record import RunContext, RunRecord, metric_keys
+from clarify.track.artifacts import Artifact, arrays_artifact, json_artifact, parquet_artifact, png_artifact
+from clarify.track.record import RunContext, RunRecord, Supplement, metric_keys
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -30,7 +23,7 @@ if TYPE_CHECKING:
     from clarify.method.phrases.descriptions import Description
     from clarify.method.phrases.evidence import Evidence
 
-__all__ = ["bridge_record", "description_record", "model_record"]
+__all__ = ["bridge_record", "description_record", "description_supplement", "model_record"]
 
 
 def model_record(
@@ -158,28 +151,21 @@ def description_record(
     unknown_words: Sequence[str],
     caution: str,
     similarities: pl.DataFrame,
-    pictures: Mapping[str, Image],
     parent: str,
     kept: bool,
-    gain: float | None,
     machine: bool,
     best_score: float,
 ) -> RunRecord:
     """Return the record of a phrase that was tried, or kept.
 
-    A chart is drawn of those that are kept only: a page that opens offline is 5 MB, and people try
-    many phrases.
+    A chart is drawn of those that are kept only: people try many phrases, and it can be drawn again.
 
     Parameters
     ----------
     similarities : DataFrame
         ``id, similarity, right, with_phrase`` of the class's validation images.
-    pictures : mapping of name to image
-        Grids of images, such as ``with`` and ``without``.
     parent : str
         The model's run.
-    gain : float or None
-        What retraining with it brings, if that is known.
     machine : bool
         Whether it was a machine's suggestion.
     best_score : float
@@ -195,7 +181,6 @@ def description_record(
         "checked_score": evidence.cross_fitted if found is None else found.value,
         "with_accuracy": with_phrase.value,
         "without_accuracy": without_phrase.value,
-        "gain": gain,
     }
     metrics = {name: value for name, value in measured.items() if value is not None}
     doubts = {"unknown_words": list(unknown_words), "caution": caution}
@@ -223,9 +208,24 @@ def description_record(
             json_artifact("encoder.json", dict(context.encoder)),
             parquet_artifact("similarities.parquet", similarities),
             *(_charts(description, similarities) if kept else ()),
-            *(png_artifact(f"{name}.png", image) for name, image in pictures.items()),
         ),
         dataset=context.dataset,
+    )
+
+
+def description_supplement(*, pictures: Mapping[str, Image], gain: float | None) -> Supplement:
+    """Return what follows of a description that is kept: it takes longer than a person should wait.
+
+    Parameters
+    ----------
+    pictures : mapping of half to image
+        Images with and without the phrase.
+    gain : float or None
+        What retraining with it brings, if that is known.
+    """
+    return Supplement(
+        metrics=metric_keys("validation", {} if gain is None else {"gain": gain}),
+        artifacts=tuple(png_artifact(f"{name}.png", image) for name, image in pictures.items()),
     )
 
 
@@ -281,12 +281,12 @@ def bridge_record(
 
 
 def _charts(description: Description, similarities: pl.DataFrame) -> tuple[Artifact, ...]:
-    from clarify.track.figures import distribution_figure
+    from clarify.track.figures import distribution_page
 
-    figure = distribution_figure(
+    page = distribution_page(
         similarities["similarity"].to_numpy(),
         similarities["right"].to_numpy(),
         description.threshold,
         title=f"{description.class_name}: {description.phrase}",
     )
-    return (html_artifact("distribution.html", figure),)
+    return (Artifact(path="distribution.html", content=page.encode()),)

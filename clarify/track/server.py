@@ -16,6 +16,7 @@ from clarify.errors import AwayError, NotFoundError, StoreError
 from clarify.track.address import Address
 from clarify.track.artifacts import Artifact
 from clarify.track.backend import Elsewhere, client_on, in_the_way, put, quieten
+from clarify.track.deadline import OverdueError, within
 
 if TYPE_CHECKING:
     import mlflow.entities
@@ -161,7 +162,7 @@ class ServerBackend(Elsewhere):
         from mlflow.utils.credentials import get_default_host_creds
         from mlflow.utils.rest_utils import http_request
 
-        try:
+        def ask() -> Any:
             return http_request(  # type: ignore[no-untyped-call]
                 get_default_host_creds(self.address.uri),  # type: ignore[no-untyped-call]
                 question,
@@ -170,7 +171,10 @@ class ServerBackend(Elsewhere):
                 timeout=ANSWER_SECONDS,
                 raise_on_status=False,
             )
-        except (MlflowException, OSError) as error:
+
+        try:
+            return within(2 * ANSWER_SECONDS, ask)
+        except (MlflowException, OSError, OverdueError) as error:
             raise AwayError(
                 f"the tracking server {self.address.shown} cannot be reached "
                 f"({_reason(str(error))}); start it or mend the network, then run the same command "
@@ -182,6 +186,7 @@ def _reason(said: str) -> str:
     """Return why nothing answered, in the few words that people know."""
     known = {
         "refused": "connection refused",
+        "overdue": f"it began to answer, and was not done within {2 * ANSWER_SECONDS} s",
         "timed out": f"no answer within {ANSWER_SECONDS} s",
         "resolve": "its name is not known",
         "No route": "no route to it",

@@ -64,9 +64,7 @@ def test_a_description_leaves_its_record_similarities_distribution_and_pictures(
     above = table["similarity"].to_numpy() > description["threshold"]
     assert np.array_equal(table["with_phrase"].to_numpy(), above)
     assert (folder / "with.png").read_bytes().startswith(b"\x89PNG")
-    page = (folder / "distribution.html").read_text()
-    assert len(page) > 1_000_000
-    assert not re.search(r"<script[^>]+src=", page)
+    assert "<svg" in (folder / "distribution.html").read_text()
 
 
 def test_a_phrase_that_was_only_tried_leaves_what_its_chart_can_be_drawn_from(

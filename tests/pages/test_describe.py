@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from clarify.assembly import open_project
 from clarify.config import Settings
 from clarify.data.manifest import open_manifest
+from clarify.track.runs import DescriptionRun
 from clarify.ui.describe import halves
 from clarify.ui.pieces import page as page_module
 from clarify.ui.pieces.gallery import Picture
@@ -84,12 +85,24 @@ def test_a_phrase_that_was_tried_is_recorded_even_if_the_server_is_stopped_at_on
 
 
 def test_keeping_is_in_the_store_when_the_page_says_so_and_can_be_taken_back(
-    visit: Visit, clarify: Clarify
+    visit: Visit, clarify: Clarify, home: Path
 ) -> None:
     page = after(describe(visit), "land")
     page = button(page, "Keep it")
     assert "Kept." in page.toast[0].value
     assert any(each.label == "Take it back" for each in page.button)
+    project = open_project(Settings(home=home), DATA_SET)
+
+    def run() -> DescriptionRun:
+        runs = project.tracking.runs(DATA_SET, DescriptionRun)
+        return next(run for run in runs if (run.phrase, run.kept) == ("land", True))
+
+    first = run()  # acknowledged is kept
+    until = time.monotonic() + 60
+    while run().gain is None and time.monotonic() < until:  # what takes longer follows
+        time.sleep(0.1)
+    assert run().id == first.id
+    assert {"with.png", "without.png"} <= set(project.tracking.files(first.id))
     assert kept(clarify, "waterbird: land")
     page = button(page, "Take it back")
     assert not kept(clarify, "waterbird: land")

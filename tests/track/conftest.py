@@ -114,8 +114,6 @@ def model(
 
 
 def phrase_tried(phrase: str = "water", *, kept: bool = True, parent: str = "p") -> RunRecord:
-    from PIL import Image
-
     similarity = np.linspace(0.1, 0.4, 40)
     right = similarity < 0.3
     return description_record(
@@ -134,10 +132,8 @@ def phrase_tried(phrase: str = "water", *, kept: bool = True, parent: str = "p")
                 "with_phrase": similarity > 0.25,
             }
         ),
-        pictures={"with": Image.new("RGB", (8, 8)), "without": Image.new("RGB", (8, 8))},
         parent=parent,
         kept=kept,
-        gain=0.05,
         best_score=0.9,
         machine=True,
     )

@@ -206,7 +206,7 @@ def test_while_it_is_away_descriptions_wait_and_arrive_once_after_a_restart(
     assert Outbox(tmp_path).names() == []
     ids = [run.id for run in back.stored(data_set, kind="description")]
     assert not any(run.startswith(WAITING) for run in ids)
-    assert back.artifact(waiting, "with.png") == back.artifact(ids[1], "with.png")
+    assert back.artifact(waiting, "distribution.html") == back.artifact(ids[1], "distribution.html")
     assert back.away == ""
 
 

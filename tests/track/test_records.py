@@ -6,6 +6,7 @@ import dataclasses
 import io
 import json
 import re
+from xml.etree import ElementTree
 
 import numpy as np
 import polars as pl
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from clarify.errors import InputError, StoreError
 from clarify.track.artifacts import arrays_artifact, read_arrays
+from clarify.track.figures import HEIGHT, LEFT, WIDTH, distribution_page
 from clarify.track.record import LONGEST_PARAM, TAGS, RunRecord, metric_keys
 from tests.track.conftest import evaluation, head, model, phrase_tried
 
@@ -94,14 +96,37 @@ def test_any_group_names_become_distinct_keys_that_mlflow_takes(names: list[str]
 
 def test_the_distribution_page_opens_offline() -> None:
     page = content(phrase_tried(), "distribution.html").decode()
-    assert "Plotly.newPlot" in page
-    assert len(page) > 1_000_000  # the script is inside
-    assert not re.search(r"<script[^>]+src=", page)
-    assert "#0072B2" in page
-    assert "#D55E00" in page
+    assert not re.search(r"<script|https?://(?!www\.w3\.org/2000/svg)", page)
+    assert len(page) < 30_000
+    assert re.search('fill="#0072B2"[^>]*>right', page)
+    assert re.search('fill="#D55E00"[^>]*>wrong', page)
 
 
-def test_a_phrase_cannot_put_script_into_the_distribution_page() -> None:
+def test_the_distribution_page_draws_each_bar_where_it_belongs_and_tells_its_count() -> None:
+    # 40 bins from 0 to 1: three right images in the first, one wrong one in the last and one in the middle.
+    scores = np.array([0.0, 0.01, 0.02, 0.51, 1.0])
+    page = distribution_page(scores, np.array([True] * 3 + [False] * 2), 0.25, title="landbird: water")
+    drawn = ElementTree.fromstring(page.split("</title>", 1)[1].split("</html>")[0])
+    bars = {
+        (bar[0].text or ""): (float(bar.get("x", 0)), float(bar.get("height", 0)))
+        for bar in drawn.iter("{http://www.w3.org/2000/svg}rect")
+    }
+    assert len(bars) == 80
+    assert bars["3 right images from 0.000"] == (LEFT, HEIGHT)  # all of them: the highest bar
+    assert bars["1 wrong images from 0.500"] == (LEFT + WIDTH / 2, HEIGHT / 2)  # one of two
+    assert bars["1 wrong images from 0.975"] == (LEFT + 39 * WIDTH / 40, HEIGHT / 2)
+    (cut,) = drawn.iter("{http://www.w3.org/2000/svg}line")
+    assert cut.get("x1") == f"{LEFT + WIDTH / 4:.1f}"
+
+
+@pytest.mark.parametrize("scores", [[0.3, 0.3], [0.1, 0.9]])
+def test_a_distribution_page_is_drawn_of_equal_scores_and_a_cut_beyond_them(scores: list[float]) -> None:
+    page = distribution_page(np.array(scores), np.array([True, False]), 7.0, title="x")
+    assert "nan" not in page
+    assert "threshold 7.000" in page
+
+
+def test_a_phrase_cannot_put_markup_into_the_distribution_page() -> None:
     page = content(phrase_tried("a </script><b> bird"), "distribution.html").decode()
     assert "</script><b>" not in page
 

@@ -12,7 +12,7 @@ from clarify.method.groups.metrics import Side
 from clarify.method.phrases.descriptions import Description
 from clarify.method.phrases.evidence import Evidence
 from clarify.track.mlflow import WAITING
-from clarify.track.records import description_record
+from clarify.track.records import description_record, description_supplement
 from clarify.track.runs import DescriptionRun
 from clarify.workflow.describe.choosing import default_runs
 from clarify.workflow.describe.phrases import TriedPhrase, try_phrase
@@ -21,7 +21,7 @@ from clarify.workflow.model.failures import Failures
 from clarify.workflow.model.models import Model
 from clarify.workflow.model.project import Workspace, run_context
 
-__all__ = ["ScoredPhrase", "kept_descriptions", "record_phrase", "score_phrase", "take_back"]
+__all__ = ["ScoredPhrase", "kept_descriptions", "record_phrase", "score_phrase", "supplement", "take_back"]
 
 SIDES: tuple[Side, ...] = ("with", "without")
 
@@ -76,33 +76,25 @@ def score_phrase(
     """
     tries = n_tried(project, failures.model, class_name, text)
     tried = try_phrase(project, failures, class_name, text, n_tried=tries, threshold=threshold)
-    brings = gain(tried.description) if keep and gain is not None else None
-    return record_phrase(project, failures, tried, keep=keep, note=note, gain=brings)
+    done = record_phrase(project, failures, tried, keep=keep, note=note)
+    if keep:
+        supplement(project, failures, done, gain=None if gain is None else gain(tried.description))
+    return done
 
 
 def record_phrase(
-    project: Workspace,
-    failures: Failures,
-    tried: TriedPhrase,
-    *,
-    keep: bool,
-    note: str = "",
-    gain: float | None = None,
-    seed: int = 0,
+    project: Workspace, failures: Failures, tried: TriedPhrase, *, keep: bool, note: str = ""
 ) -> ScoredPhrase:
     """Record a phrase that was tried: its score, its evidence, every image's similarity.
+
+    It is acknowledged by that; see `supplement` for what takes longer.
 
     Parameters
     ----------
     keep : bool
-        Whether the description is kept for retraining; then pictures of both halves and a chart
-        are recorded as well, which can be made again from the similarities of any other.
+        Whether the description is kept for retraining; then a chart is recorded as well.
     note : str
         Anything the reviewer wants to remember.
-    gain : float, optional
-        What retraining with it brings (`clarify.workflow.retrain.gains`).
-    seed : int
-        Which images the pictures show.
 
     Raises
     ------
@@ -122,16 +114,35 @@ def record_phrase(
         unknown_words=noted.unknown_words,
         caution=noted.caution,
         similarities=noted.table(data),
-        pictures={half: noted.grid(project, data, half, seed=seed) for half in SIDES if keep},
         parent=failures.model.run_id,
         kept=keep,
         best_score=noted.best_score,
-        gain=gain,
         machine=noted.description.phrase in suggested(project, failures.model, noted.description.class_name),
     )
     run_id = project.tracking.log(record)
     described = dataclasses.replace(noted.description, run=run_id)
     return ScoredPhrase(run_id=run_id, tried=dataclasses.replace(noted, description=described), kept=keep)
+
+
+def supplement(
+    project: Workspace, failures: Failures, kept: ScoredPhrase, *, gain: float | None, seed: int = 0
+) -> None:
+    """Add to a description that is kept what takes longer than a person should wait.
+
+    Parameters
+    ----------
+    gain : float or None
+        What retraining with it brings (`clarify.workflow.retrain.gains`), if that is known.
+    seed : int
+        Which images the pictures of both halves show.
+
+    Raises
+    ------
+    AwayError, StoreError
+        If it cannot be written; the description is whole without it.
+    """
+    pictures = {str(half): kept.tried.grid(project, failures.data, half, seed=seed) for half in SIDES}
+    project.tracking.supplement(kept.run_id, description_supplement(pictures=pictures, gain=gain))
 
 
 def take_back(project: Workspace, run_id: str) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clarify.assembly import open_project
 from clarify.cli.shell import Commands, Shell
-from clarify.errors import ClarifyError
+from clarify.errors import ClarifyError, InputError, shown
 
 if TYPE_CHECKING:
     from clarify.config import Settings
@@ -24,7 +25,7 @@ INSTALLED = Path(__file__).resolve().parents[1] / "dashboard_files"
 """Where the wheel puts what a checkout has at its top: app.py, pages, the theme."""
 
 
-def serve(settings: Settings, *, host: str = "localhost", port: int = PORT) -> None:
+def serve(settings: Settings, *, host: str = "localhost", port: int = PORT, base_path: str = "") -> None:
     """Become the dashboard's server; comes back only if that cannot be started.
 
     Parameters
@@ -33,7 +34,15 @@ def serve(settings: Settings, *, host: str = "localhost", port: int = PORT) -> N
         Handed on through the environment.
     host : str
         Which address it listens at: ``localhost``, or ``0.0.0.0`` for a team.
+    base_path : str
+        What a proxy puts before all its addresses, as ``team``.
+
+    Raises InputError for a base path that is none.
     """
+    if base_path and not re.fullmatch(r"/?\w[\w.~-]*(/\w[\w.~-]*)*/?", base_path, re.ASCII):
+        raise InputError(
+            f"--base-path {shown(base_path)}; legal is what a proxy puts before addresses, as team or a/team"
+        )
     app = INSTALLED / "app.py"
     if not app.is_file():
         app = Path(__file__).resolve().parents[2] / "app.py"
@@ -50,6 +59,8 @@ def serve(settings: Settings, *, host: str = "localhost", port: int = PORT) -> N
     os.environ.update({name: value for name, value in own.items() if value})
     command = ["-m", "streamlit", "run", str(app), "--server.port", str(port)]
     command += ["--server.address", host, "--server.headless", "true"]
+    if base_path.strip("/"):
+        command += ["--server.baseUrlPath", base_path.strip("/")]
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, *command])
 
@@ -57,8 +68,9 @@ def serve(settings: Settings, *, host: str = "localhost", port: int = PORT) -> N
 def _serve(shell: Shell) -> None:
     """Open the dashboard for reviewers."""
     args = shell.args
-    shell.say(f"the dashboard of {shell.settings.home}: http://{args.host}:{args.port}")
-    serve(shell.settings, host=args.host, port=args.port)
+    path = args.base_path.strip("/")
+    shell.say(f"the dashboard of {shell.settings.home}: http://{args.host}:{args.port}/{path}".rstrip("/"))
+    serve(shell.settings, host=args.host, port=args.port, base_path=args.base_path)
 
 
 def add_serve(commands: Commands) -> None:
@@ -70,6 +82,9 @@ def add_serve(commands: Commands) -> None:
         default="localhost",
     )
     command.takes("--port", f"(default: {PORT})", type=int, default=PORT)
+    command.takes(
+        "--base-path", "what a proxy puts before its addresses, as team (default: nothing)", default=""
+    )
 
 
 def _job(shell: Shell) -> None:

@@ -47,21 +47,21 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def serving(
-    home: Path, log: Path, *, port: int = 0, folder: Path | None = None, **settings: str
+    home: Path, log: Path, *, port: int = 0, folder: Path | None = None, base_path: str = "", **settings: str
 ) -> Iterator[str]:
     """Run the dashboard of a home, from a folder; yields its address."""
     port = port or free_port()
     command = [sys.executable, "-m", "clarify.cli", "serve", "--home", str(home)]
     with open(log, "ab") as file:
         process = subprocess.Popen(
-            [*command, "--port", str(port)],
+            [*command, "--port", str(port), *(["--base-path", base_path] if base_path else [])],
             stdout=file,
             stderr=file,
             env={**os.environ, **settings},
             cwd=folder,
         )
         try:
-            address = f"http://localhost:{port}"
+            address = f"http://localhost:{port}/{base_path}".rstrip("/")
             for _ in range(240):
                 with contextlib.suppress(OSError):
                     urllib.request.urlopen(f"{address}/_stcore/health", timeout=2).close()

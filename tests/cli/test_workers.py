@@ -38,3 +38,20 @@ def test_less_than_one_is_refused(tmp_path: Path) -> None:
         "workers is 0; legal is 1 or more" in run_clarify("doctor", "--workers", "0", home=tmp_path).refusal
     )
     assert run_clarify("doctor", "--workers", "many", home=tmp_path).status == 2
+
+
+@pytest.mark.parametrize("given", ["team", "/team/", "a/team"])
+def test_a_proxys_prefix_reaches_streamlit(
+    given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    monkeypatch.setattr(os, "execv", lambda _, command: started.append(command))
+    assert run_clarify("serve", "--base-path", given, home=tmp_path).status == 0
+    assert started[0][-2:] == ["--server.baseUrlPath", given.strip("/")]
+
+
+@pytest.mark.parametrize("given", ["..", "a b", "https://x", "a//b", "x" * 5000 + "!"])
+def test_a_prefix_that_is_none_is_refused(given: str, tmp_path: Path) -> None:
+    assert "--base-path" in run_clarify("serve", "--base-path", given, home=tmp_path).err
+    assert run_clarify("serve", "--base-path", given, home=tmp_path).status == 1

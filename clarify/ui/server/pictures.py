@@ -44,18 +44,21 @@ class PictureAddresses:
         See `read_secret`.
     clock : callable
         Seconds since 1970.
+    prefix : str
+        What all addresses of this server begin with, as ``/team``; empty where it is alone.
     """
 
-    def __init__(self, secret: str, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, secret: str, clock: Callable[[], float] = time.time, *, prefix: str = "") -> None:
         from itsdangerous import Signer
 
+        self.prefix = prefix
         self._signer = Signer(secret, salt="clarify.pictures")
         self._clock = clock
 
     def of(self, data_set: str, row: int, size: str = "small") -> str:
         """Return the address of a picture: a path on this server."""
         day = int(self._clock() // SECONDS_A_DAY)
-        return f"/pictures/{data_set}/{row}/{size}?{day}.{self._sign(data_set, row, size, day)}"
+        return f"{self.prefix}/pictures/{data_set}/{row}/{size}?{day}.{self._sign(data_set, row, size, day)}"
 
     def is_good(self, data_set: str, row: int | str, size: str, query: str) -> bool:
         """Whether the part after ``?`` was made by `of`, not too long ago."""
@@ -93,7 +96,7 @@ def picture_route(
         headers = {"Cache-Control": kept, "X-Content-Type-Options": "nosniff"}
         return Response(content, media_type="image/webp", headers=headers)
 
-    return Route("/pictures/{name}/{row}/{size}", picture)
+    return Route(addresses.prefix + "/pictures/{name}/{row}/{size}", picture)
 
 
 def _content(path: Path, root: Path, size: str, thumbnails: Thumbnails) -> bytes:

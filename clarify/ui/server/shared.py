@@ -52,15 +52,23 @@ def shared() -> Shared:
     from clarify.assembly import open_project
 
     settings = read_settings({}, os.environ, Path.cwd())
-    secret = read_secret(settings.home)
+    secret, prefix = read_secret(settings.home), _prefix()
     return Shared(
         settings=settings,
         desks=Desks(settings.home, functools.partial(open_project, settings)),
-        addresses=PictureAddresses(secret),
-        name_tags=NameTags(secret),
+        addresses=PictureAddresses(secret, prefix=prefix),
+        name_tags=NameTags(secret, prefix=prefix),
         thumbnails=Thumbnails(settings.home),
         background=Background(),
     )
+
+
+def _prefix() -> str:
+    """Return what Streamlit's own addresses begin with behind a proxy, as ``/team``; empty without one."""
+    from streamlit import config
+
+    parts = str(config.get_option("server.baseUrlPath") or "").strip("/")
+    return f"/{parts}" if parts else ""
 
 
 def read_secret(home: Path) -> str:

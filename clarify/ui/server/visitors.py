@@ -86,11 +86,15 @@ def logged_in_as(claims: Mapping[str, object], trusted_issuer: str = "") -> str:
 
 
 class NameTags:
-    """Signs a name for the cookie by `read_secret`'s secret, and reads it back."""
+    """Signs a name for the cookie by `read_secret`'s secret, and reads it back.
 
-    def __init__(self, secret: str) -> None:
+    All addresses of the server begin with the prefix, as ``/team``; it is empty where the server is alone.
+    """
+
+    def __init__(self, secret: str, *, prefix: str = "") -> None:
         from itsdangerous import URLSafeSerializer
 
+        self.prefix = prefix
         self._serializer = URLSafeSerializer(secret, salt="clarify.reviewer")
 
     def write(self, name: str) -> str:
@@ -108,7 +112,7 @@ class NameTags:
 
     def address(self, name: str) -> str:
         """Return the address that puts the tag into a cookie of whoever loads it."""
-        return f"/remember/{quote(self.write(name))}"
+        return f"{self.prefix}/remember/{quote(self.write(name))}"
 
 
 def name_route(tags: NameTags) -> BaseRoute:
@@ -123,7 +127,9 @@ def name_route(tags: NameTags) -> BaseRoute:
             return Response(status_code=403)
         answer = Response(status_code=204)
         secure = request.url.scheme == "https" or request.headers.get("x-forwarded-proto") == "https"
-        answer.set_cookie(COOKIE, tag, max_age=YEAR_S, httponly=True, samesite="lax", secure=secure)
+        answer.set_cookie(
+            COOKIE, tag, max_age=YEAR_S, path=tags.prefix or "/", httponly=True, samesite="lax", secure=secure
+        )
         return answer
 
-    return Route("/remember/{tag}", remember)
+    return Route(tags.prefix + "/remember/{tag}", remember)

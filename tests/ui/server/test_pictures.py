@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from clarify.ui.server.pictures import PictureAddresses
+from clarify.ui.server.visitors import NameTags
 
 DAY = 86_400
 
@@ -49,6 +50,14 @@ def test_an_address_is_good_until_the_next_day_ends_and_not_a_second_longer(
     ):
         clock.now = at
         assert addresses.is_good("birds", 7, "small", query) is good, at
+
+
+def test_addresses_begin_with_what_a_proxy_puts_before_them() -> None:
+    behind = PictureAddresses("secret", Clock(), prefix="/a/team")
+    address = behind.of("birds", 7)
+    assert address.startswith("/a/team/pictures/birds/7/small?")
+    assert PictureAddresses("secret", Clock()).is_good("birds", 7, "small", query_of(address))
+    assert NameTags("secret", prefix="/a/team").address("Ada").startswith("/a/team/remember/")
 
 
 def test_an_address_is_good_for_its_own_picture_alone(addresses: PictureAddresses, clock: Clock) -> None:

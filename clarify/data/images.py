@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image
 
-__all__ = ["ENDINGS", "MAX_PIXELS", "BadImage", "decode_image", "grid", "load_image", "read_kind"]
+__all__ = ["ENDINGS", "MAX_PIXELS", "BadImage", "TooLarge", "decode_image", "grid", "load_image", "read_kind"]
 
 # Beyond this Pillow itself warns of a bomb.
 MAX_PIXELS = 89_478_485
@@ -133,6 +133,10 @@ def read_kind(path: Path, *, max_pixels: int = MAX_PIXELS, inside: Path | None =
         return _with_image(file, path, max_pixels, kind)
 
 
+class TooLarge(BadImage):
+    """An image has more pixels than are allowed; none of them was decoded."""
+
+
 def _with_image(
     file: BufferedReader, path: Path, max_pixels: int, use: Callable[[Image], _Result]
 ) -> _Result:
@@ -142,7 +146,7 @@ def _with_image(
         with images.open(file, formats=FORMATS) as image:
             width, height = image.size
             if width * height > max_pixels:
-                raise BadImage(path, f"{width} x {height} pixels, more than {max_pixels} allowed")
+                raise TooLarge(path, f"{width} x {height} pixels, more than {max_pixels} allowed")
             return use(image)
     except BadImage:
         raise

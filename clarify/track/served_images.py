@@ -32,7 +32,7 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc.model import PythonModel
 from safetensors.numpy import load_file
 
-from clarify.data.images import BadImage, decode_image, load_image
+from clarify.data.images import MAX_PIXELS, BadImage, TooLarge, decode_image, load_image
 from clarify.embed.answering import AT_ONCE, probabilities
 from clarify.embed.encoders import ImageEncoder, load_backbone
 from clarify.embed.packing import unpack
@@ -49,6 +49,9 @@ COLUMN = "image"
 FOLDER_VARIABLE = "SERVED_IMAGES_FOLDER"
 PATH = "path:"
 MOST_IMAGES = 1024
+MOST_PIXELS = 4 * MAX_PIXELS
+"""Of all images of a request together: each may have `MAX_PIXELS`, and decoding that many takes seconds."""
+
 MOST_BYTES = 32 * 1024**2
 MOST_TEXT = 4 * MOST_BYTES // 3 + 1024
 """Characters of base64 that MOST_BYTES become, with room for a ``data:`` URL's beginning."""
@@ -95,8 +98,9 @@ class ServedImages(PythonModel):
         Raises
         ------
         RefusedRequest
-            If the column is missing, there are no images or more than 1,024, or one cannot be
-            used: then nothing is answered, and the message names its row, counted from 0.
+            If the column is missing, there are no images or more than 1,024, they have more pixels than
+            `MOST_PIXELS` together, or one cannot be used: then nothing is answered, and the message names
+            its row, counted from 0.
         """
         cells = _cells(model_input)
         found = np.concatenate([probabilities(self.encoder, self.head, part) for part in self._inputs(cells)])
@@ -107,11 +111,14 @@ class ServedImages(PythonModel):
 
     def _inputs(self, cells: list[Any]) -> Iterator[list[torch.Tensor]]:
         """Prepare so many images at once as the encoder takes."""
+        left = MOST_PIXELS
         for start in range(0, len(cells), AT_ONCE):
-            yield [
-                self.encoder.preprocess(_image(row, cell))
-                for row, cell in enumerate(cells[start : start + AT_ONCE], start)
-            ]
+            ready = []
+            for row, cell in enumerate(cells[start : start + AT_ONCE], start):
+                image = _image(row, cell, left)
+                left -= image.width * image.height
+                ready.append(self.encoder.preprocess(image))
+            yield ready
 
 
 def _found(spec: str, identity: dict[str, Any]) -> ImageEncoder:
@@ -138,13 +145,19 @@ def _cells(table: Any) -> list[Any]:
     return list(table[COLUMN])
 
 
-def _image(row: int, cell: Any) -> Image:
+def _image(row: int, cell: Any, left: int) -> Image:
+    """Decode an image of at most so many pixels; their number is known before they are decoded."""
+    most = min(left, MAX_PIXELS)
     try:
         if isinstance(cell, Path):
-            return load_image(cell)
+            return load_image(cell, max_pixels=most)
         if isinstance(cell, str) and cell.startswith(PATH):
-            return _below_folder(cell.removeprefix(PATH))
-        return _decoded(cell if isinstance(cell, bytes) else _bytes_of(cell))
+            return _below_folder(cell.removeprefix(PATH), most)
+        return _decoded(cell if isinstance(cell, bytes) else _bytes_of(cell), most)
+    except TooLarge as bad:
+        together = f"; the images of a request may have {MOST_PIXELS:,} together: send several"
+        why = bad.reason + (together if most < MAX_PIXELS else "")
+        raise RefusedRequest(f"row {row}: the image cannot be used: {why}") from None
     except BadImage as bad:
         raise RefusedRequest(f"row {row}: the image cannot be used: {bad.reason}") from None
     except (ClarifyError, ValueError) as error:
@@ -166,22 +179,22 @@ def _bytes_of(cell: Any) -> bytes:
         ) from None
 
 
-def _decoded(content: bytes) -> Image:
+def _decoded(content: bytes, most: int) -> Image:
     if len(content) > MOST_BYTES:
         raise ValueError(f"the image file has {len(content)} bytes; legal are {MOST_BYTES}")
     if not content:
         raise ValueError("the image file is empty")
     # The name is only for a message that is not shown.
-    return decode_image(io.BufferedReader(io.BytesIO(content)), Path("image"))
+    return decode_image(io.BufferedReader(io.BytesIO(content)), Path("image"), max_pixels=most)
 
 
-def _below_folder(name: str) -> Image:
+def _below_folder(name: str, most: int) -> Image:
     folder = os.environ.get(FOLDER_VARIABLE, "")
     if not folder:
         raise ValueError(f"paths are not taken: the server's {FOLDER_VARIABLE} names no folder; send base64")
     path = Path(folder) / name
     try:
-        return load_image(path, inside=Path(folder))
+        return load_image(path, max_pixels=most, inside=Path(folder))
     except BadImage as bad:
         # Where a link leads, or what else is on the server, is nobody's business.
         away = "leads out" in bad.reason or "cannot be opened" in bad.reason

@@ -18,6 +18,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -283,6 +284,24 @@ def test_no_request_is_larger_than_its_bounds(model: Any, images: list[Path]) ->
     header = b"P6 100000 100000 255\n"
     with pytest.raises(Exception, match=r"row 0: the image cannot be used: 1.* pixels, more than"):
         ask(model, header + bytes(64))
+
+
+@pytest.mark.filterwarnings("ignore:.*Any type hint")  # MLflow's, of our own class, where it is imported
+def test_the_images_of_a_request_have_a_number_of_pixels_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    from clarify.track import served_images
+
+    monkeypatch.setattr(served_images, "MOST_PIXELS", 25_000)
+    served = served_images.ServedImages()
+    served.encoder = SimpleNamespace(preprocess=lambda image: image.size)
+    content = io.BytesIO()
+    Image.new("L", (100, 100)).save(content, "PNG")
+    assert list(served._inputs([content.getvalue()] * 2)) == [[(100, 100)] * 2]
+    with pytest.raises(
+        Exception, match=r"row 2: .* more than 5000 allowed; the images of a request may have 25,000"
+    ):
+        list(served._inputs([content.getvalue()] * 3))
+    with pytest.raises(Exception, match=r"row 1: the image cannot be used: not an image[^;]*$"):
+        list(served._inputs([content.getvalue(), b"x"]))
 
 
 def test_paths_are_taken_only_below_the_folder_that_the_server_names(

@@ -151,7 +151,7 @@ def script_times(home: Path) -> list[Measurement]:
     page.query_params["class"] = f"class {SEEN:04d}"
     page.run()
     shared().background.wait()  # what the first visit to Classes sets going, once a model
-    page.switch_page("../../pages/describe.py").run()
+    page.switch_page("../../../pages/describe.py").run()
     times = []
     for phrase in PHRASES:
         field = page.text_input(key="phrase").set_value(phrase)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ID_COLUMNS",
     "PREDICTED_COLUMNS",
+    "READINGS",
     "Predictions",
     "read_predictions",
     "refuse_rows",
@@ -28,6 +31,11 @@ __all__ = [
 ID_COLUMNS = ("id", "image_id", "path", "image", "filename", "file")
 PREDICTED_COLUMNS = ("predicted", "prediction", "predicted_label", "pred", "y_pred")
 PREFIXES = ("", "p_", "prob_", "probability_")
+READINGS = ("names", "positions")
+"""What a whole number may be: the name of a class, or a class's position from 0."""
+FRACTION = re.compile(r"(?<=\d)\.0*$")
+"""Of whole numbers that were written as others, ``7.0``."""
+WHOLE = re.compile(r"-?\d{1,18}", re.ASCII)
 TOLERANCE = 1e-3
 """How far a row of probabilities may be from adding up to 1: files are written with few digits."""
 
@@ -46,16 +54,24 @@ class Predictions:
         Where the table has one column a class.
     columns : mapping of str to str
         What was taken for ``id`` and ``predicted``.
+    reading : str
+        Which of `READINGS` the predicted classes were read by.
     """
 
     ids: tuple[str, ...]
     predicted: NDArray[np.int64]
     probabilities: NDArray[np.float64] | None
     columns: dict[str, str]
+    reading: str
 
 
 def read_predictions(
-    path: Path, classes: Sequence[str], *, id_column: str | None = None, predicted_column: str | None = None
+    path: Path,
+    classes: Sequence[str],
+    *,
+    id_column: str | None = None,
+    predicted_column: str | None = None,
+    numbers: str | None = None,
 ) -> Predictions:
     """Read predictions.
 
@@ -63,27 +79,34 @@ def read_predictions(
     ----------
     path : Path
         A .csv, .tsv, .parquet or .jsonl with a column of ids (or paths), one of predicted classes,
-        by name or by number from 0, and, optionally, one column of probabilities for each class,
-        named as the class, ``p_CLASS``, ``prob_CLASS`` or ``probability_CLASS``.
+        all by name or all by position from 0, and, optionally, one column of probabilities for each
+        class, named as the class, ``p_CLASS``, ``prob_CLASS`` or ``probability_CLASS``. Of names that
+        are whole numbers the value counts: ``1`` and ``1.0`` are class ``001``.
     classes : sequence of K str
     id_column, predicted_column : str, optional
         The columns' names, where they are not among `ID_COLUMNS` and `PREDICTED_COLUMNS`.
+    numbers : {"names", "positions"}, optional
+        How to read the predicted classes. By default, as they fit.
 
     Raises
     ------
     ManifestError
-        If a column is missing, or a row is not legal: the first such row is told.
+        If a column is missing, or a row is not legal: the first such row is told. If predicted
+        numbers fit as names and as positions, and mean other classes.
     """
     table = read_typed_table(path)
     if table.height == 0:
         raise ManifestError(f"table {path} has no rows; it needs one for each image")
     id_column = which_column(path, table, ID_COLUMNS, id_column, "--id")
     predicted_column = which_column(path, table, PREDICTED_COLUMNS, predicted_column, "--predicted")
+    ids = _ids(path, table, id_column)
+    predicted, reading = _predicted(path, table, predicted_column, tuple(classes), numbers)
     return Predictions(
-        ids=_ids(path, table, id_column),
-        predicted=_predicted(path, table, predicted_column, tuple(classes)),
+        ids=ids,
+        predicted=predicted,
         probabilities=_probabilities(path, table, tuple(classes)),
         columns={"id": id_column, "predicted": predicted_column},
+        reading=reading,
     )
 
 
@@ -121,15 +144,58 @@ def _ids(path: Path, table: pl.DataFrame, name: str) -> tuple[str, ...]:
     return tuple(column)
 
 
-def _predicted(path: Path, table: pl.DataFrame, name: str, classes: tuple[str, ...]) -> NDArray[np.int64]:
+def _predicted(
+    path: Path, table: pl.DataFrame, name: str, classes: tuple[str, ...], numbers: str | None
+) -> tuple[NDArray[np.int64], str]:
+    """Return the class numbers, and how they were read."""
     column = as_text(table, name, path)
-    by_name = {each: number for number, each in enumerate(classes)}
-    by_number = {str(number): number for number in range(len(classes))}
-    legal = by_name if set(column) & set(by_name) else by_number
+    texts = column.drop_nulls().unique().sort().to_list()
+    meant = _meanings(texts, classes)
+    fitting = [each for each in READINGS if len(meant[each]) == len(texts)]
+    if numbers is None and len(fitting) > 1:
+        apart = next((each for each in texts if meant["names"][each] != meant["positions"][each]), None)
+        if apart is not None:
+            by_name, by_position = (shown(classes[meant[each][apart]]) for each in READINGS)
+            raise ManifestError(
+                f"table {path}: {name} {shown(apart)} is class {by_name} by name and class {by_position} by "
+                "position from 0; say which is meant: --numbers names, or --numbers positions"
+            )
+    # Where none fits, what most of them are: the others are told.
+    reading = numbers or (fitting or sorted(READINGS, key=lambda each: -len(meant[each])))[0]
+    legal = meant[reading]
     unknown = ~column.is_in(list(legal)).fill_null(False)
     value = column[unknown.arg_max() or 0]
-    refuse_rows(path, unknown, f"{name} {shown(value)} is no class; {nearest(str(value), classes)}")
-    return np.array([legal[each] for each in column], dtype=np.int64)
+    known = nearest(str(value), classes)
+    if value is not None and _whole(value) is not None:
+        known += f"; positions are 0 to {len(classes) - 1}"
+    refuse_rows(path, unknown, f"{name} {shown(value)} is no class; {known}")
+    return np.array([legal[each] for each in column], dtype=np.int64), reading
+
+
+def _meanings(texts: Iterable[str], classes: tuple[str, ...]) -> dict[str, dict[str, int]]:
+    """Return, for each of `READINGS`, the class number of every text that has one."""
+    wholes = {text: _whole(text) for text in texts}
+    exact = {name: number for number, name in enumerate(classes)}
+    values = [_whole(name) for name in classes]
+    once = Counter(values)  # "1" and "01" may be two classes
+    by_value: dict[int | None, int] = {
+        value: n for n, value in enumerate(values) if value is not None and once[value] == 1
+    }
+    by_position = {str(number): number for number in range(len(classes))}  # "007" is no position
+
+    def known(numbers: dict[str, int | None]) -> dict[str, int]:
+        return {text: number for text, number in numbers.items() if number is not None}
+
+    return {
+        "names": known({text: exact.get(text, by_value.get(whole)) for text, whole in wholes.items()}),
+        "positions": known({text: by_position.get(FRACTION.sub("", text)) for text in wholes}),
+    }
+
+
+def _whole(text: str) -> int | None:
+    """Return the whole number that a text is, as ``7``, ``007`` or ``7.0``."""
+    digits = FRACTION.sub("", text)
+    return int(digits) if WHOLE.fullmatch(digits) else None
 
 
 def _probabilities(path: Path, table: pl.DataFrame, classes: tuple[str, ...]) -> NDArray[np.float64] | None:

@@ -1,0 +1,77 @@
+"""Predictions in tables: whatever numbers are in them is read in one way, or asked about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from clarify.data.predictions import read_predictions
+from clarify.errors import ManifestError
+
+TWELVE = tuple(sorted(str(number) for number in range(12)))  # as folders are sorted: 0, 1, 10, 11, 2, ...
+PADDED = ("001", "002", "010")
+PETS = ("cat", "dog")
+
+
+def predictions(folder: Path, predicted: list[str], **columns: list[object]) -> Path:
+    path = folder / "p.csv"
+    ids = [f"{number}.png" for number in range(len(predicted))]
+    pl.DataFrame({"id": ids, "predicted": predicted, **columns}).write_csv(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("classes", "predicted", "reading", "expected"),
+    [
+        (PETS, ["cat", "dog"], "names", [0, 1]),
+        (PETS, ["0", "1"], "positions", [0, 1]),
+        (PETS, ["0.0", "1.0"], "positions", [0, 1]),
+        (("0", "1"), ["1", "0"], "names", [1, 0]),
+        (("1", "2", "3"), ["0", "2"], "positions", [0, 2]),
+        (("1", "2", "3"), ["1", "3"], "names", [0, 2]),
+        (PADDED, ["1", "2", "10"], "names", [0, 1, 2]),
+        (PADDED, ["001", "002"], "names", [0, 1]),
+        (PADDED, ["0", "2"], "positions", [0, 2]),
+        (("-1", "1"), ["-1", "1.0"], "names", [0, 1]),
+        (("cat", "1"), ["cat", "1"], "names", [0, 1]),
+        (("5", "05"), ["05", "5"], "names", [1, 0]),
+    ],
+)
+def test_numbers_are_read_in_the_one_way_that_fits_all_of_them(
+    tmp_path: Path, classes: tuple[str, ...], predicted: list[str], reading: str, expected: list[int]
+) -> None:
+    found = read_predictions(predictions(tmp_path, predicted), classes)
+    assert found.reading == reading
+    assert found.predicted.tolist() == expected
+
+
+def test_numbers_that_fit_as_names_and_as_positions_are_asked_about(tmp_path: Path) -> None:
+    path = predictions(tmp_path, [str(number) for number in range(12)])
+    with pytest.raises(ManifestError, match="'10' is class '10' by name and class '8' by position") as error:
+        read_predictions(path, TWELVE)
+    assert "--numbers names, or --numbers positions" in str(error.value)
+    by_position = read_predictions(path, TWELVE, numbers="positions").predicted
+    assert by_position.tolist() == list(range(12))
+    by_name = read_predictions(path, TWELVE, numbers="names").predicted
+    assert [TWELVE[number] for number in by_name] == [str(number) for number in range(12)]
+
+
+def test_padded_numbers_of_which_both_readings_fit_are_asked_about(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match="'1' is class '001' by name and class '002' by position"):
+        read_predictions(predictions(tmp_path, ["1", "2"]), PADDED)
+
+
+@pytest.mark.parametrize(
+    ("predicted", "words"),
+    [
+        (["0", "2"], "row 2: predicted '2' is no class; known: cat, dog; positions are 0 to 1"),
+        (["cat", "1"], "row 2: predicted '1' is no class"),
+        (["0.5", "1"], "row 1: predicted '0.5' is no class"),
+        (["9" * 5000, "1"], "row 1: predicted .* is no class"),
+    ],
+)
+def test_what_is_neither_is_refused_with_its_row(tmp_path: Path, predicted: list[str], words: str) -> None:
+    with pytest.raises(ManifestError, match=words):
+        read_predictions(predictions(tmp_path, predicted), PETS)

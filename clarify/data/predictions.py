@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from clarify.data.reading import as_text, read_typed_table
-from clarify.errors import ManifestError, nearest, shown
+from clarify.errors import ManifestError, named, nearest, shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -127,7 +127,7 @@ def which_column(
     found = [name for name in known if name in table.columns]
     if not found:
         raise ManifestError(
-            f"table {path} has the columns {shown(', '.join(table.columns), most=200)}; none of "
+            f"table {path} has the columns {named(table.columns)}; none of "
             f"them is {', '.join(known)}: "
             + (f"name the one with {option}" if option else "call one of them so")
         )

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from clarify.errors import ManifestError, nearest, shown
+from clarify.errors import ManifestError, named, nearest, shown
 
 __all__ = ["BASE_COLUMNS", "CONTENT", "base_columns", "check_table", "table_digest"]
 
@@ -89,8 +89,8 @@ def _check_columns(table: pl.DataFrame, attributes: Mapping[str, tuple[str, ...]
     for name in wanted:
         if name not in table.columns:
             raise ManifestError(
-                f"the table has no column {name!r}; it has {', '.join(table.columns) or 'none'}, "
-                f"and needs {', '.join(wanted)}"
+                f"the table has no column {name!r}; it has {named(table.columns) or 'none'}, "
+                f"and needs {named(wanted)}"
             )
     for name in table.columns:
         if name not in wanted and name != CONTENT:

@@ -114,6 +114,34 @@ def test_a_table_is_imported_with_its_columns_named(tmp_path: Path) -> None:
     assert result["guesses"] == {"path column": "where (its values are files)", "id": "the path"}
 
 
+def test_blanks_around_labels_and_columns_are_no_part_of_them(tmp_path: Path) -> None:
+    save_tree(tmp_path / "in", {"x": 12})
+    labels = ["cat", "cat ", "dog", " dog"] * 3
+    parts = [split for split in ("train", "val", "test") for _ in range(4)]
+    rows = [f"x/{n}.png, {labels[n]},{parts[n]} " for n in range(12)]
+    table = tmp_path / "in/images.csv"
+    table.write_text("\n".join(["path, label,split ", *rows]))
+    result = imported(tmp_path / "home", "table", str(table))
+    assert result["classes"] == ["cat", "dog"]
+    assert result["splits"]["train"] == {"cat": 2, "dog": 2}
+    pl.DataFrame({"path": [f"x/{n}.png" for n in range(12)], "label": labels, "split": parts}).with_columns(
+        pl.col("label").cast(pl.Categorical)
+    ).write_parquet(table.with_suffix(".parquet"))
+    assert imported(tmp_path / "home", "table", str(table.with_suffix(".parquet"))) == result
+
+
+def test_two_folders_of_one_name_but_for_blanks_are_one_class(tmp_path: Path) -> None:
+    root = save_tree(tmp_path / "pets", {"train/cat": 6, "train/cat ": 2, "train/dog": 6})
+    result = imported(tmp_path / "home", "folder", str(root))
+    assert result["classes"] == ["cat", "dog"]
+
+
+def test_classes_that_look_alike_are_told(tmp_path: Path) -> None:
+    root = save_tree(tmp_path / "pets", {"Polar bear": 6, "polar  bear": 6, "dog": 6})
+    notes = imported(tmp_path / "home", "folder", str(root))["notes"]
+    assert "classes 'Polar bear', 'polar  bear' differ in case or blanks only" in str(notes)
+
+
 def test_imagenet_is_imported_by_the_names_of_its_classes(tmp_path: Path) -> None:
     tree = {"train/n02012849": 4, "train/n03126707": 4, "val/n02012849": 2, "val/n03126707": 2}
     root = save_tree(tmp_path / "in", tree, "JPEG")

@@ -75,3 +75,12 @@ def test_padded_numbers_of_which_both_readings_fit_are_asked_about(tmp_path: Pat
 def test_what_is_neither_is_refused_with_its_row(tmp_path: Path, predicted: list[str], words: str) -> None:
     with pytest.raises(ManifestError, match=words):
         read_predictions(predictions(tmp_path, predicted), PETS)
+
+
+def test_blanks_after_commas_are_no_part_of_columns_ids_and_classes(tmp_path: Path) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text("id , predicted, cat, dog\n0.png , cat, 1.0, 0.0\n1.png, dog , 0.0, 1.0\n")
+    found = read_predictions(path, PETS)
+    assert found.ids == ("0.png", "1.png")
+    assert found.predicted.tolist() == [0, 1]
+    assert found.probabilities is not None

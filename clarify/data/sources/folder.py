@@ -74,7 +74,7 @@ def list_tree(root: Path, tops: dict[str, str | None], guesses: dict[str, str]) 
         for name in names:
             found = walk(root, f"{top}/{name}" if top else name)
             others += found.others
-            parts.append(_rows(found.paths, name, split))
+            parts.append(_rows(found.paths, name.strip(), split))
     table = pl.concat(parts)
     classes = tuple(sorted(table["label"].unique()))
     check_classes(root, classes)

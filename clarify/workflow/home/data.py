@@ -11,7 +11,7 @@ from typing import Any
 from clarify.data.checking import Checked, check_images
 from clarify.data.copying import copy_images
 from clarify.data.manifest import Manifest, find_manifests, open_manifest, read_manifest, write_again
-from clarify.data.names import check_name
+from clarify.data.names import alike_notes, check_name
 from clarify.data.parallel import Progress
 from clarify.data.sources.imagenet import list_imagenet
 from clarify.data.sources.listing import Listing
@@ -165,7 +165,11 @@ def import_images(
     root = f"../../images/{name}" if copy else str(listing.root)
     toml = write_again(manifest, home / "data_manifests" / name, root=root)
     return ImportedDataSet(
-        manifest=manifest, toml=toml, copied=copied, guesses=dict(listing.guesses), notes=listing.notes
+        manifest=manifest,
+        toml=toml,
+        copied=copied,
+        guesses=dict(listing.guesses),
+        notes=(*listing.notes, *alike_notes(listing.classes)),
     )
 
 

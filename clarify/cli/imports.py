@@ -50,8 +50,10 @@ def _import_predictions(shell: Shell) -> None:
     found = read_predictions(
         Path(args.file), classes, id_column=args.id, predicted_column=args.predicted, numbers=args.numbers
     )
-    shell.say(f"columns: id is {found.columns['id']}, predicted is {found.columns['predicted']}")
+    shell.say("columns: " + ", ".join(f"{what} is {name}" for what, name in found.columns.items()))
     shell.say(f"classes are given by their {found.reading}" + _order(found.reading, classes))
+    for note in found.notes:
+        shell.say(f"note: {note}")
     done = import_predictions(project, found, model_name=args.model_name)
     shell.answer(done.to_dict(), _imported_predictions(done))
 
@@ -156,6 +158,6 @@ def add_predictions(commands: Commands) -> None:
     command.takes("--predicted COLUMN", "column of predicted classes")
     command.takes(
         "--numbers",
-        "what predicted numbers are, where both fit: the classes' names, or their positions from 0",
+        "what numbers for classes are, where both fit: the classes' names, or their positions from 0",
         choices=["names", "positions"],
     )

@@ -84,3 +84,56 @@ def test_blanks_after_commas_are_no_part_of_columns_ids_and_classes(tmp_path: Pa
     assert found.ids == ("0.png", "1.png")
     assert found.predicted.tolist() == [0, 1]
     assert found.probabilities is not None
+
+
+@pytest.mark.parametrize("prefix", ["", "p_", "prob_", "probability_"])
+@pytest.mark.parametrize("classes", [PETS, ("0", "1"), ("1", "2"), ("7", "007")])
+def test_probabilities_in_numbered_columns_are_taken(
+    tmp_path: Path, prefix: str, classes: tuple[str, ...]
+) -> None:
+    columns = {f"{prefix}0": [0.9, 0.2], f"{prefix}1": [0.1, 0.8]}
+    found = read_predictions(predictions(tmp_path, list(classes), **columns), classes)
+    assert found.probabilities is not None
+    assert found.probabilities.tolist() == [[0.9, 0.1], [0.2, 0.8]]
+    assert found.columns["probabilities"] == f"{prefix}0, {prefix}1"
+    assert found.notes == ()
+
+
+def test_columns_that_fit_as_names_and_positions_follow_the_predictions_or_are_asked_about(
+    tmp_path: Path,
+) -> None:
+    columns = {f"p_{number}": [float(number == 10)] * 2 for number in range(12)}
+    path = predictions(tmp_path, ["10", "10"], **columns)
+    found = read_predictions(path, TWELVE, numbers="names")
+    assert found.probabilities is not None
+    assert found.probabilities.argmax(axis=1).tolist() == [TWELVE.index("10")] * 2
+    found = read_predictions(path, TWELVE, numbers="positions")
+    assert found.probabilities is not None
+    assert found.probabilities.argmax(axis=1).tolist() == [10, 10]
+    with pytest.raises(ManifestError, match=r"the column of '.*' is class '.*' by name and class"):
+        read_predictions(predictions(tmp_path, ["0", "1"], **columns), TWELVE)  # these are both
+
+
+def test_probabilities_of_other_classes_than_predicted_are_refused_if_in_every_row_and_else_told(
+    tmp_path: Path,
+) -> None:
+    swapped = {"p_dog": [0.9, 0.9, 0.2], "p_cat": [0.1, 0.1, 0.8]}
+    with pytest.raises(
+        ManifestError, match="no row predicts its likeliest class: row 1 predicts 'cat', and 'dog'"
+    ):
+        read_predictions(predictions(tmp_path, ["cat", "cat", "dog"], **swapped), PETS)
+    found = read_predictions(predictions(tmp_path, ["cat", "dog", "cat"], **swapped), PETS)
+    assert found.notes == (
+        "1 of 3 rows do not predict their likeliest class: row 1 predicts 'cat', and 'dog' has probability "
+        "0.9",
+    )
+
+
+def test_columns_that_are_not_read_are_told(tmp_path: Path) -> None:
+    found = read_predictions(predictions(tmp_path, ["cat", "dog"], logit_0=[1, 2], logit_1=[2, 1]), PETS)
+    assert found.notes == ("columns that were not read: logit_0, logit_1",)
+
+
+def test_a_numbered_column_for_some_classes_only_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match="probabilities of 1 of 2 classes, none of 'cat'"):
+        read_predictions(predictions(tmp_path, ["cat", "dog"], prob_1=[0.5, 0.5]), PETS)

@@ -78,6 +78,8 @@ class ImportedPredictions:
         Whether they came with the predictions.
     reading : {"names", "positions"}
         How the file gave the classes.
+    notes : tuple of str
+        What a person should know of the file.
     """
 
     run_id: str
@@ -85,6 +87,7 @@ class ImportedPredictions:
     ignored: int
     probabilities: bool
     reading: str
+    notes: tuple[str, ...]
     evaluations: dict[str, Evaluation]
 
     def to_dict(self) -> dict[str, Any]:
@@ -95,6 +98,7 @@ class ImportedPredictions:
             "ignored": self.ignored,
             "probabilities": self.probabilities,
             "reading": self.reading,
+            "notes": list(self.notes),
             **{split: found.to_dict() for split, found in self.evaluations.items()},
         }
 
@@ -286,6 +290,7 @@ def import_predictions(project: Workspace, found: Predictions, *, model_name: st
         ignored=len(found.ids) - len(place),
         probabilities=found.probabilities is not None,
         reading=found.reading,
+        notes=found.notes,
         evaluations=evaluations,
     )
 

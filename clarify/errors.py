@@ -20,7 +20,7 @@ Messages are one line: what, where, the value seen, what is legal, the next step
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 __all__ = [
     "AwayError",
@@ -36,6 +36,7 @@ __all__ = [
     "SolverError",
     "StoreError",
     "TrainingError",
+    "few",
     "named",
     "nearest",
     "shown",
@@ -127,6 +128,12 @@ def named(names: Iterable[str], *, most: int = 10) -> str:
         for name in every[:most]
     ]
     return ", ".join(told) + (f" and {len(every) - most} more" if len(every) > most else "")
+
+
+def few(values: Collection[object]) -> str:
+    """List the first five values, quoted, and how many more there are."""
+    more = f" and {len(values) - 5:,} more" if len(values) > 5 else ""
+    return ", ".join(shown(value) for value in list(values)[:5]) + more
 
 
 def one_line(error: BaseException, most: int = 160) -> str:

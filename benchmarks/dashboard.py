@@ -118,7 +118,7 @@ def make_home(home: Path) -> None:
     project.store.save(project.manifest, project.encoder.identity, features.astype(np.float32))
     wrong = rng.random(len(labels)) < 0.3
     predicted = np.where(wrong, (labels + rng.integers(1, 5, len(labels))) % CLASSES, labels)
-    found = Predictions(ids=tuple(ids), predicted=predicted, probabilities=None, columns={})
+    found = Predictions(ids=tuple(ids), predicted=predicted, probabilities=None, columns={}, reading="names")
     import_predictions(project, found, model_name="made")
     draw_pictures(home / "images", [name for name, k in zip(ids, labels, strict=True) if k == SEEN])
 

@@ -20,7 +20,7 @@ Messages are one line: what, where, the value seen, what is legal, the next step
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 __all__ = [
     "AwayError",
@@ -36,6 +36,8 @@ __all__ = [
     "SolverError",
     "StoreError",
     "TrainingError",
+    "few",
+    "named",
     "nearest",
     "shown",
 ]
@@ -114,9 +116,24 @@ def nearest(name: str, known: Iterable[str], *, most: int = 3) -> str:
     lowered = {candidate.lower(): candidate for candidate in names}
     close = difflib.get_close_matches(str(name).lower(), list(lowered), n=most, cutoff=0.5)
     if close:
-        return "nearest: " + ", ".join(lowered[key] for key in close)
-    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
-    return "known: " + (", ".join(names[:10]) + more if names else "none")
+        return "nearest: " + named(lowered[key] for key in close)
+    return "known: " + (named(names) or "none")
+
+
+def named(names: Iterable[str], *, most: int = 10) -> str:
+    """List names for a message; one that could be misread, by blanks or a comma in it, is quoted."""
+    every = list(names)
+    told = [
+        name if name == " ".join(name.split()) and "," not in name and name else repr(name)
+        for name in every[:most]
+    ]
+    return ", ".join(told) + (f" and {len(every) - most} more" if len(every) > most else "")
+
+
+def few(values: Collection[object]) -> str:
+    """List the first five values, quoted, and how many more there are."""
+    more = f" and {len(values) - 5:,} more" if len(values) > 5 else ""
+    return ", ".join(shown(value) for value in list(values)[:5]) + more
 
 
 def one_line(error: BaseException, most: int = 160) -> str:

@@ -22,7 +22,7 @@ def _import_folder(shell: Shell) -> None:
     """A folder a class, with or without folders a split around them."""
     from clarify.data.sources.folder import list_folder
 
-    _import(shell, list_folder)
+    _import(shell, lambda path: list_folder(path, shell.args.leave_out))
 
 
 def _import_table(shell: Shell) -> None:
@@ -38,6 +38,7 @@ def _import_table(shell: Shell) -> None:
         root=None if args.root is None else Path(args.root),
         split_values={split: value for split, value in values.items() if value is not None},
         classes=None if args.classes is None else _lines(Path(args.classes)),
+        leave_out=tuple(args.leave_out),
     )
     _import(shell, lambda path: list_table(path, options))
 
@@ -107,6 +108,7 @@ def _import(shell: Shell, listed: Callable[[Path], Listing], *, known: str | Non
         copy=args.copy,
         bar=bar,
         origin=None if known is None else ORIGINS[known],
+        leave_out_rare=args.leave_out_rare,
     )
     for note in done.notes:
         shell.say(f"note: {note}")
@@ -144,8 +146,12 @@ def _imported(result: ImportedDataSet) -> str:
 
 def add_imports(imports: Commands) -> None:
     """Add one a form."""
-    _importer(imports, "folder", _import_folder, "pictures")
+    folders = _importer(imports, "folder", _import_folder, "pictures")
     tables = _importer(imports, "table", _import_table, "images.csv")
+    for command in (folders, tables):
+        command.takes(
+            "--leave-out NAME", "a class, or a split as it is called there; may be repeated", repeated=True
+        )
     for role, what in (
         ("path", "the files"),
         ("label", "the classes"),
@@ -183,6 +189,7 @@ def _importer(imports: Commands, name: str, run: Callable[[Shell], None], exampl
     command.takes("source PATH", "what to import")
     command.takes("--name", "what to call the data set", required=True)
     command.takes("--copy", "copy the images into the home (default: refer to them)", flag=True)
+    command.takes("--leave-out-rare", "leave out classes that do not have an image in every split", flag=True)
     command.takes(
         "--seed", "of the split by content, where the images have none (default: 0)", type=int, default=0
     )

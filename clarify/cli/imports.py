@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clarify.cli.shell import Commands, Shell
-from clarify.cli.words import SHORT_RUN, percent, table
+from clarify.cli.words import MANY_CLASSES, SHORT_RUN, percent, table
+from clarify.errors import shown
 
 if TYPE_CHECKING:
     from clarify.workflow.exchange.imports import ImportedFeatures, ImportedPredictions
@@ -44,12 +46,24 @@ def _import_predictions(shell: Shell) -> None:
 
     args = shell.args
     project = shell.project()
+    classes = project.manifest.classes
     found = read_predictions(
-        Path(args.file), project.manifest.classes, id_column=args.id, predicted_column=args.predicted
+        Path(args.file), classes, id_column=args.id, predicted_column=args.predicted, numbers=args.numbers
     )
-    shell.say(f"columns: id is {found.columns['id']}, predicted is {found.columns['predicted']}")
+    shell.say("columns: " + ", ".join(f"{what} is {name}" for what, name in found.columns.items()))
+    shell.say(f"classes are given by their {found.reading}" + _order(found.reading, classes))
+    for note in found.notes:
+        shell.say(f"note: {note}")
     done = import_predictions(project, found, model_name=args.model_name)
     shell.answer(done.to_dict(), _imported_predictions(done))
+
+
+def _order(reading: str, classes: Sequence[str]) -> str:
+    """Tell which class each position is, as far as a line goes: another order is another model."""
+    if reading == "names":
+        return ""
+    told = ", ".join(f"{number} is {shown(name)}" for number, name in enumerate(classes[:MANY_CLASSES]))
+    return f": {told}" + (", and so on" if len(classes) > MANY_CLASSES else "")
 
 
 def _imported_features(found: ImportedFeatures) -> str:
@@ -142,3 +156,8 @@ def add_predictions(commands: Commands) -> None:
     command.takes("--model-name", "what to call the model", default="imported model")
     command.takes("--id COLUMN", "column of ids or paths")
     command.takes("--predicted COLUMN", "column of predicted classes")
+    command.takes(
+        "--numbers",
+        "what numbers for classes are, where both fit: the classes' names, or their positions from 0",
+        choices=["names", "positions"],
+    )

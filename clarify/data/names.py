@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
+from collections.abc import Iterable
 
 from clarify.errors import ManifestError, shown
 
-__all__ = ["SAFE_NAME", "check_name", "check_names", "check_text"]
+__all__ = ["SAFE_NAME", "alike_notes", "check_name", "check_names", "check_text"]
 
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """Names that may be names of folders."""
@@ -36,3 +38,16 @@ def check_text(what: str, text: object, *, most: int) -> None:
     """Raise ManifestError unless a text is one line of 1 to `most` printable characters."""
     if not isinstance(text, str) or not text.strip() or not text.isprintable() or len(text) > most:
         raise ManifestError(f"{what} is {shown(text)}; legal is one line of 1 to {most} printable characters")
+
+
+def alike_notes(names: Iterable[str]) -> tuple[str, ...]:
+    """Say which names of classes a person may not tell apart: but for case or blanks they are one."""
+    of_key: defaultdict[str, list[str]] = defaultdict(list)
+    for name in names:
+        of_key["".join(name.casefold().split())].append(name)
+    return tuple(
+        f"classes {', '.join(map(shown, twins))} differ in case or blanks only; if they are one, give them "
+        "one name and import again"
+        for twins in of_key.values()
+        if len(twins) > 1
+    )

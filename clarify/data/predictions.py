@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from clarify.data.reading import as_text, read_typed_table
-from clarify.errors import ManifestError, nearest, shown
+from clarify.errors import ManifestError, named, nearest, shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ID_COLUMNS",
     "PREDICTED_COLUMNS",
+    "READINGS",
     "Predictions",
     "read_predictions",
     "refuse_rows",
@@ -28,6 +31,11 @@ __all__ = [
 ID_COLUMNS = ("id", "image_id", "path", "image", "filename", "file")
 PREDICTED_COLUMNS = ("predicted", "prediction", "predicted_label", "pred", "y_pred")
 PREFIXES = ("", "p_", "prob_", "probability_")
+READINGS = ("names", "positions")
+"""What a whole number may be: the name of a class, or a class's position from 0."""
+FRACTION = re.compile(r"(?<=\d)\.0*$")
+"""Of whole numbers that were written as others, ``7.0``."""
+WHOLE = re.compile(r"-?\d{1,18}", re.ASCII)
 TOLERANCE = 1e-3
 """How far a row of probabilities may be from adding up to 1: files are written with few digits."""
 
@@ -45,17 +53,28 @@ class Predictions:
     probabilities : (N, K) float64, or None
         Where the table has one column a class.
     columns : mapping of str to str
-        What was taken for ``id`` and ``predicted``.
+        What was taken for ``id`` and ``predicted``, and for ``probabilities`` if there are any.
+    reading : str
+        Which of `READINGS` the predicted classes were read by.
+    notes : tuple of str
+        What a person should know of the table, one line each.
     """
 
     ids: tuple[str, ...]
     predicted: NDArray[np.int64]
     probabilities: NDArray[np.float64] | None
     columns: dict[str, str]
+    reading: str
+    notes: tuple[str, ...] = ()
 
 
 def read_predictions(
-    path: Path, classes: Sequence[str], *, id_column: str | None = None, predicted_column: str | None = None
+    path: Path,
+    classes: Sequence[str],
+    *,
+    id_column: str | None = None,
+    predicted_column: str | None = None,
+    numbers: str | None = None,
 ) -> Predictions:
     """Read predictions.
 
@@ -63,27 +82,47 @@ def read_predictions(
     ----------
     path : Path
         A .csv, .tsv, .parquet or .jsonl with a column of ids (or paths), one of predicted classes,
-        by name or by number from 0, and, optionally, one column of probabilities for each class,
-        named as the class, ``p_CLASS``, ``prob_CLASS`` or ``probability_CLASS``.
+        all by name or all by position from 0, and, optionally, one column of probabilities for each
+        class, named as the class or its position, alone or after ``p_``, ``prob_`` or
+        ``probability_``. Of names that are whole numbers the value counts: ``1`` and ``1.0`` are
+        class ``001``.
     classes : sequence of K str
     id_column, predicted_column : str, optional
         The columns' names, where they are not among `ID_COLUMNS` and `PREDICTED_COLUMNS`.
+    numbers : {"names", "positions"}, optional
+        How to read numbers that stand for classes. By default, as they fit.
 
     Raises
     ------
     ManifestError
-        If a column is missing, or a row is not legal: the first such row is told.
+        If a column is missing, or a row is not legal: the first such row is told. If numbers fit as
+        names and as positions, and mean other classes. If the predicted class is the likeliest one in
+        no row.
     """
     table = read_typed_table(path)
     if table.height == 0:
         raise ManifestError(f"table {path} has no rows; it needs one for each image")
     id_column = which_column(path, table, ID_COLUMNS, id_column, "--id")
     predicted_column = which_column(path, table, PREDICTED_COLUMNS, predicted_column, "--predicted")
+    ids = _ids(path, table, id_column)
+    predicted, readings = _predicted(path, table, predicted_column, tuple(classes), numbers)
+    rest = [name for name in table.columns if name not in (id_column, predicted_column)]
+    named_so = _probability_columns(path, rest, tuple(classes), readings)
+    columns, notes = {"id": id_column, "predicted": predicted_column}, []
+    probabilities = None
+    if named_so:
+        probabilities = _probabilities(path, table, named_so)
+        columns["probabilities"] = named(named_so)
+        notes += _contradictions(path, predicted, probabilities, tuple(classes))
+    if unread := [name for name in rest if name not in named_so]:
+        notes.append(f"columns that were not read: {named(unread)}")
     return Predictions(
-        ids=_ids(path, table, id_column),
-        predicted=_predicted(path, table, predicted_column, tuple(classes)),
-        probabilities=_probabilities(path, table, tuple(classes)),
-        columns={"id": id_column, "predicted": predicted_column},
+        ids=ids,
+        predicted=predicted,
+        probabilities=probabilities,
+        columns=columns,
+        reading=readings[0],
+        notes=tuple(notes),
     )
 
 
@@ -104,7 +143,7 @@ def which_column(
     found = [name for name in known if name in table.columns]
     if not found:
         raise ManifestError(
-            f"table {path} has the columns {shown(', '.join(table.columns), most=200)}; none of "
+            f"table {path} has the columns {named(table.columns)}; none of "
             f"them is {', '.join(known)}: "
             + (f"name the one with {option}" if option else "call one of them so")
         )
@@ -121,29 +160,116 @@ def _ids(path: Path, table: pl.DataFrame, name: str) -> tuple[str, ...]:
     return tuple(column)
 
 
-def _predicted(path: Path, table: pl.DataFrame, name: str, classes: tuple[str, ...]) -> NDArray[np.int64]:
+def _predicted(
+    path: Path, table: pl.DataFrame, name: str, classes: tuple[str, ...], numbers: str | None
+) -> tuple[NDArray[np.int64], list[str]]:
+    """Return the class numbers, and of the `READINGS` those that give them."""
     column = as_text(table, name, path)
-    by_name = {each: number for number, each in enumerate(classes)}
-    by_number = {str(number): number for number in range(len(classes))}
-    legal = by_name if set(column) & set(by_name) else by_number
+    texts = column.drop_nulls().unique().sort().to_list()
+    meant = _meanings(texts, classes)
+    fitting = [each for each in READINGS if len(meant[each]) == len(texts)]
+    # Where none fits, what most of them are: the others are told.
+    readings = [numbers] if numbers else fitting or sorted(READINGS, key=lambda each: -len(meant[each]))[:1]
+    _check_one_meaning(path, name, meant, readings, classes)
+    legal = meant[readings[0]]
     unknown = ~column.is_in(list(legal)).fill_null(False)
     value = column[unknown.arg_max() or 0]
-    refuse_rows(path, unknown, f"{name} {shown(value)} is no class; {nearest(str(value), classes)}")
-    return np.array([legal[each] for each in column], dtype=np.int64)
+    known = nearest(str(value), classes)
+    if value is not None and _whole(value) is not None:
+        known += f"; positions are 0 to {len(classes) - 1}"
+    refuse_rows(path, unknown, f"{name} {shown(value)} is no class; {known}")
+    return np.array([legal[each] for each in column], dtype=np.int64), readings
 
 
-def _probabilities(path: Path, table: pl.DataFrame, classes: tuple[str, ...]) -> NDArray[np.float64] | None:
-    names = {each: next((p + each for p in PREFIXES if p + each in table.columns), None) for each in classes}
-    there = [name for name in names.values() if name is not None]
-    if not there:
-        return None
-    missing = [each for each, name in names.items() if name is None]
-    if missing:
+def _check_one_meaning(
+    path: Path, what: str, meant: dict[str, dict[str, int]], readings: Sequence[str], classes: tuple[str, ...]
+) -> None:
+    """Refuse, and ask, if two readings give a text different classes."""
+    if len(readings) < len(READINGS):
+        return
+    names, positions = (meant[each] for each in READINGS)
+    for text in sorted(names.keys() & positions.keys()):
+        by_name, by_position = shown(classes[names[text]]), shown(classes[positions[text]])
+        if by_name != by_position:
+            raise ManifestError(
+                f"table {path}: {what} {shown(text)} is class {by_name} by name and class {by_position} by "
+                "position from 0; say which is meant: --numbers names, or --numbers positions"
+            )
+
+
+def _meanings(texts: Iterable[str], classes: tuple[str, ...]) -> dict[str, dict[str, int]]:
+    """Return, for each of `READINGS`, the class number of every text that has one."""
+    wholes = {text: _whole(text) for text in texts}
+    exact = {name: number for number, name in enumerate(classes)}
+    values = [_whole(name) for name in classes]
+    once = Counter(values)  # "1" and "01" may be two classes
+    by_value: dict[int | None, int] = {
+        value: n for n, value in enumerate(values) if value is not None and once[value] == 1
+    }
+    by_position = {str(number): number for number in range(len(classes))}  # "007" is no position
+
+    def known(numbers: dict[str, int | None]) -> dict[str, int]:
+        return {text: number for text, number in numbers.items() if number is not None}
+
+    return {
+        "names": known({text: exact.get(text, by_value.get(whole)) for text, whole in wholes.items()}),
+        "positions": known({text: by_position.get(FRACTION.sub("", text)) for text in wholes}),
+    }
+
+
+def _whole(text: str) -> int | None:
+    """Return the whole number that a text is, as ``7``, ``007`` or ``7.0``."""
+    digits = FRACTION.sub("", text)
+    return int(digits) if WHOLE.fullmatch(digits) else None
+
+
+def _probability_columns(
+    path: Path, columns: Sequence[str], classes: tuple[str, ...], readings: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the column of each class; none where the table has no probabilities.
+
+    Parameters
+    ----------
+    readings : sequence of str
+        Of `READINGS` those that fit the predicted classes: preferred where columns fit both.
+    """
+    after = {name.removeprefix(p): name for p in reversed(PREFIXES) for name in columns if name.startswith(p)}
+    meant = _meanings(after, classes)
+    found = {each: {number: after[text] for text, number in meant[each].items()} for each in READINGS}
+    most = max(len(each) for each in found.values())
+    fitting = [each for each in READINGS if len(found[each]) == most]
+    preferred = [each for each in fitting if each in readings] or fitting
+    _check_one_meaning(path, "the column of", meant, preferred, classes)
+    chosen = found[preferred[0]]
+    missing = [name for number, name in enumerate(classes) if number not in chosen]
+    if chosen and missing:
         raise ManifestError(
-            f"table {path} has probabilities of {len(there)} of {len(classes)} classes, none of "
+            f"table {path} has probabilities of {len(chosen)} of {len(classes)} classes, none of "
             f"{shown(missing[0])}; give a column for each class, or for none"
         )
-    found = np.column_stack([_numbers(path, table, name) for name in there])
+    return tuple(chosen[number] for number in sorted(chosen))
+
+
+def _contradictions(
+    path: Path, predicted: NDArray[np.int64], found: NDArray[np.float64], classes: tuple[str, ...]
+) -> list[str]:
+    """Tell of rows whose likeliest class is not the predicted one: a cut may move some, a mistake all."""
+    wrong = found[np.arange(len(found)), predicted] < found.max(axis=1) - TOLERANCE
+    if not wrong.any():
+        return []
+    row = int(wrong.argmax())
+    said, likeliest = shown(classes[predicted[row]]), shown(classes[found[row].argmax()])
+    first = f"row {row + 1} predicts {said}, and {likeliest} has probability {found[row].max():.3g}"
+    if wrong.all():
+        raise ManifestError(
+            f"table {path}: no row predicts its likeliest class: {first}; name each column of probabilities "
+            "after its class, or leave them out"
+        )
+    return [f"{wrong.sum():,} of {len(wrong):,} rows do not predict their likeliest class: {first}"]
+
+
+def _probabilities(path: Path, table: pl.DataFrame, columns: Sequence[str]) -> NDArray[np.float64]:
+    found = np.column_stack([_numbers(path, table, name) for name in columns])
     outside = pl.Series(~((found >= -TOLERANCE) & (found <= 1 + TOLERANCE)).all(axis=1))
     refuse_rows(path, outside, "a probability is not between 0 and 1")
     sums = found.sum(axis=1)

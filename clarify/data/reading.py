@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import polars as pl
+import polars.selectors as cs
 
 from clarify.data.sizes import refusal
 from clarify.errors import ManifestError, nearest, shown
@@ -46,7 +47,7 @@ def read_table(path: Path) -> pl.DataFrame:
     ManifestError
         If the file is absent, unreadable, or of another kind.
     """
-    table = read_typed_table(path, endings=TABLE_ENDINGS)
+    table = _read(path, TABLE_ENDINGS)
     for name, kind in table.schema.items():
         if not (kind.is_integer() or kind in (pl.String, pl.Categorical) or kind == pl.Enum):
             raise ManifestError(
@@ -55,21 +56,25 @@ def read_table(path: Path) -> pl.DataFrame:
     return table.with_columns(pl.all().cast(pl.String))
 
 
-def read_typed_table(path: Path, *, endings: tuple[str, ...] = tuple(READERS)) -> pl.DataFrame:
-    """Read a table with the types that its file has; CSV and TSV have text alone.
+def read_typed_table(path: Path) -> pl.DataFrame:
+    """Read a table with the types that its file has, without blanks around text; CSV and TSV have text alone.
 
     Parameters
     ----------
     path : Path
-        Ends in one of `endings`.
-    endings : tuple of str
-        Of ``.csv``, ``.tsv``, ``.parquet``, ``.jsonl``.
+        Ends in ``.csv``, ``.tsv``, ``.parquet`` or ``.jsonl``.
 
     Raises
     ------
     ManifestError
         If the file is absent, unreadable, of another kind, or a cell has over 10,000 characters.
     """
+    # Not in `read_table`: what a manifest says is hashed, and stays as it is.
+    text = cs.by_dtype(pl.String, pl.Categorical, pl.Enum)
+    return _read(path, tuple(READERS)).with_columns(text.cast(pl.String).str.strip_chars())
+
+
+def _read(path: Path, endings: tuple[str, ...]) -> pl.DataFrame:
     if path.suffix.lower() not in endings:
         legal = " and ".join([", ".join(endings[:-1]), endings[-1]])
         raise ManifestError(f"table {path.name}: legal endings are {legal}")
@@ -87,7 +92,20 @@ def read_typed_table(path: Path, *, endings: tuple[str, ...] = tuple(READERS)) -
     # Polars answers some broken files with a panic, which Python does not count as an Exception.
     except (Exception, pl.exceptions.PanicException) as error:
         raise ManifestError(f"table {path} cannot be read as {kind[1:]}: {_cause(error)}") from None
+    table = _with_trimmed_header(table, path)
     _check_cells(table, path)
+    return table
+
+
+def _with_trimmed_header(table: pl.DataFrame, path: Path) -> pl.DataFrame:
+    """Take the blanks off that people write after a comma."""
+    names = [name.strip() for name in table.columns]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ManifestError(
+            f"table {path}: several columns are called {shown(twice)} but for blanks; rename or remove one"
+        )
+    table.columns = names
     return table
 
 

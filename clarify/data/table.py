@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from clarify.errors import ManifestError, nearest, shown
+from clarify.errors import ManifestError, few, named, nearest, shown
 
 __all__ = ["BASE_COLUMNS", "CONTENT", "base_columns", "check_table", "table_digest"]
 
@@ -89,8 +89,8 @@ def _check_columns(table: pl.DataFrame, attributes: Mapping[str, tuple[str, ...]
     for name in wanted:
         if name not in table.columns:
             raise ManifestError(
-                f"the table has no column {name!r}; it has {', '.join(table.columns) or 'none'}, "
-                f"and needs {', '.join(wanted)}"
+                f"the table has no column {name!r}; it has {named(table.columns) or 'none'}, "
+                f"and needs {named(wanted)}"
             )
     for name in table.columns:
         if name not in wanted and name != CONTENT:
@@ -160,12 +160,18 @@ def _no_content(table: pl.DataFrame) -> _Problem | None:
 
 def _check_classes_of_splits(table: pl.DataFrame, classes: tuple[str, ...], splits: tuple[str, ...]) -> None:
     present = set(table.select("split", "label").unique().iter_rows())
-    for split in NEEDS_EVERY_CLASS:
-        for label in classes:
-            if split in splits and (split, label) not in present:
-                raise ManifestError(
-                    f"class {label!r} has no image in split {split!r}; every class needs at least one there"
-                )
+    told = []
+    for split in (each for each in NEEDS_EVERY_CLASS if each in splits):
+        absent = [label for label in classes if (split, label) not in present]
+        if len(absent) == 1:
+            told.append(f"class {absent[0]!r} has no image in split {split!r}")
+        elif absent:
+            told.append(f"{len(absent):,} classes have no image in split {split!r} ({few(absent)})")
+    if told:
+        raise ManifestError(
+            f"{'; '.join(told)}; every class needs at least one there: add some, or import the data set "
+            "without such classes (--leave-out-rare)"
+        )
 
 
 def table_digest(

@@ -114,6 +114,88 @@ def test_a_table_is_imported_with_its_columns_named(tmp_path: Path) -> None:
     assert result["guesses"] == {"path column": "where (its values are files)", "id": "the path"}
 
 
+def test_blanks_around_labels_and_columns_are_no_part_of_them(tmp_path: Path) -> None:
+    save_tree(tmp_path / "in", {"x": 12})
+    labels = ["cat", "cat ", "dog", " dog"] * 3
+    parts = [split for split in ("train", "val", "test") for _ in range(4)]
+    rows = [f"x/{n}.png, {labels[n]},{parts[n]} " for n in range(12)]
+    table = tmp_path / "in/images.csv"
+    table.write_text("\n".join(["path, label,split ", *rows]))
+    result = imported(tmp_path / "home", "table", str(table))
+    assert result["classes"] == ["cat", "dog"]
+    assert result["splits"]["train"] == {"cat": 2, "dog": 2}
+    pl.DataFrame({"path": [f"x/{n}.png" for n in range(12)], "label": labels, "split": parts}).with_columns(
+        pl.col("label").cast(pl.Categorical)
+    ).write_parquet(table.with_suffix(".parquet"))
+    assert imported(tmp_path / "home", "table", str(table.with_suffix(".parquet"))) == result
+
+
+def test_two_folders_of_one_name_but_for_blanks_are_one_class(tmp_path: Path) -> None:
+    root = save_tree(tmp_path / "pets", {"train/cat": 6, "train/cat ": 2, "train/dog": 6})
+    result = imported(tmp_path / "home", "folder", str(root))
+    assert result["classes"] == ["cat", "dog"]
+
+
+def test_classes_that_look_alike_are_told(tmp_path: Path) -> None:
+    root = save_tree(tmp_path / "pets", {"Polar bear": 6, "polar  bear": 6, "dog": 6})
+    notes = imported(tmp_path / "home", "folder", str(root))["notes"]
+    assert "classes 'Polar bear', 'polar  bear' differ in case or blanks only" in str(notes)
+
+
+RARE = {f"train/rare{number}": 1 for number in range(8)}
+
+
+def test_classes_that_lack_images_are_told_at_once_and_left_out_when_asked(tmp_path: Path) -> None:
+    root = save_tree(tmp_path / "pets", {**TREE, "val/cat": 1, "val/dog": 1, **RARE})
+    command = ("data", "import", "folder", str(root), "--name", "pets")
+    refusal = run_clarify(*command, home=tmp_path / "home").refusal
+    assert "8 classes have no image in split 'validation' ('rare0', 'rare1'" in refusal
+    assert "'rare4' and 3 more); 8 classes have no image in split 'test'" in refusal
+    assert "--leave-out-rare" in refusal
+    result = imported(tmp_path / "home", "folder", str(root), "--leave-out-rare")
+    assert (result["classes"], result["images"]) == (["cat", "dog"], 18)
+    assert "left out for want of an image in every split: 8 of 10 classes with 8 images" in str(
+        result["notes"]
+    )
+    named = [word for number in range(8) for word in ("--leave-out", f"rare{number}")]
+    assert imported(tmp_path / "home", "folder", str(root), *named)["digest"] == result["digest"]
+
+
+@pytest.mark.parametrize("tree", [{"cat": 6, "dog": 6, "eel": 2}, {**TREE, "train/eel": 2, "test/fox": 2}])
+def test_classes_too_rare_to_split_are_left_out_when_asked(tmp_path: Path, tree: dict[str, int]) -> None:
+    root = save_tree(tmp_path / "pets", tree)
+    command = ("data", "import", "folder", str(root), "--name", "pets")
+    assert "--leave-out-rare" in run_clarify(*command, home=tmp_path / "home").refusal
+    result = imported(tmp_path / "home", "folder", str(root), "--leave-out-rare")
+    assert result["classes"] == ["cat", "dog"]
+
+
+def test_a_folder_and_a_table_are_read_without_a_split_that_is_left_out(tmp_path: Path) -> None:
+    tree = {f"{split}/{name}": 2 for split in ("train", "val", "id_val") for name in ("cat", "dog")}
+    root = save_tree(tmp_path / "pets", tree)
+    command = ("data", "import", "folder", str(root), "--name", "pets")
+    assert "--leave-out id_val" in run_clarify(*command, home=tmp_path / "home").refusal
+    result = imported(tmp_path / "home", "folder", str(root), "--leave-out", "id_val")
+    assert result["splits"] == {"train": {"cat": 2, "dog": 2}, "validation": {"cat": 2, "dog": 2}}
+    paths = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.png"))
+    parts = [path.split("/") for path in paths]
+    table = pl.DataFrame(
+        {"path": paths, "label": [part[1] for part in parts], "split": [p[0] for p in parts]}
+    )
+    table.write_csv(root / "t.csv")
+    command = ("data", "import", "table", str(root / "t.csv"), "--name", "t")
+    refusal = run_clarify(*command, home=tmp_path / "home").refusal
+    assert "row 1: column 'split' has 'id_val', which is no split" in refusal
+    assert "or --leave-out VALUE" in refusal
+    done = run_clarify(*command, "--leave-out", "id_val", "--json", home=tmp_path / "home")
+    assert done.result["splits"] == result["splits"]
+    assert "note: left out: 4 images" in done.err
+    for kind, place in (("folder", root), ("table", root / "t.csv")):
+        command = ("data", "import", kind, str(place), "--name", "u", "--leave-out", "idval")
+        refusal = run_clarify(*command, home=tmp_path / "home").refusal
+        assert "has no class and no split 'idval' to leave out; nearest: id_val" in refusal
+
+
 def test_imagenet_is_imported_by_the_names_of_its_classes(tmp_path: Path) -> None:
     tree = {"train/n02012849": 4, "train/n03126707": 4, "val/n02012849": 2, "val/n03126707": 2}
     root = save_tree(tmp_path / "in", tree, "JPEG")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from clarify.data.reading import read_table, read_typed_table
 from clarify.data.table import check_table
-from clarify.errors import ManifestError
+from clarify.errors import ManifestError, nearest
 
 ENDINGS = [".csv", ".tsv", ".parquet", ".jsonl"]
 MANY = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -115,3 +115,20 @@ def test_a_mark_of_utf_8_at_the_start_is_no_part_of_the_first_name(tmp_path: Pat
 def test_lines_may_end_as_on_windows(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(b"id,path\r\n1,x\r\n2,y\r\n")
     assert read_table(tmp_path / "a.csv")["path"].to_list() == ["x", "y"]
+
+
+def test_columns_of_one_name_but_for_blanks_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("label, label\na,b\n")
+    with pytest.raises(ManifestError, match="several columns are called 'label' but for blanks"):
+        read_typed_table(tmp_path / "a.csv")
+
+
+def test_a_table_of_a_manifest_keeps_its_cells_and_trims_its_header(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id, label\na, b\n")
+    table = read_table(tmp_path / "a.csv")
+    assert table.to_dict(as_series=False) == {"id": ["a"], "label": [" b"]}
+
+
+def test_a_name_that_could_be_misread_is_quoted_in_a_message() -> None:
+    assert nearest("cat", ["cat ", "dog"]) == "nearest: 'cat '"
+    assert nearest("zebra", ["a b", "a  b", "c,d"]) == "known: a b, 'a  b', 'c,d'"

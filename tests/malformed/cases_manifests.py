@@ -138,7 +138,7 @@ REFUSED = [
     (
         "no image in validation",
         table(lambda t: t.filter(pl.col("split") != "validation")),
-        "has no image in split 'validation'",
+        "2 classes have no image in split 'validation'",
     ),
     ("a hash that is none", with_content("ABC"), "content 'ABC' is no hash"),
     ("a hash in capitals", with_content("A" * 32), "is no hash"),

@@ -104,6 +104,21 @@ CASES = [
         make=changed(lambda table: table.drop("waterbird")),
         expected="probabilities of 1 of 2 classes, none of 'waterbird'",
     ),
+    Case(
+        name="a numbered column of probabilities for some classes only",
+        make=changed(lambda table: table.select("id", "predicted", prob_1="waterbird")),
+        expected="probabilities of 1 of 2 classes, none of 'landbird'",
+    ),
+    Case(
+        name="columns of probabilities swapped",
+        make=changed(lambda table: table.rename({"landbird": "waterbird", "waterbird": "landbird"})),
+        expected=r"no row predicts its likeliest class: row 1 predicts '\w+', and '\w+' has probability 1;",
+    ),
+    Case(
+        name="two columns of one name but for blanks",
+        make=with_bytes("p.csv", b"id,predicted, predicted\na,b,c\n"),
+        expected="several columns are called 'predicted' but for blanks",
+    ),
     Case(name="a probability above 1", make=changed(cell("landbird", 1.5)), expected="not between 0 and 1"),
     Case(
         name="probabilities that do not add up",

@@ -131,6 +131,16 @@ def celeba(attributes: str, splits: str, *more: str) -> Callable[[Path, Path], l
 FACES = "6\nBlond_Hair Male\n" + "".join(f"{n}.png {-1 + 2 * (n % 2)} 1\n" for n in range(6))
 PARTS = "".join(f"{n}.png {n // 2}\n" for n in range(6))
 TABLES = [
+    (
+        "a split left out that there is not",
+        rows(more=("--leave-out", "tets")),
+        "no class and no split 'tets' to leave out; nearest: test",
+    ),
+    (
+        "all images left out",
+        rows(more=("--leave-out", "cat", "--leave-out", "dog")),
+        "classes has 0 names|no rows",
+    ),
     ("a table that is not there", after(rows(), lambda o: (o / "images.csv").unlink()), "does not exist"),
     (
         "a table of another ending",
@@ -306,6 +316,22 @@ TREES = [
         "a class that test alone lacks",
         tree("folder", ["train/a/1.png", "train/b/2.png", "val/a/3.png", "val/b/4.png", "test/a/5.png"]),
         "class 'b' has no image in split 'test'",
+    ),
+    (
+        "many classes that validation and test lack",
+        tree("folder", [f"train/{n}/1.png" for n in range(9)] + ["val/0/1.png", "test/0/1.png"]),
+        r"8 classes have no image in split 'validation' \('1', .*and 3 more\); 8 classes have no image in "
+        "split 'test'.*--leave-out-rare",
+    ),
+    (
+        "a split of another name",
+        tree("folder", [f"{split}/{n}/1.png" for split in ("train", "val", "id_val") for n in "ab"]),
+        "--leave-out id_val",
+    ),
+    (
+        "nothing is left",
+        tree("folder", ["a/1.png", "b/2.png"], "--leave-out", "a", "--leave-out", "b"),
+        "has no folders in it",
     ),
     (
         "a split of no images",

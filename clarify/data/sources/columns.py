@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from clarify.errors import ManifestError, nearest, shown
+from clarify.errors import ManifestError, named, nearest, shown
 
 __all__ = ["Chosen", "Columns", "guess_columns"]
 
@@ -113,35 +113,34 @@ def _by_name(table: pl.DataFrame, where: Path, role: str, taken: set[str]) -> st
     names = _candidates(table, role, taken)
     if len(names) > 1:
         raise ManifestError(
-            f"table {where}: the column of the {role} may be {', '.join(names)}; say which: --{role} COLUMN"
+            f"table {where}: the column of the {role} may be {named(names)}; say which: --{role} COLUMN"
         )
     if not names and role == "label":
         raise ManifestError(
             f"table {where}: no column is called {', '.join(WELL_KNOWN['label'][:4])} or the like; "
-            f"say which holds the label: --label COLUMN, one of {_listed(table)}"
+            f"say which holds the label: --label COLUMN, one of {named(table.columns)}"
         )
     return names[0] if names else None
 
 
 def _path_column(table: pl.DataFrame, where: Path, root: Path, taken: set[str]) -> tuple[str, str]:
     files = [name for name in table.columns if name not in taken and _are_files(table[name], root)]
-    named = _candidates(table, "path", taken)
-    both = [name for name in files if name in named]
+    known = _candidates(table, "path", taken)
+    both = [name for name in files if name in known]
     for names, why in (
         (files, "its values are files"),
         (both, "by its name, and its values are files"),
-        (named if not files else [], "by its name"),
+        (known if not files else [], "by its name"),
     ):
         if len(names) == 1:
             return names[0], why
-    if files or named:
+    if files or known:
         raise ManifestError(
-            f"table {where}: the column of the path may be {', '.join(files or named)}; say "
-            "which: --path COLUMN"
+            f"table {where}: the column of the path may be {named(files or known)}; say which: --path COLUMN"
         )
     raise ManifestError(
         f"table {where}: no column holds files of {root}; say which is the path: --path COLUMN, "
-        f"one of {_listed(table)}, and --root FOLDER if the files are elsewhere"
+        f"one of {named(table.columns)}, and --root FOLDER if the files are elsewhere"
     )
 
 
@@ -152,8 +151,3 @@ def _are_files(column: pl.Series, root: Path) -> bool:
     return bool(values) and all(
         value and "\x00" not in value and os.path.isfile(root / value) for value in values
     )
-
-
-def _listed(table: pl.DataFrame) -> str:
-    more = f" and {len(table.columns) - 20} more" if len(table.columns) > 20 else ""
-    return ", ".join(table.columns[:20]) + more

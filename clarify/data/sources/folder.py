@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import polars as pl
 
-from clarify.data.sources.listing import SPLIT_NAMES, Listing
+from clarify.data.sources.listing import SPLIT_NAMES, Listing, check_left_out
 from clarify.data.sources.walking import folder_of, subfolders, walk
 from clarify.errors import ManifestError, shown
 
 __all__ = ["check_classes", "list_folder", "list_tree", "others_note"]
 
 
-def list_folder(path: Path) -> Listing:
+def list_folder(path: Path, leave_out: Collection[str] = ()) -> Listing:
     """List a folder of images whose class is the folder they lie in.
 
     Parameters
@@ -21,6 +22,8 @@ def list_folder(path: Path) -> Listing:
     path : Path
         Holds folders named after splits (train, val, test, ...) with one folder a class in each,
         or one folder a class. Deeper folders belong to their class; hidden files do not count.
+    leave_out : collection of str
+        Names of folders of splits and of classes that are not looked into.
 
     Returns
     -------
@@ -33,21 +36,27 @@ def list_folder(path: Path) -> Listing:
         If it is neither, or holds no images.
     """
     root = folder_of(path)
-    names = subfolders(root)
+    every = subfolders(root)
+    names = [name for name in every if name.strip() not in leave_out]
     splits = {name: SPLIT_NAMES[name.lower()] for name in names if name.lower() in SPLIT_NAMES}
+    if leave_out:
+        there = {name.strip() for top in ("", *splits) for name in subfolders(root, top)}
+        check_left_out(leave_out, there, root)
     if not splits:
-        return list_tree(root, {"": None}, {})
+        return list_tree(root, {"": None}, {}, leave_out)
     classes = [name for name in names if name not in splits]
     if classes:
         raise ManifestError(
             f"folder {root} has folders named after splits ({', '.join(splits)}) and others "
-            f"({', '.join(classes[:5])}); keep one kind only"
+            f"({', '.join(classes[:5])}); keep one kind only, or leave some out: --leave-out {classes[0]}"
         )
     guessed = {f"folder {name}": f"split {split}" for name, split in splits.items()}
-    return list_tree(root, dict(splits), guessed)
+    return list_tree(root, dict(splits), guessed, leave_out)
 
 
-def list_tree(root: Path, tops: dict[str, str | None], guesses: dict[str, str]) -> Listing:
+def list_tree(
+    root: Path, tops: dict[str, str | None], guesses: dict[str, str], leave_out: Collection[str] = ()
+) -> Listing:
     """List class folders below some folders of the root.
 
     Parameters
@@ -56,6 +65,8 @@ def list_tree(root: Path, tops: dict[str, str | None], guesses: dict[str, str]) 
         A folder of class folders, relative to the root, and its split; ``""`` is the root.
     guesses : dict of str to str
         Handed on.
+    leave_out : collection of str
+        Classes that are not looked into.
     """
     splits = [split for split in tops.values() if split is not None]
     twice = next((split for split in splits if splits.count(split) > 1), None)
@@ -65,7 +76,7 @@ def list_tree(root: Path, tops: dict[str, str | None], guesses: dict[str, str]) 
     parts, others = [], 0
     for top, split in tops.items():
         folder = root / top
-        names = subfolders(root, top)
+        names = [name for name in subfolders(root, top) if name.strip() not in leave_out]
         if not names:
             raise ManifestError(
                 f"folder {folder} has no folders in it; legal is one folder a class, as in "
@@ -74,7 +85,7 @@ def list_tree(root: Path, tops: dict[str, str | None], guesses: dict[str, str]) 
         for name in names:
             found = walk(root, f"{top}/{name}" if top else name)
             others += found.others
-            parts.append(_rows(found.paths, name, split))
+            parts.append(_rows(found.paths, name.strip(), split))
     table = pl.concat(parts)
     classes = tuple(sorted(table["label"].unique()))
     check_classes(root, classes)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import polars as pl
 
-from clarify.errors import ManifestError, shown
+from clarify.errors import ManifestError, nearest, shown
 
-__all__ = ["NUMBERED_SPLITS", "SPLIT_NAMES", "Listing", "in_order", "translated"]
+__all__ = ["NUMBERED_SPLITS", "SPLIT_NAMES", "Listing", "check_left_out", "in_order", "translated"]
 
 SPLIT_NAMES = {
     "train": "train",
@@ -86,6 +86,15 @@ def translated(column: pl.Series, meanings: Mapping[str, str], where: Path, *, l
 def unknown_rows(column: pl.Series, known: Iterable[str]) -> pl.Series:
     """Return the row numbers, from 0, of values that are none of the known."""
     return (~column.is_in(list(known)).fill_null(False)).arg_true()
+
+
+def check_left_out(names: Iterable[str], there: Iterable[str], where: Path) -> None:
+    """Raise ManifestError if something is to be left out that is not there."""
+    known = set(there)
+    for name in names:
+        if name not in known:
+            near = nearest(name, sorted(known))
+            raise ManifestError(f"{where} has no class and no split {shown(name)} to leave out; {near}")
 
 
 def in_order(names: Iterable[str]) -> tuple[str, ...]:

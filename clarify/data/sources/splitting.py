@@ -12,7 +12,7 @@ import polars as pl
 from clarify.data.opening import BadImage, contents
 from clarify.data.parallel import Progress
 from clarify.data.sources.listing import Listing
-from clarify.errors import ManifestError, shown
+from clarify.errors import ManifestError, few, shown
 
 __all__ = ["split_by_content", "with_content", "with_splits"]
 
@@ -21,7 +21,12 @@ CARVED = {"train": 0.85, "validation": 0.15}
 
 
 def with_splits(
-    listing: Listing, *, seed: int, workers: int, progress: Callable[[Progress], None] | None = None
+    listing: Listing,
+    *,
+    seed: int,
+    workers: int,
+    progress: Callable[[Progress], None] | None = None,
+    leave_out_rare: bool = False,
 ) -> Listing:
     """Give every image a split, as far as it has none.
 
@@ -34,12 +39,25 @@ def with_splits(
         Another seed, another split; the same images and seed, the same split.
     workers : int
         Threads that hash; the hashes are kept as the column ``content``.
+    leave_out_rare : bool
+        Leave out the classes that do not have an image in every split.
 
     Raises
     ------
     ManifestError
         If there is no train, a file cannot be read, or a class has too few different images.
     """
+    found = _with_splits(listing, seed, workers, progress, leave_out_rare)
+    return _without_rare(found) if leave_out_rare else found
+
+
+def _with_splits(
+    listing: Listing,
+    seed: int,
+    workers: int,
+    progress: Callable[[Progress], None] | None,
+    leave_out_rare: bool,
+) -> Listing:
     known = listing.splits
     if "train" in known and "validation" in known:
         return listing
@@ -56,7 +74,9 @@ def with_splits(
     else:
         shares, rows = CARVED, table.filter(pl.col("split") == "train")
         note = f"no validation given: 15 % of train were taken by content, seed {seed}"
-    split = split_by_content(rows["content"].to_list(), rows["label"].to_list(), shares, seed)
+    split = split_by_content(
+        rows["content"].to_list(), rows["label"].to_list(), shares, seed, allow_rare=leave_out_rare
+    )
     chosen = pl.col("content").replace_strict(split, default=None, return_dtype=pl.String)
     if known:
         chosen = pl.when(pl.col("split") == "train").then(chosen).otherwise(pl.col("split"))
@@ -65,8 +85,31 @@ def with_splits(
     )
 
 
+def _without_rare(listing: Listing) -> Listing:
+    table = listing.table
+    splits = dict(table.group_by("label").agg(pl.col("split").n_unique()).iter_rows())
+    rare = [label for label in listing.classes if splits.get(label, 0) < len(listing.splits)]
+    if not rare:
+        return listing
+    kept = table.filter(~pl.col("label").is_in(rare))
+    note = (
+        f"left out for want of an image in every split: {len(rare):,} of {len(listing.classes):,} classes "
+        f"with {table.height - kept.height:,} images: {few(rare)}"
+    )
+    return dataclasses.replace(
+        listing,
+        table=kept,
+        classes=tuple(label for label in listing.classes if label not in rare),
+        attributes={
+            name: tuple(value for value in values if value in set(kept[name]))
+            for name, values in listing.attributes.items()
+        },
+        notes=(*listing.notes, note),
+    )
+
+
 def split_by_content(
-    content: list[str], labels: list[str], shares: Mapping[str, float], seed: int
+    content: list[str], labels: list[str], shares: Mapping[str, float], seed: int, *, allow_rare: bool = False
 ) -> dict[str, str]:
     """Assign each different content to a split, class by class.
 
@@ -76,6 +119,8 @@ def split_by_content(
         A content that stands under several classes is counted with the first of them by name.
     shares : mapping of split to float
         Sum 1; the first gets what rounding leaves. Every other gets at least one of each class.
+    allow_rare : bool
+        Leave classes with fewer different contents than there are splits to the first.
 
     Returns
     -------
@@ -92,17 +137,19 @@ def split_by_content(
     members: defaultdict[str, list[str]] = defaultdict(list)
     for key, label in class_of.items():
         members[label].append(key)
-    few = {label: count for label in sorted(set(labels)) if (count := len(members[label])) < len(shares)}
-    if few:
-        told = ", ".join(f"{shown(label)} has {count}" for label, count in list(few.items())[:5])
-        more = f" and {len(few) - 5} more classes" if len(few) > 5 else ""
+    rare = {label: count for label in sorted(set(labels)) if (count := len(members[label])) < len(shares)}
+    if rare and not allow_rare:
+        told = ", ".join(f"{shown(label)} has {count}" for label, count in list(rare.items())[:5])
+        more = f" and {len(rare) - 5} more classes" if len(rare) > 5 else ""
         raise ManifestError(
             f"too few different images to split into {', '.join(shares)}: {told}{more}; each "
-            f"class needs at least {len(shares)}"
+            f"class needs at least {len(shares)}: add some, or leave such classes out (--leave-out-rare)"
         )
     first, *rest = shares
     chosen = dict.fromkeys(class_of, first)
-    for keys in members.values():
+    for label, keys in members.items():
+        if label in rare:
+            continue
         shuffled = sorted(keys, key=lambda key: hashlib.sha256(f"{seed}:{key}".encode()).digest())
         for split in rest:
             count = max(1, round(shares[split] * len(keys)))

@@ -15,9 +15,9 @@ from clarify.data.sources.listing import (
     NUMBERED_SPLITS,
     SPLIT_NAMES,
     Listing,
+    check_left_out,
     in_order,
     translated,
-    unknown_rows,
 )
 from clarify.data.sources.places import check_places, relative_paths
 from clarify.errors import ManifestError, shown
@@ -41,6 +41,8 @@ class TableOptions:
         How the column of splits calls train, validation and test.
     classes : tuple of str, optional
         Names for labels that are whole numbers from 0.
+    leave_out : tuple of str
+        Classes, and splits as the table calls them, whose images are left out.
     """
 
     columns: Columns = dataclasses.field(default_factory=Columns)
@@ -48,6 +50,7 @@ class TableOptions:
     root: Path | None = None
     split_values: Mapping[str, str] = dataclasses.field(default_factory=dict)
     classes: tuple[str, ...] | None = None
+    leave_out: tuple[str, ...] = ()
 
 
 def list_table(path: Path, options: TableOptions) -> Listing:
@@ -81,17 +84,26 @@ def list_table(path: Path, options: TableOptions) -> Listing:
     check_places(root, paths, path)
     label, classes = _labels(as_text(table, columns.label, path), path, options.classes)
     made: dict[str, pl.Series] = {"path": paths, "label": label}
+    calls = None if columns.split is None else as_text(table, columns.split, path)
+    there = set(classes) if calls is None else {*classes, *calls.drop_nulls()}
+    check_left_out(options.leave_out, there, path)
+    kept = ~label.is_in(options.leave_out)
     if columns.id is not None:
         made["id"] = as_text(table, columns.id, path)
-    if columns.split is not None:
-        column = as_text(table, columns.split, path)
-        made["split"] = _splits(column, columns.split, path, options.split_values)
-    attributes = {}
+    if columns.split is not None and calls is not None:
+        kept &= ~calls.is_in(options.leave_out).fill_null(False)
+        made["split"] = _splits(calls, columns.split, path, options.split_values, kept)
     for name in options.attributes:
         made[name] = as_text(table, name, path).fill_null("")
-        attributes[name] = in_order(made[name])
-    frame = pl.DataFrame([column.alias(name) for name, column in made.items()])
-    return Listing(root=root, classes=classes, table=frame, attributes=attributes, guesses=guesses)
+    frame = pl.DataFrame([column.alias(name) for name, column in made.items()]).filter(kept)
+    return Listing(
+        root=root,
+        classes=tuple(name for name in classes if name not in options.leave_out),
+        table=frame,
+        attributes={name: in_order(frame[name]) for name in options.attributes},
+        guesses=guesses,
+        notes=(f"left out: {kept.len() - frame.height:,} images",) if options.leave_out else (),
+    )
 
 
 def _labels(
@@ -108,16 +120,18 @@ def _labels(
     return translated(column.alias("label"), numbers, path, legal=legal), classes
 
 
-def _splits(column: pl.Series, name: str, path: Path, values: Mapping[str, str]) -> pl.Series:
-    """Translate what a table calls its splits."""
+def _splits(
+    column: pl.Series, name: str, path: Path, values: Mapping[str, str], kept: pl.Series
+) -> pl.Series:
+    """Translate what a table calls its splits, but for those that are left out."""
     said = {value: split for split, value in values.items()}
     known = said or {**SPLIT_NAMES, **NUMBERED_SPLITS}
     compared = column if said else column.str.to_lowercase().str.strip_chars()
-    unknown = unknown_rows(compared, known)
+    unknown = (kept & ~compared.is_in(list(known)).fill_null(False)).arg_true()
     if unknown.len():
         raise ManifestError(
             f"table {path} row {unknown[0] + 1}: column {name!r} has "
             f"{shown(column[unknown[0]])}, which is no split; legal are {', '.join(known)}; "
-            "give --train VALUE --validation VALUE --test VALUE for other names"
+            "give --train VALUE --validation VALUE --test VALUE for other names, or --leave-out VALUE"
         )
-    return compared.replace_strict(known, return_dtype=pl.String)
+    return compared.replace_strict(known, default=None, return_dtype=pl.String)

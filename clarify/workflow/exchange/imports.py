@@ -76,12 +76,18 @@ class ImportedPredictions:
         Rows of the file that are of no image of the data set.
     probabilities : bool
         Whether they came with the predictions.
+    reading : {"names", "positions"}
+        How the file gave the classes.
+    notes : tuple of str
+        What a person should know of the file.
     """
 
     run_id: str
     name: str
     ignored: int
     probabilities: bool
+    reading: str
+    notes: tuple[str, ...]
     evaluations: dict[str, Evaluation]
 
     def to_dict(self) -> dict[str, Any]:
@@ -91,6 +97,8 @@ class ImportedPredictions:
             "name": self.name,
             "ignored": self.ignored,
             "probabilities": self.probabilities,
+            "reading": self.reading,
+            "notes": list(self.notes),
             **{split: found.to_dict() for split, found in self.evaluations.items()},
         }
 
@@ -281,6 +289,8 @@ def import_predictions(project: Workspace, found: Predictions, *, model_name: st
         name=model_name,
         ignored=len(found.ids) - len(place),
         probabilities=found.probabilities is not None,
+        reading=found.reading,
+        notes=found.notes,
         evaluations=evaluations,
     )
 

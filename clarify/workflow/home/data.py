@@ -11,7 +11,7 @@ from typing import Any
 from clarify.data.checking import Checked, check_images
 from clarify.data.copying import copy_images
 from clarify.data.manifest import Manifest, find_manifests, open_manifest, read_manifest, write_again
-from clarify.data.names import check_name
+from clarify.data.names import alike_notes, check_name
 from clarify.data.parallel import Progress
 from clarify.data.sources.imagenet import list_imagenet
 from clarify.data.sources.listing import Listing
@@ -112,6 +112,7 @@ def import_images(
     copy: bool,
     bar: Bar,
     origin: Origin | None = None,
+    leave_out_rare: bool = False,
 ) -> ImportedDataSet:
     """Write the manifest of what an importer found; a stopped import goes on when given again.
 
@@ -129,6 +130,8 @@ def import_images(
         Copy the images into ``<home>/images/NAME``; else the manifest refers to where they are.
     origin : Origin, optional
         The known data set that this is: gives title and licence.
+    leave_out_rare : bool
+        Leave out the classes that do not have an image in every split.
 
     Raises
     ------
@@ -141,7 +144,9 @@ def import_images(
     """
     check_free(home, name, listing.root, copy=copy)
     with _later(bar, f"hash {name}") as move:
-        listing = with_splits(listing, seed=seed, workers=workers, progress=move)
+        listing = with_splits(
+            listing, seed=seed, workers=workers, progress=move, leave_out_rare=leave_out_rare
+        )
     table = listing.table
     if "id" not in table.columns:
         table = table.with_columns(table["path"].alias("id"))
@@ -165,7 +170,11 @@ def import_images(
     root = f"../../images/{name}" if copy else str(listing.root)
     toml = write_again(manifest, home / "data_manifests" / name, root=root)
     return ImportedDataSet(
-        manifest=manifest, toml=toml, copied=copied, guesses=dict(listing.guesses), notes=listing.notes
+        manifest=manifest,
+        toml=toml,
+        copied=copied,
+        guesses=dict(listing.guesses),
+        notes=(*listing.notes, *alike_notes(listing.classes)),
     )
 
 

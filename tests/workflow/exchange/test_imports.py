@@ -12,6 +12,7 @@ from PIL import Image
 
 from clarify.data.manifest import open_manifest, write_manifest
 from tests.conftest import DATA_SET, Done, run_clarify
+from tests.data.pictures import save_tree
 
 Clarify = Callable[..., Done]
 CIFAR = Path(__file__).resolve().parents[4] / "shared" / "data" / "cifar500_vitb32.npz"
@@ -184,6 +185,23 @@ def test_a_model_known_by_its_predictions_is_described_and_another_is_retrained(
     assert rows[0]["name"] == "ResNet of May"
     assert set(rows[0]) == set(rows[1])
     assert clarify("promote", DATA_SET, "--json").result["verdict"]["reasons"]
+
+
+def test_a_right_model_of_numbered_folders_is_right_once_the_reading_is_said(tmp_path: Path) -> None:
+    names = sorted(str(number) for number in range(12))  # as ImageFolder numbers them
+    tree = {f"{split}/{name}": 1 for split in ("train", "val") for name in names}
+    root, home = save_tree(tmp_path / "digits", tree), tmp_path / "home"
+    assert run_clarify("data", "import", "folder", str(root), "--name", "digits", home=home).status == 0
+    assert run_clarify("embed", "digits", "--encoder", "small-clip", home=home).status == 0
+    paths = open_manifest(home, "digits").table["path"]
+    predicted = [names.index(path.split("/")[1]) for path in paths]
+    pl.DataFrame({"path": paths, "predicted": predicted}).write_csv(tmp_path / "p.csv")
+    command = ("predictions", "import", "digits", str(tmp_path / "p.csv"))
+    assert "--numbers names, or --numbers positions" in run_clarify(*command, home=home).refusal
+    done = run_clarify(*command, "--numbers", "positions", "--json", home=home)
+    assert "classes are given by their positions: 0 is '0', 1 is '1', 2 is '10'" in done.err
+    assert done.result["reading"] == "positions"
+    assert done.result["validation"]["average_accuracy"] == 1
 
 
 def test_predictions_of_test_that_are_not_all_there_leave_test_out(

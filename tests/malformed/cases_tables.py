@@ -92,8 +92,8 @@ def link_out(path: Path) -> None:
     path.symlink_to(path.parent.parent / "elsewhere/0.png")
 
 
-def linked_folder(folder: Path, name: str = "x") -> None:
-    images(folder.parent / "elsewhere")
+def linked_folder(folder: Path, name: str = "x", below: str = "") -> None:
+    images(folder.parent / "elsewhere" / below)
     (folder / name).symlink_to(folder.parent / "elsewhere")
 
 
@@ -333,7 +333,9 @@ TREES = [
     ),
     (
         "a split that is a link to a folder outside",
-        after(tree("folder", ["val/x/1.png"]), lambda o: linked_folder(o / "in", "train")),
+        after(
+            tree("folder", ["val/x/1.png", "val/y/1.png"]), lambda o: linked_folder(o / "in", "train", "x")
+        ),
         "leads out of",
     ),
     (

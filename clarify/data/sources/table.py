@@ -78,9 +78,9 @@ def list_table(path: Path, options: TableOptions) -> Listing:
     root, paths = relative_paths(given, path, options.root)
     if options.root is None and root != path.parent:
         guesses["root"] = f"{root}, which all paths begin with"
-    check_places(root, paths, path)
+    found = check_places(root, paths, path)
     label, classes = _labels(as_text(table, columns.label, path), path, options.classes)
-    made: dict[str, pl.Series] = {"path": paths, "label": label}
+    made: dict[str, pl.Series] = {"path": found, "label": label}
     if columns.id is not None:
         made["id"] = as_text(table, columns.id, path)
     if columns.split is not None:
@@ -91,7 +91,20 @@ def list_table(path: Path, options: TableOptions) -> Listing:
         made[name] = as_text(table, name, path).fill_null("")
         attributes[name] = in_order(made[name])
     frame = pl.DataFrame([column.alias(name) for name, column in made.items()])
-    return Listing(root=root, classes=classes, table=frame, attributes=attributes, guesses=guesses)
+    return Listing(
+        root=root,
+        classes=classes,
+        table=frame,
+        attributes=attributes,
+        guesses=guesses,
+        notes=_respelt(int((found != paths).sum())),
+    )
+
+
+def _respelt(count: int) -> tuple[str, ...]:
+    if not count:
+        return ()
+    return (f"paths in other Unicode letters than on the disk, whose spelling is taken: {count:,}",)
 
 
 def _labels(

@@ -72,8 +72,8 @@ def _opened(path: Path) -> int:
         return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         what = "is a link to nothing" if os.path.islink(path) else "there is no such file"
-        if other := spelt_on_disk()(str(path)):
-            what += f", only one in other Unicode letters ({other!a}); rename that"
+        if spelt_on_disk()(str(path)):  # not where: a server's folders are nobody's business
+            what += ", only one in other Unicode letters (a Mac writes NFD, most others NFC); rename that"
         raise BadImage(path, what) from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         why = getattr(error, "strerror", None) or str(error)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from clarify.data.reading import as_text, read_typed_table
+from clarify.data.reading import as_text, read_typed_table, whole_numbers
 from clarify.errors import ManifestError, nearest, shown
 
 if TYPE_CHECKING:
@@ -126,6 +126,7 @@ def _predicted(path: Path, table: pl.DataFrame, name: str, classes: tuple[str, .
     by_name = {each: number for number, each in enumerate(classes)}
     by_number = {str(number): number for number in range(len(classes))}
     legal = by_name if set(column) & set(by_name) else by_number
+    column = column if legal is by_name else whole_numbers(column)
     unknown = ~column.is_in(list(legal)).fill_null(False)
     value = column[unknown.arg_max() or 0]
     refuse_rows(path, unknown, f"{name} {shown(value)} is no class; {nearest(str(value), classes)}")

@@ -76,7 +76,7 @@ def test_two_names_of_one_image_are_refused(tmp_path: Path) -> None:
 def test_a_missing_image_says_that_one_is_there_in_other_letters(tmp_path: Path) -> None:
     (tmp_path / f"{APART}.png").write_bytes(b"x")
     with (
-        pytest.raises(BadImage, match=r"only one in other Unicode letters \(.*Ka\\u0308fer"),
+        pytest.raises(BadImage, match="only one in other Unicode letters"),
         open_image_file(tmp_path / f"{COMPOSED}.png"),
     ):
         pass

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from clarify.data.sources.listing import SPLIT_NAMES, Listing
-from clarify.data.sources.walking import folder_of, subfolders, walk
+from clarify.data.sources.walking import folder_of, refuse_unread, subfolders, walk
 from clarify.errors import ManifestError, shown
 
 __all__ = ["check_classes", "list_folder", "list_tree", "others_note"]
@@ -62,7 +62,7 @@ def list_tree(root: Path, tops: dict[str, str | None], guesses: dict[str, str]) 
     if twice is not None:
         both = ", ".join(top for top, split in tops.items() if split == twice)
         raise ManifestError(f"folder {root}: {both} all mean the split {twice!r}; keep one")
-    parts, others = [], 0
+    parts, others, unread = [], 0, []
     for top, split in tops.items():
         folder = root / top
         names = subfolders(root, top)
@@ -74,7 +74,9 @@ def list_tree(root: Path, tops: dict[str, str | None], guesses: dict[str, str]) 
         for name in names:
             found = walk(root, f"{top}/{name}" if top else name)
             others += found.others
+            unread += found.unread
             parts.append(_rows(found.paths, name, split))
+    refuse_unread(root, unread)
     table = pl.concat(parts)
     classes = tuple(sorted(table["label"].unique()))
     check_classes(root, classes)

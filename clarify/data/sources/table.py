@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from clarify.data.reading import as_text, read_typed_table
+from clarify.data.reading import as_text, read_typed_table, whole_numbers
 from clarify.data.sources.columns import Columns, guess_columns
 from clarify.data.sources.listing import (
     NUMBERED_SPLITS,
@@ -118,14 +118,14 @@ def _labels(
         return column, in_order(column)
     numbers = {str(number): name for number, name in enumerate(classes)}
     legal = f"with {len(classes)} classes named are 0 to {len(classes) - 1}"
-    return translated(column.alias("label"), numbers, path, legal=legal), classes
+    return translated(whole_numbers(column).alias("label"), numbers, path, legal=legal), classes
 
 
 def _splits(column: pl.Series, name: str, path: Path, values: Mapping[str, str]) -> pl.Series:
     """Translate what a table calls its splits."""
     said = {value: split for split, value in values.items()}
     known = said or {**SPLIT_NAMES, **NUMBERED_SPLITS}
-    compared = column if said else column.str.to_lowercase().str.strip_chars()
+    compared = column if said else whole_numbers(column.str.to_lowercase().str.strip_chars())
     unknown = unknown_rows(compared, known)
     if unknown.len():
         raise ManifestError(

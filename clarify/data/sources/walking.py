@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from clarify.data.images import ENDINGS
+from clarify.data.images import ENDINGS, NEEDED, decodable
 from clarify.errors import ManifestError, shown
 
-__all__ = ["FoundImages", "folder_of", "refuse_links_out", "subfolders", "walk"]
+__all__ = ["FoundImages", "folder_of", "refuse_links_out", "refuse_unread", "subfolders", "walk"]
 
 IMAGE_ENDINGS = tuple(ending for endings in ENDINGS.values() for ending in endings)
 
@@ -19,11 +20,13 @@ IMAGE_ENDINGS = tuple(ending for endings in ENDINGS.values() for ending in endin
 class FoundImages:
     """The images below a folder, by paths relative to the root in the order of their names.
 
-    `others` are files whose ending is that of no image; hidden ones are not counted.
+    `others` are files whose ending is that of no image, `unread` images of formats that this
+    installation does not decode; hidden ones are not counted.
     """
 
     paths: list[str] = dataclasses.field(default_factory=list)
     others: int = 0
+    unread: list[str] = dataclasses.field(default_factory=list)
 
 
 def folder_of(path: Path) -> Path:
@@ -82,10 +85,25 @@ def walk(root: Path, below: str, found: FoundImages | None = None) -> FoundImage
         elif not entry.name.lower().endswith(IMAGE_ENDINGS):
             found.others += 1
         elif entry.is_file():
-            found.paths.append(_in_utf8(path))
+            known = entry.name.lower().endswith(_decoded_endings())
+            (found.paths if known else found.unread).append(_in_utf8(path))
         else:
             raise ManifestError(f"{entry.path} is a pipe or a device, not a file; remove it")
     return found
+
+
+def refuse_unread(root: Path, unread: Sequence[str]) -> None:
+    """Raise ManifestError if there are images of formats that this installation does not decode."""
+    if unread:
+        raise ManifestError(
+            f"folder {root}: {len(unread):,} of its images are HEIC or AVIF, which are not read here, such "
+            f"as {shown(unread[0])}; {NEEDED}, or take them out"
+        )
+
+
+@functools.cache
+def _decoded_endings() -> tuple[str, ...]:
+    return tuple(ending for kind in decodable() for ending in ENDINGS[kind])
 
 
 def _entries(folder: Path) -> Sequence[os.DirEntry[str]]:

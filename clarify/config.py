@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from clarify.errors import InputError, nearest, shown
+from clarify.errors import InputError, is_name, nearest, one_spelling, shown
 
 __all__ = ["Settings", "read_settings"]
 
@@ -69,11 +69,12 @@ class Settings:
     def __post_init__(self) -> None:
         if self.workers < 1:
             raise InputError(f"workers is {self.workers}; legal is 1 or more")
-        if not self.reviewer.strip() or not self.reviewer.isprintable() or len(self.reviewer) > 100:
+        if not is_name(self.reviewer):
             raise InputError(
                 f"reviewer is {shown(self.reviewer)}; legal is a printable name of 1 to 100 "
                 "characters: give --reviewer NAME"
             )
+        object.__setattr__(self, "reviewer", one_spelling(self.reviewer))
 
 
 def read_settings(
@@ -163,7 +164,7 @@ def _whole_number(value: object) -> int:
 
 def _names(text: str) -> tuple[str, ...]:
     """Return the names of a list with commas."""
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+    return tuple(one_spelling(name) for name in text.split(",") if name.strip())
 
 
 def _user() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -122,8 +123,8 @@ def _ids(path: Path, table: pl.DataFrame, name: str) -> tuple[str, ...]:
 
 
 def _predicted(path: Path, table: pl.DataFrame, name: str, classes: tuple[str, ...]) -> NDArray[np.int64]:
-    column = as_text(table, name, path)
-    by_name = {each: number for number, each in enumerate(classes)}
+    column = as_text(table, name, path).str.normalize("NFC")
+    by_name = {unicodedata.normalize("NFC", each): number for number, each in enumerate(classes)}
     by_number = {str(number): number for number in range(len(classes))}
     legal = by_name if set(column) & set(by_name) else by_number
     column = column if legal is by_name else whole_numbers(column)
@@ -134,7 +135,12 @@ def _predicted(path: Path, table: pl.DataFrame, name: str, classes: tuple[str, .
 
 
 def _probabilities(path: Path, table: pl.DataFrame, classes: tuple[str, ...]) -> NDArray[np.float64] | None:
-    names = {each: next((p + each for p in PREFIXES if p + each in table.columns), None) for each in classes}
+    columns = {unicodedata.normalize("NFC", name): name for name in table.columns}
+    composed = {each: unicodedata.normalize("NFC", each) for each in classes}
+    names = {
+        each: next((columns[p + name] for p in PREFIXES if p + name in columns), None)
+        for each, name in composed.items()
+    }
     there = [name for name in names.values() if name is not None]
     if not there:
         return None

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from clarify.data.sizes import refusal
-from clarify.errors import FeatureError, one_line, shown
+from clarify.errors import FeatureError, is_name, one_line, shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -167,7 +167,8 @@ def _checked(path: Path, found: Named, *, any_case: bool) -> Named:
         raise FeatureError(f"{path}: {len(found.names)} names for {len(array)} rows of features")
     first: dict[str, str] = {}
     for name in found.names:
-        if not name.strip() or not name.isprintable():
+        # Files may have names with marks that nobody sees (of emoji); phrases may not.
+        if not (is_name(name, most=len(name)) if any_case else name.strip() and name.isprintable()):
             raise FeatureError(f"{path}: a name is {shown(name)}; printable text is legal")
         key = " ".join(name.casefold().split()) if any_case else name
         if key in first:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import polars as pl
 
 from clarify.data.sources.listing import SPLIT_NAMES, Listing
 from clarify.data.sources.walking import folder_of, refuse_unread, subfolders, walk
-from clarify.errors import ManifestError, shown
+from clarify.errors import ManifestError, is_name, shown
 
 __all__ = ["check_classes", "list_folder", "list_tree", "others_note"]
 
@@ -91,7 +92,7 @@ def check_classes(root: Path, classes: tuple[str, ...]) -> None:
             f"folder {root} holds {have}; legal are at least two folders with images, one a class"
         )
     for name in classes:
-        if not name.isprintable() or not name.strip() or len(name) > 100:
+        if not is_name(name):
             raise ManifestError(
                 f"folder {root}: a class is called {shown(name)}; legal are 1 to 100 printable "
                 "characters: rename its folder"
@@ -108,5 +109,5 @@ def others_note(others: int) -> tuple[str, ...]:
 
 def _rows(paths: list[str], label: str, split: str | None) -> pl.DataFrame:
     columns = [pl.Series("path", paths, dtype=pl.String)]
-    table = pl.DataFrame(columns).with_columns(pl.lit(label).alias("label"))
+    table = pl.DataFrame(columns).with_columns(pl.lit(unicodedata.normalize("NFC", label)).alias("label"))
     return table if split is None else table.with_columns(pl.lit(split).alias("split"))

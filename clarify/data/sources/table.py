@@ -79,7 +79,7 @@ def list_table(path: Path, options: TableOptions) -> Listing:
     if options.root is None and root != path.parent:
         guesses["root"] = f"{root}, which all paths begin with"
     found = check_places(root, paths, path)
-    label, classes = _labels(as_text(table, columns.label, path), path, options.classes)
+    label, classes = _labels(as_text(table, columns.label, path).str.normalize("NFC"), path, options.classes)
     made: dict[str, pl.Series] = {"path": found, "label": label}
     if columns.id is not None:
         made["id"] = as_text(table, columns.id, path)

@@ -20,7 +20,7 @@ from clarify.embed.encoders import EncoderIdentity, load_encoder
 from clarify.embed.feature_files import Named, read_bank_file, read_feature_file, unit_rows
 from clarify.embed.imported import LABEL, Bank, imported_folder, write_imported
 from clarify.embed.store import FeatureStore
-from clarify.errors import FeatureError, InputError, shown
+from clarify.errors import FeatureError, InputError, is_name, shown
 from clarify.method.groups.groups import AnnotatedGroups
 from clarify.method.groups.metrics import Evaluation, evaluate
 from clarify.track.records import model_record
@@ -248,7 +248,7 @@ def import_predictions(project: Workspace, found: Predictions, *, model_name: st
     InputError
         If an image of validation has no prediction, or the name is not legal.
     """
-    if not model_name.strip() or not model_name.isprintable() or len(model_name) > 100:
+    if not is_name(model_name):
         raise InputError(f"model name is {shown(model_name)}; legal is 1 to 100 printable letters")
     manifest = project.manifest
     place = _places(manifest, found.ids, "predictions")

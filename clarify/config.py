@@ -1,4 +1,4 @@
-"""Settings: flag > environment > `clarify.toml` in the current folder > default.
+"""Settings: flag > environment > `clarify.toml` in the current folder > that in the home > default.
 
 The environment's names are `CLARIFY_*`; only the tracking store's address keeps the name that
 MLflow gave it.
@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import getpass
+import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from clarify.errors import InputError, nearest, shown
+from clarify.errors import InputError, is_name, nearest, one_spelling, shown
 
 __all__ = ["Settings", "read_settings"]
 
@@ -68,17 +69,18 @@ class Settings:
     def __post_init__(self) -> None:
         if self.workers < 1:
             raise InputError(f"workers is {self.workers}; legal is 1 or more")
-        if not self.reviewer.strip() or not self.reviewer.isprintable() or len(self.reviewer) > 100:
+        if not is_name(self.reviewer):
             raise InputError(
                 f"reviewer is {shown(self.reviewer)}; legal is a printable name of 1 to 100 "
                 "characters: give --reviewer NAME"
             )
+        object.__setattr__(self, "reviewer", one_spelling(self.reviewer))
 
 
 def read_settings(
     flags: Mapping[str, str | int | None], environ: Mapping[str, str], folder: Path
 ) -> Settings:
-    """Join the four sources, the first that knows a setting wins.
+    """Join the five sources, the first that knows a setting wins.
 
     Parameters
     ----------
@@ -88,22 +90,23 @@ def read_settings(
         The environment: ``MLFLOW_TRACKING_URI``, and ``CLARIFY_*``, each of which must be a
         setting.
     folder : Path
-        Where ``clarify.toml`` is looked for; relative homes are relative to it.
+        Where ``clarify.toml`` is looked for first; relative homes are relative to it. The home that is
+        found by then may have another.
 
     Raises
     ------
     InputError
         On an unknown setting, a value of the wrong type, or a broken ``clarify.toml``.
     """
-    chosen: dict[str, object] = {"home": ".", "reviewer": _user()}
+    said = _from_environment(environ) | {key: value for key, value in flags.items() if value is not None}
     from_file = _from_file(folder / FILE_NAME)
+    home = (folder / str((from_file | said).get("home", "."))).expanduser().resolve()
+    from_file = _from_file(home / FILE_NAME) | from_file
     usual = str(from_file.pop("encoder", ""))
     gate = from_file.pop("gate", {})
-    chosen |= from_file
-    chosen |= _from_environment(environ)
-    chosen |= {key: value for key, value in flags.items() if value is not None}
+    chosen = {"reviewer": _user()} | from_file | said
     return Settings(
-        home=(folder / str(chosen["home"])).expanduser().resolve(),
+        home=home,
         encoder=str(chosen.get("encoder", "")),
         backbone=str(chosen.get("backbone", "")),
         usual_encoder=usual,
@@ -121,11 +124,11 @@ def _known() -> list[str]:
 
 
 def _from_file(path: Path) -> dict[str, object]:
-    if not path.is_file():
+    if not os.path.isfile(path):
         return {}
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not readable as TOML: {error}; mend or remove it") from None
     for key, value in found.items():
         if key not in _known():
@@ -161,7 +164,7 @@ def _whole_number(value: object) -> int:
 
 def _names(text: str) -> tuple[str, ...]:
     """Return the names of a list with commas."""
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+    return tuple(one_spelling(name) for name in text.split(",") if name.strip())
 
 
 def _user() -> str:

@@ -20,6 +20,8 @@ Messages are one line: what, where, the value seen, what is legal, the next step
 from __future__ import annotations
 
 import difflib
+import re
+import unicodedata
 from collections.abc import Collection, Iterable
 
 __all__ = [
@@ -37,10 +39,18 @@ __all__ = [
     "StoreError",
     "TrainingError",
     "few",
+    "is_name",
     "named",
     "nearest",
+    "one_spelling",
     "shown",
 ]
+
+# What Python calls printable and nobody sees: Unicode's Default_Ignorable_Code_Point as far as these are
+# letters or marks, and two symbols that are drawn as nothing.
+INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U0001d159\U000e0100-\U000e01ef]"
+)
 
 
 class ClarifyError(Exception):
@@ -95,6 +105,25 @@ class TrainingError(ClarifyError):
     """A network cannot be trained so, or not any further."""
 
 
+def is_name(text: object, *, most: int = 100) -> bool:
+    """Whether something may be a name, or a phrase: one line of 1 to `most` characters, all of them seen.
+
+    With one that nobody sees, "Ada" could be another Ada.
+    """
+    return (
+        isinstance(text, str)
+        and bool(text.strip())
+        and len(text) <= most
+        and text.isprintable()
+        and not INVISIBLE.search(text)
+    )
+
+
+def one_spelling(name: str) -> str:
+    """Return the one spelling of names that look alike: composed letters, single blanks, none around it."""
+    return unicodedata.normalize("NFC", " ".join(name.split()))
+
+
 def nearest(name: str, known: Iterable[str], *, most: int = 3) -> str:
     """Say which known names are closest to `name`, as the end of a message.
 
@@ -113,6 +142,9 @@ def nearest(name: str, known: Iterable[str], *, most: int = 3) -> str:
         ``"nearest: a, b"``, or ``"known: a, b, c"`` (the first ten) where nothing is close.
     """
     names = list(known)
+    same = [each for each in names if each != name and one_spelling(each) == one_spelling(str(name))]
+    if same:
+        return f"nearest: {same[0]}, which differs in blanks or its Unicode form only"
     lowered = {candidate.lower(): candidate for candidate in names}
     close = difflib.get_close_matches(str(name).lower(), list(lowered), n=most, cutoff=0.5)
     if close:
@@ -143,5 +175,5 @@ def one_line(error: BaseException, most: int = 160) -> str:
 
 def shown(value: object, *, most: int = 60) -> str:
     """Quote a value for a one-line message: escaped, and cut to `most` characters."""
-    text = repr(value)
+    text = INVISIBLE.sub(lambda found: ascii(found[0])[1:-1], repr(value))
     return text if len(text) <= most else f"{text[: most - 1]}… ({len(str(value))} characters)"

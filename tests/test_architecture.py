@@ -94,6 +94,7 @@ DOORS = {
     "data": {
         "clarify.data.manifest",
         "clarify.data.captions",
+        "clarify.data.matching",
         "clarify.data.images",
         "clarify.data.files",
         "clarify.data.predictions",

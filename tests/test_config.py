@@ -25,6 +25,22 @@ def test_the_home_is_the_current_folder_unless_said_otherwise(tmp_path: Path) ->
     assert read_settings({"home": "x"}, {}, tmp_path).home == tmp_path.resolve() / "x"
 
 
+def test_the_file_in_the_home_is_read_wherever_the_home_is_named(tmp_path: Path) -> None:
+    here, home = tmp_path / "here", tmp_path / "home"
+    here.mkdir()
+    home.mkdir()
+    (home / "clarify.toml").write_text("workers = 5\nleads = 'ada'\nhome = '/elsewhere'\n")
+    for flags, environ in (({"home": str(home)}, {}), ({}, {"CLARIFY_HOME": "../home"})):
+        found = read_settings(flags, environ, here)
+        assert (found.home, found.workers, found.leads) == (home.resolve(), 5, ("ada",))
+    (here / "clarify.toml").write_text("home = '../home'\nworkers = 3\n")
+    found = read_settings({}, {}, here)
+    assert (found.home, found.workers, found.leads) == (home.resolve(), 3, ("ada",))
+    (home / "clarify.toml").write_text("encodr = 'x'\n")
+    with pytest.raises(InputError, match=r"home/clarify.toml: unknown setting 'encodr'"):
+        read_settings({}, {}, here)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -117,7 +117,7 @@ def _import(shell: Shell, listed: Callable[[Path], Listing], *, known: str | Non
 
 def _lines(path: Path) -> tuple[str, ...]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"--classes {path} cannot be read as text: {error}") from None
     return tuple(line.strip() for line in lines if line.strip())

@@ -117,7 +117,7 @@ def _listed(path: str | None) -> tuple[str, ...]:
     if path is None:
         return ()
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"the list of classes {path} cannot be read ({error})") from None
     return tuple(line.strip() for line in lines if line.strip())

@@ -20,6 +20,7 @@ import polars as pl
 
 from clarify.data.files import write_atomically, writing
 from clarify.data.manifest import Manifest
+from clarify.data.matching import rows_named
 from clarify.data.predictions import ID_COLUMNS, refuse_rows, which_column
 from clarify.data.reading import as_text, read_typed_table
 from clarify.errors import InputError, StoreError, one_line, shown
@@ -169,16 +170,12 @@ def kept_captions(home: Path, data_set: str) -> dict[str, tuple[str, ...]]:
 
 def _rows(path: Path, manifest: Manifest, names: list[str]) -> NDArray[np.int64]:
     """Return which row of the data set's table each caption is of."""
-    table = manifest.table
-    number = {
-        **{name: row for row, name in enumerate(table["path"])},
-        **{str(manifest.root / name): row for row, name in enumerate(table["path"])},
-        **{name: row for row, name in enumerate(table["id"])},
-    }
-    missing = [name for name in names if name not in number]
+    rows = rows_named(manifest, names)
+    known = [row for row in rows if row is not None]
+    missing = [name for name, row in zip(names, rows, strict=True) if row is None]
     if missing:
         raise InputError(
             f"{path}: {len(missing):,} of {len(names):,} captions are of no image of data set "
             f"{manifest.name}, such as {shown(missing[0])}; ids or paths as in its table are legal"
         )
-    return np.array([number[name] for name in names], dtype=np.int64)
+    return np.array(known, dtype=np.int64)

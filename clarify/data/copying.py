@@ -30,7 +30,7 @@ def copy_images(
     Parameters
     ----------
     root : Path
-        Of the originals; no link may lead out of it.
+        Of the originals; links may lead out of it.
     paths : sequence of str
         Relative to `root`, and then to `target`.
     target : Path
@@ -52,7 +52,7 @@ def copy_images(
     """
 
     def one(path: str) -> bool:
-        return _copy(root / path, target / path, root)
+        return _copy(root / path, target / path)
 
     hint = "what is copied is kept: give the same command again"
     with writing(target, hint=hint):
@@ -62,8 +62,8 @@ def copy_images(
         return sum(in_threads(one, paths, workers=workers, progress=progress))
 
 
-def _copy(original: Path, copy: Path, root: Path) -> bool:
-    with open_image_file(original, inside=root) as file:
+def _copy(original: Path, copy: Path) -> bool:
+    with open_image_file(original) as file:
         found = os.fstat(file.fileno())
         try:
             kept = copy.stat()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,12 +17,23 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image
 
-__all__ = ["ENDINGS", "MAX_PIXELS", "BadImage", "TooLarge", "decode_image", "grid", "load_image", "read_kind"]
+__all__ = [
+    "ENDINGS",
+    "MAX_PIXELS",
+    "NEEDED",
+    "BadImage",
+    "TooLarge",
+    "decodable",
+    "decode_image",
+    "grid",
+    "load_image",
+    "read_kind",
+]
 
 # Beyond this Pillow itself warns of a bomb.
 MAX_PIXELS = 89_478_485
-# Formats that Pillow decodes itself, with their usual endings; others (EPS, ...) start programs or
-# are no photographs.
+# Formats of photographs, with their usual endings; others (EPS, ...) start programs or are none.
+# Pillow decodes all but HEIF itself, AVIF since 11.3: see `decodable`.
 ENDINGS = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
     "PNG": (".png",),
@@ -30,8 +42,12 @@ ENDINGS = {
     "BMP": (".bmp",),
     "TIFF": (".tif", ".tiff"),
     "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
+    "AVIF": (".avif",),
+    "HEIF": (".heic", ".heif", ".hif"),
 }
-FORMATS = tuple(ENDINGS)
+BRANDS = dict.fromkeys((b"avif", b"avis"), "AVIF") | dict.fromkeys((b"heic", b"heix", b"mif1"), "HEIF")
+NEEDED = "give: pip install 'clarify[images]', or convert to JPEG"
+"""What to do about a format that this installation does not decode."""
 # How far below its side a thumbnail may be decoded, to be enlarged that little: half of a JPEG of
 # 500 pixels is 250, which costs a third of decoding all of it to get 256.
 ENOUGH = 0.9
@@ -41,6 +57,19 @@ MISSING = (0xB0, 0xB0, 0xB0)
 GAP = 5
 
 _Result = TypeVar("_Result")
+
+
+@functools.cache
+def decodable() -> tuple[str, ...]:
+    """Return which of `ENDINGS` this installation decodes: HEIF with the extra ``images``."""
+    from PIL import Image as images
+
+    with contextlib.suppress(ImportError):
+        from pillow_heif import register_heif_opener
+
+        register_heif_opener()
+    images.init()
+    return tuple(kind for kind in ENDINGS if kind in images.OPEN)
 
 
 def load_image(
@@ -54,7 +83,7 @@ def load_image(
     Parameters
     ----------
     path : Path
-        A JPEG, PNG, WebP, GIF, BMP, TIFF or PPM file.
+        A file of one of the `decodable` formats.
     max_pixels : int
         Larger images are refused by their header, before anything is decoded.
     inside : Path, optional
@@ -143,7 +172,7 @@ def _with_image(
     from PIL import Image as images
 
     try:
-        with images.open(file, formats=FORMATS) as image:
+        with images.open(file, formats=decodable()) as image:
             width, height = image.size
             if width * height > max_pixels:
                 raise TooLarge(path, f"{width} x {height} pixels, more than {max_pixels} allowed")
@@ -151,20 +180,29 @@ def _with_image(
     except BadImage:
         raise
     except Exception as error:  # decoders raise anything on a broken file; it is reported
-        raise BadImage(path, _reason(error)) from None
+        raise BadImage(path, _reason(error, file)) from None
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, file: BufferedReader) -> str:
     from PIL import Image as images
     from PIL import UnidentifiedImageError
 
     if isinstance(error, UnidentifiedImageError):
-        return f"not an image of a known kind ({', '.join(FORMATS)})"
+        return _unknown_kind(file)
     if isinstance(error, images.DecompressionBombError | images.DecompressionBombWarning):
         # Pillow says how many first; it refuses some before we see their size.
         seen = re.search(r"\d+", str(error))
         return f"{seen[0] if seen else 'too many'} pixels, more than {MAX_PIXELS} allowed"
     return one_line(error)
+
+
+def _unknown_kind(file: BufferedReader) -> str:
+    file.seek(0)
+    head = file.read(12)
+    kind = BRANDS.get(head[8:]) if head[4:8] == b"ftyp" else None
+    if kind is not None and kind not in decodable():
+        return f"is {kind}, which is not read here; {NEEDED}"
+    return f"not an image of a known kind ({', '.join(decodable())})"
 
 
 def _upright_rgb(image: Image) -> Image:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
 
-from clarify.errors import ManifestError, shown
+from clarify.errors import ManifestError, is_name, shown
 
 __all__ = ["SAFE_NAME", "alike_notes", "check_name", "check_names", "check_text"]
 
@@ -27,16 +28,17 @@ def check_names(what: str, names: tuple[str, ...], *, least: int) -> None:
     """Raise ManifestError unless there are at least `least` names, all legal and different."""
     for name in names:
         check_text(f"a name in {what}", name, most=100)
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ManifestError(f"{what} has {twice!r} twice; names must differ")
+    composed = [unicodedata.normalize("NFC", name) for name in names]
+    if len(set(composed)) < len(names):
+        twice = next(name for name in composed if composed.count(name) > 1)
+        raise ManifestError(f"{what} has {twice!r} twice; names must differ, in more than their Unicode form")
     if len(names) < least:
         raise ManifestError(f"{what} has {len(names)} names; at least {least} are needed")
 
 
 def check_text(what: str, text: object, *, most: int) -> None:
     """Raise ManifestError unless a text is one line of 1 to `most` printable characters."""
-    if not isinstance(text, str) or not text.strip() or not text.isprintable() or len(text) > most:
+    if not is_name(text, most=most):
         raise ManifestError(f"{what} is {shown(text)}; legal is one line of 1 to {most} printable characters")
 
 

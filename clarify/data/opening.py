@@ -14,6 +14,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from clarify.data.parallel import Progress, in_threads
+from clarify.data.spelling import spelt_on_disk
 from clarify.errors import InputError
 
 __all__ = ["CONTENT_DIGITS", "BadImage", "check_inside", "contents", "full_content", "open_image_file"]
@@ -71,6 +72,8 @@ def _opened(path: Path) -> int:
         return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         what = "is a link to nothing" if os.path.islink(path) else "there is no such file"
+        if spelt_on_disk()(str(path)):  # not where: a server's folders are nobody's business
+            what += ", only one in other Unicode letters (a Mac writes NFD, most others NFC); rename that"
         raise BadImage(path, what) from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         why = getattr(error, "strerror", None) or str(error)
@@ -95,9 +98,13 @@ def full_content(file: BufferedReader) -> str:
 
 
 def contents(
-    paths: Sequence[Path], *, inside: Path, workers: int, progress: Callable[[Progress], None] | None = None
+    paths: Sequence[Path],
+    *,
+    workers: int,
+    inside: Path | None = None,
+    progress: Callable[[Progress], None] | None = None,
 ) -> list[str | BadImage]:
-    """Hash N files, by absolute paths, in so many threads; no link may lead out of `inside`.
+    """Hash N files, by absolute paths, in so many threads; `inside` as in `open_image_file`.
 
     Returns
     -------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -164,7 +165,7 @@ def _predicted(
     path: Path, table: pl.DataFrame, name: str, classes: tuple[str, ...], numbers: str | None
 ) -> tuple[NDArray[np.int64], list[str]]:
     """Return the class numbers, and of the `READINGS` those that give them."""
-    column = as_text(table, name, path)
+    column = as_text(table, name, path).str.normalize("NFC")
     texts = column.drop_nulls().unique().sort().to_list()
     meant = _meanings(texts, classes)
     fitting = [each for each in READINGS if len(meant[each]) == len(texts)]
@@ -200,7 +201,7 @@ def _check_one_meaning(
 def _meanings(texts: Iterable[str], classes: tuple[str, ...]) -> dict[str, dict[str, int]]:
     """Return, for each of `READINGS`, the class number of every text that has one."""
     wholes = {text: _whole(text) for text in texts}
-    exact = {name: number for number, name in enumerate(classes)}
+    exact = {unicodedata.normalize("NFC", name): number for number, name in enumerate(classes)}
     values = [_whole(name) for name in classes]
     once = Counter(values)  # "1" and "01" may be two classes
     by_value: dict[int | None, int] = {
@@ -233,7 +234,10 @@ def _probability_columns(
     readings : sequence of str
         Of `READINGS` those that fit the predicted classes: preferred where columns fit both.
     """
-    after = {name.removeprefix(p): name for p in reversed(PREFIXES) for name in columns if name.startswith(p)}
+    spelt = {unicodedata.normalize("NFC", name): name for name in columns}
+    after = {
+        name.removeprefix(p): spelt[name] for p in reversed(PREFIXES) for name in spelt if name.startswith(p)
+    }
     meant = _meanings(after, classes)
     found = {each: {number: after[text] for text, number in meant[each].items()} for each in READINGS}
     most = max(len(each) for each in found.values())

@@ -12,12 +12,13 @@ import polars.selectors as cs
 from clarify.data.sizes import refusal
 from clarify.errors import ManifestError, nearest, shown
 
-__all__ = ["as_text", "read_table", "read_typed_table"]
+__all__ = ["as_text", "read_table", "read_typed_table", "whole_numbers"]
 
 TABLE_ENDINGS = (".csv", ".parquet")
 MOST_CHARACTERS = 10_000
 # How a text file in UTF-16 or UTF-32 begins; polars would only say that it is no UTF-8.
 MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+SEPARATORS = {".csv": b",", ".tsv": b"\t"}
 PLAIN = (pl.String, pl.Categorical, pl.Enum, pl.Boolean)
 
 
@@ -91,7 +92,8 @@ def _read(path: Path, endings: tuple[str, ...]) -> pl.DataFrame:
         raise
     # Polars answers some broken files with a panic, which Python does not count as an Exception.
     except (Exception, pl.exceptions.PanicException) as error:
-        raise ManifestError(f"table {path} cannot be read as {kind[1:]}: {_cause(error)}") from None
+        cause = (kind != ".parquet" and _not_utf8(path)) or _cause(error)
+        raise ManifestError(f"table {path} cannot be read as {kind[1:]}: {cause}") from None
     table = _with_trimmed_header(table, path)
     _check_cells(table, path)
     return table
@@ -119,6 +121,32 @@ def _cause(error: BaseException) -> str:
     return text[:300] or type(error).__name__
 
 
+def _not_utf8(path: Path) -> str:
+    """Say which line of a text is not UTF-8, and how it may be meant; empty if all are."""
+    with open(path, "rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                line.decode()
+            except UnicodeDecodeError as error:
+                word = line[max(0, error.start - 12) : error.start + 12].decode("cp1252", "replace").strip()
+                return (
+                    f"line {number} is not UTF-8 from its byte {error.start + 1} on, perhaps Latin-1 (then "
+                    f"it says {shown(word)}); save it as UTF-8"
+                )
+    return ""
+
+
+def _check_separator(path: Path, kind: str, first: bytes) -> None:
+    header, own = first.partition(b"\n")[0], SEPARATORS.get(kind, b"")
+    others = [each for each in ";\t|," if each.encode() in header]
+    if own and own not in header and others:
+        raise ManifestError(
+            f"table {path} has the header {shown(header.decode(errors='replace').strip())}, parted by "
+            f"{others[0]!r}; a {kind} is parted by {own.decode()!r}: save it so"
+            + (", or call it .tsv" if others[0] == "\t" else "")
+        )
+
+
 def _check_encoding(path: Path, kind: str) -> None:
     with open(path, "rb") as file:
         first = file.read(4096)
@@ -132,6 +160,7 @@ def _check_encoding(path: Path, kind: str) -> None:
             f"table {path} cannot be read as {kind[1:]}: it has NUL bytes, so it is no text in "
             "UTF-8; save it as such"
         )
+    _check_separator(path, kind, first)
 
 
 def _check_cells(table: pl.DataFrame, path: Path) -> None:
@@ -149,6 +178,11 @@ def _check_cells(table: pl.DataFrame, path: Path) -> None:
                     f"table {path} row {row + 1}: {name} has {longest:,} bytes; legal are at most "
                     f"{MOST_CHARACTERS:,}: is a quote left open?"
                 )
+
+
+def whole_numbers(column: pl.Series) -> pl.Series:
+    """Return a column of text in which 1.0, as pandas writes whole numbers with gaps, is 1."""
+    return column.str.replace(r"^(\d+)\.0+$", "${1}")
 
 
 def as_text(table: pl.DataFrame, name: str, path: Path) -> pl.Series:

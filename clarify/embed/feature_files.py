@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from clarify.data.sizes import refusal
-from clarify.errors import FeatureError, one_line, shown
+from clarify.errors import FeatureError, is_name, one_line, shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -165,14 +165,18 @@ def _checked(path: Path, found: Named, *, any_case: bool) -> Named:
         return found
     if len(found.names) != len(array):
         raise FeatureError(f"{path}: {len(found.names)} names for {len(array)} rows of features")
-    seen: set[str] = set()
+    first: dict[str, str] = {}
     for name in found.names:
-        if not name.strip() or not name.isprintable():
+        # Files may have names with marks that nobody sees (of emoji); phrases may not.
+        if not (is_name(name, most=len(name)) if any_case else name.strip() and name.isprintable()):
             raise FeatureError(f"{path}: a name is {shown(name)}; printable text is legal")
-        key = name.casefold() if any_case else name
-        if key in seen:
-            raise FeatureError(f"{path}: {shown(name)} is named twice; each may stand once")
-        seen.add(key)
+        key = " ".join(name.casefold().split()) if any_case else name
+        if key in first:
+            also = (
+                "" if first[key] == name else f", also as {shown(first[key])} (case and blanks do not count)"
+            )
+            raise FeatureError(f"{path}: {shown(name)} is named twice{also}; each may stand once")
+        first[key] = name
     return found
 
 
@@ -194,14 +198,14 @@ def _npz(path: Path, values: Sequence[str], names: Sequence[str]) -> Named:
             )
         name = _one_of(path, names, arrays.files, "the names")
         return Named(
-            names=None if name is None else tuple(str(each) for each in arrays[name].ravel()),
+            names=None if name is None else tuple(_text(each) for each in arrays[name].ravel()),
             array=arrays[value],
         )
 
 
 def _npy(path: Path) -> Named:
     beside = path.with_suffix(".ids.txt")
-    names = beside.read_text(encoding="utf-8").splitlines() if beside.is_file() else None
+    names = beside.read_text(encoding="utf-8-sig").splitlines() if beside.is_file() else None
     return Named(
         names=None if names is None else tuple(names), array=np.load(path, mmap_mode="r", allow_pickle=False)
     )
@@ -241,7 +245,11 @@ def _matrix(path: Path, column: pl.Series) -> NDArray[Any]:
 def _texts(path: Path, table: pl.DataFrame, name: str) -> tuple[str, ...]:
     if table[name].null_count():
         raise FeatureError(f"{path}: column {name!r} has empty cells; each row needs a name")
-    return tuple(str(each) for each in table[name])
+    return tuple(_text(each) for each in table[name])
+
+
+def _text(name: object) -> str:
+    return name.decode() if isinstance(name, bytes) else str(name)
 
 
 def _clip_retrieval(folder: Path, names: Sequence[str], kind: str) -> Named:

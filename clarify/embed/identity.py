@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from clarify.errors import InputError, shown
+from clarify.errors import InputError, is_name, shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -139,7 +139,7 @@ class Encoder(ImageEncoder, Protocol):
 
 def check_template(template: str) -> None:
     """Raise InputError for a prompt without exactly one ``{}``, or of more than one line."""
-    if template.count("{}") != 1 or not template.isprintable() or len(template) > 200:
+    if template.count("{}") != 1 or not is_name(template, most=200):
         raise InputError(
             f"template is {shown(template)}; it must hold exactly one {{}}, where the phrase "
             f"goes, as in: {DEFAULT_TEMPLATE}"

@@ -7,6 +7,7 @@ encoder has another folder, and the index is checked as well, so features are ne
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Sequence
@@ -91,6 +92,19 @@ class FeatureStore:
     def folder(self, manifest: Manifest, identity: EncoderIdentity) -> Path:
         """Return where the features of a manifest by an encoder are, or would be."""
         return self.of_data_set(manifest) / identity.image_digest
+
+    def others(self, manifest: Manifest) -> str:
+        """Say which features of a data set are there, by encoder and, if it is another, by manifest."""
+        found = []
+        for path in sorted(
+            self.of_data_set(manifest).parent.glob(f"{manifest.name}-{'?' * 12}/*/index.json")
+        ):
+            with contextlib.suppress(FeatureError, KeyError, TypeError):
+                index = _read_index(path.parent, manifest.name) or {}
+                of_manifest = str(index["manifest"])
+                changed = "" if of_manifest == manifest.digest else f" of manifest {of_manifest[:12]}"
+                found.append(f"{index['encoder']['architecture']}{changed}")
+        return f"only by {', '.join(dict.fromkeys(found))}" if found else "nor by another"
 
     def open(self, manifest: Manifest, identity: EncoderIdentity) -> Features | None:
         """Open complete features; None if there are none, or not all yet.

@@ -6,6 +6,7 @@ import dataclasses
 import re
 from typing import TYPE_CHECKING, Any, get_args
 
+from clarify.errors import is_name, shown
 from clarify.track.outbox import Entry
 from clarify.track.record import TAGS, Kind, RunRecord
 from clarify.track.runs import read_run
@@ -56,6 +57,8 @@ def order_of(values: Mapping[str, Any]) -> tuple[int, int]:
         raise ValueError("it has other keys, or another id")
     if not all(isinstance(values[name], dict) for name in ("params", "metrics", "tags")):
         raise ValueError("its params, metrics or tags are no objects")
+    if not is_name(values["tags"]["reviewer"]):
+        raise ValueError(f"its reviewer is {shown(values['tags']['reviewer'])}")
     return get_args(Kind).index(values["kind"]), int(values["started"])
 
 

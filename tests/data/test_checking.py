@@ -93,7 +93,7 @@ def test_everything_wrong_is_told_at_once_with_row_id_and_file(tmp_path: Path) -
     assert wrong(found) == [
         (1, "the file is empty"),
         (3, "there is no such file"),
-        (4, "not an image of a known kind (JPEG, PNG, WEBP, GIF, BMP, TIFF, PPM)"),
+        (4, "not an image of a known kind (JPEG, PNG, WEBP, GIF, BMP, TIFF, PPM, AVIF, HEIF)"),
         (5, "is a folder"),
         (6, "is a pipe or a device, not a file"),
         (7, f"leads out of the root {root}, to {tmp_path / 'secret.png'}; legal are files inside it"),

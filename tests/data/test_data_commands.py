@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 
 from clarify.data.manifest import open_manifest
-from tests.conftest import run_clarify
+from tests.conftest import DATA_SET, run_clarify
 from tests.data.pictures import picture, save_tree
 
 TREE = {"train/cat": 6, "train/dog": 6, "test/cat": 2, "test/dog": 2}
@@ -308,3 +308,27 @@ def test_a_copy_that_was_stopped_leaves_no_data_set_and_the_next_run_completes_i
     assert result["copied"] == 4004 - len(copied)
     left = [path for path in home.rglob("*") if "copying" in path.name]
     assert left == []
+
+
+def test_a_subset_made_of_links_is_imported_with_copy_and_else_the_refusal_names_it(tmp_path: Path) -> None:
+    root = save_tree(tmp_path / "pets", TREE)
+    for path in [*root.rglob("*.png")]:
+        link = tmp_path / "subset" / path.relative_to(root)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(path)
+    command = ("data", "import", "folder", str(tmp_path / "subset"), "--name", "pets")
+    assert "leads out of the root" in (line := run_clarify(*command, home=tmp_path / "home").refusal)
+    assert "give --copy" in line
+    assert imported(tmp_path / "home", "folder", str(tmp_path / "subset"), "--copy")["copied"] == 16
+    shutil.rmtree(root)
+    manifest = open_manifest(tmp_path / "home", "pets")
+    assert all(path.is_file() and not path.is_symlink() for path in manifest.paths("train"))
+
+
+def test_what_export_links_writes_is_imported_with_copy(home: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "links"
+    done = run_clarify("export", DATA_SET, "--split", "validation", "--links", str(folder), home=home)
+    assert done.status == 0, done.err
+    result = imported(tmp_path / "other", "folder", str(folder), "--copy")
+    assert (result["images"], result["copied"]) == (200, 200)
+    assert result["classes"] == ["landbird", "waterbird"]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from clarify.data.images import BadImage, grid, load_image, read_kind
+from clarify.data.images import BadImage, decodable, grid, load_image, read_kind
 from clarify.errors import InputError
 from tests.data.pictures import chunk, picture, png
 
@@ -348,3 +350,38 @@ def test_a_kind_is_told_by_content_not_by_name(tmp_path: Path) -> None:
 def test_a_grid_draws_what_it_is_given_to_read_with(tmp_path: Path) -> None:
     sheet = grid([tmp_path / "a"], [False], 1, 20, read=lambda path: Image.new("RGB", (9, 9), RED))
     assert sheet.getpixel((15, 15)) == RED
+
+
+@pytest.mark.parametrize("ending", ["heic", "avif"])
+def test_heic_and_avif_are_read_like_any_other(tmp_path: Path, ending: str) -> None:
+    decodable()  # HEIC is written by the same plug-in
+    two_coloured(64, 32).save(tmp_path / f"a.{ending}", quality=100)
+    seen = np.asarray(load_image(tmp_path / f"a.{ending}"))
+    assert seen.shape == (32, 64, 3)
+    assert np.abs(seen[8, 8] - np.array(RED)).max() < 12
+    assert read_kind(tmp_path / f"a.{ending}") == {"heic": "HEIF", "avif": "AVIF"}[ending]
+    assert "pixels, more than 100 allowed" in reason(tmp_path / f"a.{ending}", 100)
+
+
+def test_without_the_plug_in_heic_is_named_and_so_is_what_to_do(tmp_path: Path) -> None:
+    decodable()
+    for name in ("a/1.heic", "b/2.heic", "b/3.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        two_coloured(64, 32).save(tmp_path / name)
+    code = (
+        "import sys; sys.modules['pillow_heif'] = None\n"
+        "from pathlib import Path\n"
+        "from clarify.data.images import load_image\n"
+        "from clarify.data.sources.folder import list_folder\n"
+        "for use, name in ((load_image, 'a/1.heic'), (list_folder, '.')):\n"
+        "    try:\n"
+        "        use(Path(name))\n"
+        "    except Exception as error:\n"
+        "        print(error)\n"
+    )
+    command = [sys.executable, "-c", code]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    image, folder = done.stdout.splitlines()
+    assert "is HEIF, which is not read here; give: pip install 'clarify[images]'" in image
+    assert "2 of its images are HEIC or AVIF, which are not read here, such as 'a/1.heic'" in folder

@@ -10,9 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from clarify.data.predictions import read_predictions
 from clarify.data.reading import read_table, read_typed_table
+from clarify.data.sources.table import TableOptions, list_table
 from clarify.data.table import check_table
 from clarify.errors import ManifestError, nearest
+from tests.data.pictures import save_tree
 
 ENDINGS = [".csv", ".tsv", ".parquet", ".jsonl"]
 MANY = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -93,8 +96,13 @@ def test_any_table_is_legal_or_refused_with_one_line(
     [
         ("id,path\n1,é\n".encode("utf-16"), "it is UTF-16; save it as UTF-8"),
         ("id,path\n1,é\n".encode("utf-16-be"), "NUL bytes"),
-        ("id,path\n1,é\n".encode("latin-1"), "cannot be read as csv: invalid utf-8"),
+        (
+            "id,path\n1,é\n".encode("latin-1"),
+            "line 2 is not UTF-8 from its byte 3 on, perhaps Latin-1 .then it says '1,é'.; save",
+        ),
         (b"id,path\n1,\x00\n", "NUL bytes"),
+        (b"path;label\na;b\n", "has the header 'path;label', parted by ';'; a .csv is parted by ','"),
+        (b"path\tlabel\na\tb\n", "a .csv is parted by ',': save it so, or call it .tsv"),
         (b"", "cannot be read as csv: "),
         (b"id,path\n1,2,3\n", "cannot be read as csv: "),
         (b"id,path\n1," + b"x" * 1_000_000 + b"\n", "row 1: path has 1,000,000 bytes"),
@@ -132,3 +140,17 @@ def test_a_table_of_a_manifest_keeps_its_cells_and_trims_its_header(tmp_path: Pa
 def test_a_name_that_could_be_misread_is_quoted_in_a_message() -> None:
     assert nearest("cat", ["cat ", "dog"]) == "nearest: 'cat '"
     assert nearest("zebra", ["a b", "a  b", "c,d"]) == "known: a b, 'a  b', 'c,d'"
+
+
+def test_whole_numbers_that_pandas_wrote_with_a_point_are_classes_by_number_and_splits(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "a.csv").write_text("id,predicted\na,1.0\nb,0.0\n")
+    assert read_predictions(tmp_path / "a.csv", ("cat", "dog")).predicted.tolist() == [1, 0]
+    (tmp_path / "a.csv").write_text("id,predicted\na,1.0\nb,2.0\n")
+    assert read_predictions(tmp_path / "a.csv", ("1.0", "2.0")).predicted.tolist() == [0, 1]
+    save_tree(tmp_path, {"x": 3})
+    (tmp_path / "t.csv").write_text("path,label,split\nx/0.png,1.0,0.0\nx/1.png,0.0,1.0\nx/2.png,0.0,2.0\n")
+    table = list_table(tmp_path / "t.csv", TableOptions(classes=("cat", "dog"))).table
+    assert table["label"].to_list() == ["dog", "cat", "cat"]
+    assert table["split"].to_list() == ["train", "validation", "test"]

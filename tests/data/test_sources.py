@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import unicodedata
 from collections import Counter
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from clarify.data.sources.columns import Columns
 from clarify.data.sources.folder import list_folder
 from clarify.data.sources.imagenet import list_imagenet
 from clarify.data.sources.table import TableOptions, list_table
+from clarify.data.sources.walking import refuse_links_out
 from clarify.data.sources.waterbirds import list_waterbirds
 from clarify.errors import ManifestError, NotFoundError
 from tests.data.pictures import picture, save_tree
@@ -85,10 +87,51 @@ def test_links_in_the_folder_are_followed_and_links_out_of_it_refused(tmp_path: 
     (root / "eel").symlink_to("cat")
     assert Counter(list_folder(root).table["label"]) == {"cat": 2, "dog": 2, "eel": 2}
     (tmp_path / "alias").symlink_to(root)
-    assert list_folder(tmp_path / "alias").root == tmp_path / "alias"
+    listing = list_folder(tmp_path / "alias")
+    assert listing.root == tmp_path / "alias"
+    refuse_links_out(listing.root, listing.table["path"])
     picture(9).save(tmp_path / "secret.png")
     (root / "dog/out.png").symlink_to(tmp_path / "secret.png")
-    assert "leads out of" in refused(list_folder, root)
+    assert "dog/out.png leads out of" in refused(refuse_links_out, root, list_folder(root).table["path"])
+
+
+def test_links_out_and_back_are_a_circle(tmp_path: Path) -> None:
+    root = save_tree(tmp_path / "root", {"cat": 1, "dog": 1})
+    (tmp_path / "outside").mkdir()
+    (root / "dog/out").symlink_to(tmp_path / "outside")
+    (tmp_path / "outside/back").symlink_to(root)
+    assert "in a circle" in refused(list_folder, root)
+
+
+def test_a_table_in_other_unicode_letters_than_the_disk_is_matched_and_says_so(tmp_path: Path) -> None:
+    on_disk, on_paper = (unicodedata.normalize(form, "Käfer/Grün") for form in ("NFD", "NFC"))
+    for number in range(2):
+        path = tmp_path / f"{on_disk}{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        picture(number).save(path)
+    table = tmp_path / "images.csv"
+    table.write_text(f"path,label\n./{on_paper}0.png,cat\n{on_disk.replace('/', '//')}1.png,dog\n")
+    listing = list_table(table, TableOptions(columns=Columns(path="path")))
+    assert listing.table["path"].to_list() == [f"{on_disk}0.png", f"{on_disk}1.png"]
+    assert listing.notes == ("paths in other Unicode letters than on the disk, whose spelling is taken: 1",)
+
+
+def test_a_name_that_may_be_of_two_files_is_of_neither(tmp_path: Path) -> None:
+    for number, name in enumerate(("a\u0308ö", "äo\u0308")):
+        picture(number).save(tmp_path / f"{name}.png")
+    table = tmp_path / "images.csv"
+    table.write_text("path,label\näö.png,cat\n")
+    assert "'äö.png' does not exist" in refused(list_table, table, TableOptions())
+
+
+def test_absolute_paths_through_a_link_are_below_the_root_that_it_leads_to(tmp_path: Path) -> None:
+    save_tree(tmp_path / "real", {"x": 2})
+    (tmp_path / "link").symlink_to("real")
+    table = tmp_path / "images.csv"
+    table.write_text(f"path,label\n{tmp_path}/link/x/0.png,cat\n{tmp_path}/real/x/1.png,dog\n")
+    for name in ("link", "real"):
+        listing = list_table(table, TableOptions(root=tmp_path / name))
+        assert listing.table["path"].to_list() == ["x/0.png", "x/1.png"]
 
 
 @pytest.mark.parametrize(

@@ -80,3 +80,19 @@ def test_a_row_that_is_zero_or_not_finite_is_refused_by_its_name(value: float, s
     array[2] = value
     with pytest.raises(FeatureError, match=f"image 'c' .*{seen}"):
         unit_rows(array, np.arange(4), IDS, "image")
+
+
+def test_ids_that_were_written_as_bytes_are_text(tmp_path: Path) -> None:
+    names = ("ä", "b", "c", "d")
+    np.savez(tmp_path / "clip.npz", image_features=ARRAY, ids=np.array([name.encode() for name in names]))
+    assert read_feature_file(tmp_path / "clip.npz").names == names
+    table = {"id": [name.encode() for name in names], "embedding": ARRAY.tolist()}
+    pl.DataFrame(table).write_parquet(tmp_path / "clip.parquet")
+    assert read_feature_file(tmp_path / "clip.parquet").names == names
+
+
+def test_phrases_that_differ_by_case_or_blanks_are_told_as_one(tmp_path: Path) -> None:
+    np.savez(tmp_path / "bank.npz", phrases=np.array(["Deep  water", "deep water "]), text_features=ARRAY[:2])
+    told = r"'deep water ' is named twice, also as 'Deep  water' \(case and blanks do not count\)"
+    with pytest.raises(FeatureError, match=told):
+        read_bank_file(tmp_path / "bank.npz")

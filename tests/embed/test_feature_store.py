@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 
@@ -114,3 +115,18 @@ def test_a_damaged_index_is_refused(made: Made, tiny: Encoder) -> None:
     assert "index.json cannot be used" in refused(made, tiny)
     (made[2].folder / "index.json").write_text("{")
     assert "index.json cannot be used" in refused(made, tiny)
+
+
+def test_the_features_that_are_there_are_named_by_encoder_and_by_manifest(
+    made: Made, make_manifest: MakeManifest
+) -> None:
+    store, manifest, features = made
+    mine = features.identity.architecture
+    assert store.others(manifest) == f"only by {mine}"
+    store.save(manifest, OTHER, np.eye(10, dtype=np.float32))
+    assert store.others(manifest) == "only by " + ", ".join(
+        name for _, name in sorted([(features.identity.image_digest, mine), (OTHER.image_digest, "other")])
+    )
+    changed = dataclasses.replace(manifest, classes=manifest.classes[::-1])
+    assert f"{mine} of manifest {manifest.digest[:12]}" in store.others(changed)
+    assert FeatureStore(store.home / "empty").others(manifest) == "nor by another"

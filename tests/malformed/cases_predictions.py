@@ -74,6 +74,11 @@ CASES = [
         expected="was already given",
     ),
     Case(
+        name="an image twice, spelt in two ways",
+        make=changed(lambda table: pl.concat([table, table.head(1).with_columns(id="./" + pl.col("id"))])),
+        expected=r"'train-000001' and './train-000001' are one image",
+    ),
+    Case(
         name="an image of validation without a prediction",
         make=changed(lambda table: table.filter(pl.col("id") != "validation-000004")),
         expected="1 of .* images of split validation have no prediction, such as 'validation-0000",

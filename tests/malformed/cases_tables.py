@@ -92,8 +92,8 @@ def link_out(path: Path) -> None:
     path.symlink_to(path.parent.parent / "elsewhere/0.png")
 
 
-def linked_folder(folder: Path, name: str = "x") -> None:
-    images(folder.parent / "elsewhere")
+def linked_folder(folder: Path, name: str = "x", below: str = "") -> None:
+    images(folder.parent / "elsewhere" / below)
     (folder / name).symlink_to(folder.parent / "elsewhere")
 
 
@@ -151,7 +151,12 @@ TABLES = [
     ("a header and no rows", text(HEADER + "\n"), "has no rows"),
     ("a folder by the table's name", after(rows(), replaced("images.csv", Path.mkdir)), "does not exist"),
     ("text in UTF-16", text(f"{HEADER}\n{ROWS[0]}\n".encode("utf-16")), "UTF-16; save it as UTF-8"),
-    ("text in Latin-1", text(f"{HEADER}\n0.png,Käfer,val,x\n".encode("latin-1")), "invalid utf-8"),
+    ("semicolons for commas", text("path;label\n0.png;cat\n"), "parted by ';'; a .csv is parted by ','"),
+    (
+        "text in Latin-1",
+        text(f"{HEADER}\n0.png,Käfer,val,x\n".encode("latin-1")),
+        "line 2 is not UTF-8 .*Käfer",
+    ),
     ("NUL bytes", text(f"{HEADER}\n{ROWS[0]}\x00\n"), "NUL bytes"),
     ("a row with more cells than the header", rows("5.png,dog,test,land,more"), "cannot be read"),
     ("a quote that is never closed", rows('5.png,"dog,test,land'), "cannot be read|bytes|label"),
@@ -359,7 +364,9 @@ TREES = [
     ),
     (
         "a split that is a link to a folder outside",
-        after(tree("folder", ["val/x/1.png"]), lambda o: linked_folder(o / "in", "train")),
+        after(
+            tree("folder", ["val/x/1.png", "val/y/1.png"]), lambda o: linked_folder(o / "in", "train", "x")
+        ),
         "leads out of",
     ),
     (

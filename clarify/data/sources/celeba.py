@@ -59,7 +59,7 @@ def list_celeba(path: Path, *, target: str, attributes: tuple[str, ...]) -> List
     below = faces.relative_to(root).as_posix()
     names = joined[file].fill_null("")
     paths = (below + "/" + names).alias("path")
-    check_places(root, paths, where)
+    paths = check_places(root, paths, where)
     frame = pl.DataFrame(
         [names.alias("id"), paths, made[target].alias("label"), _splits(joined, file, root)]
         + [made[name] for name in attributes]

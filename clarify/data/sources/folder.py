@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Collection
 from pathlib import Path
 
 import polars as pl
 
 from clarify.data.sources.listing import SPLIT_NAMES, Listing, check_left_out
-from clarify.data.sources.walking import folder_of, subfolders, walk
-from clarify.errors import ManifestError, shown
+from clarify.data.sources.walking import folder_of, refuse_unread, subfolders, walk
+from clarify.errors import ManifestError, is_name, shown
 
 __all__ = ["check_classes", "list_folder", "list_tree", "others_note"]
 
@@ -73,7 +74,7 @@ def list_tree(
     if twice is not None:
         both = ", ".join(top for top, split in tops.items() if split == twice)
         raise ManifestError(f"folder {root}: {both} all mean the split {twice!r}; keep one")
-    parts, others = [], 0
+    parts, others, unread = [], 0, []
     for top, split in tops.items():
         folder = root / top
         names = [name for name in subfolders(root, top) if name.strip() not in leave_out]
@@ -85,7 +86,9 @@ def list_tree(
         for name in names:
             found = walk(root, f"{top}/{name}" if top else name)
             others += found.others
+            unread += found.unread
             parts.append(_rows(found.paths, name.strip(), split))
+    refuse_unread(root, unread)
     table = pl.concat(parts)
     classes = tuple(sorted(table["label"].unique()))
     check_classes(root, classes)
@@ -100,7 +103,7 @@ def check_classes(root: Path, classes: tuple[str, ...]) -> None:
             f"folder {root} holds {have}; legal are at least two folders with images, one a class"
         )
     for name in classes:
-        if not name.isprintable() or not name.strip() or len(name) > 100:
+        if not is_name(name):
             raise ManifestError(
                 f"folder {root}: a class is called {shown(name)}; legal are 1 to 100 printable "
                 "characters: rename its folder"
@@ -117,5 +120,5 @@ def others_note(others: int) -> tuple[str, ...]:
 
 def _rows(paths: list[str], label: str, split: str | None) -> pl.DataFrame:
     columns = [pl.Series("path", paths, dtype=pl.String)]
-    table = pl.DataFrame(columns).with_columns(pl.lit(label).alias("label"))
+    table = pl.DataFrame(columns).with_columns(pl.lit(unicodedata.normalize("NFC", label)).alias("label"))
     return table if split is None else table.with_columns(pl.lit(split).alias("split"))

@@ -9,7 +9,7 @@ import polars as pl
 
 from clarify.data.sources.folder import check_classes, others_note
 from clarify.data.sources.listing import Listing
-from clarify.data.sources.walking import folder_of, subfolders, walk
+from clarify.data.sources.walking import folder_of, refuse_unread, subfolders, walk
 from clarify.errors import ManifestError, nearest, shown
 
 __all__ = ["DOMAINS", "list_pacs"]
@@ -125,6 +125,7 @@ def _images(tree: _Tree) -> tuple[pl.DataFrame, int]:
         for name in names:
             found = walk(tree.root, tree.inside(f"{domain}/{name}"))
             others += found.others
+            refuse_unread(tree.root, found.unread)
             rows += [(path, name, domain) for path in found.paths]
     return pl.DataFrame(
         rows, schema=dict.fromkeys(("path", "label", "domain"), pl.String), orient="row"
@@ -166,7 +167,7 @@ def _with_lists(table: pl.DataFrame, tree: _Tree, folder: Path) -> tuple[pl.Data
 def _lines(where: Path) -> list[tuple[int, str]]:
     """Return number and path of each line: a path, and its label's number, which is not needed."""
     try:
-        lines = where.read_text(encoding="utf-8").splitlines()
+        lines = where.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
         raise ManifestError(
             f"list {where} does not exist; PACS has DOMAIN_train_kfold.txt and "

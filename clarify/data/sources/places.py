@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from clarify.data.spelling import speller, spelt_on_disk
 from clarify.errors import ManifestError, shown
 
 __all__ = ["check_places", "relative_paths"]
@@ -47,10 +48,10 @@ def relative_paths(given: pl.Series, where: Path, root: Path | None) -> tuple[Pa
         root = Path(os.path.commonpath([os.path.dirname(path) for path in given.unique()]))
     else:
         root = where.parent
+    # "./a.jpg" is what `find` writes, "a//b.jpg" what comes of joining texts.
+    given = given.str.replace_all(r"/(\.?/)+", "/").str.replace(r"^(\./)+", "")
     if absolute.any():
-        given = given.str.strip_prefix(f"{root}/".replace("//", "/"))
-    # "./a.jpg" is what `find` writes.
-    given = given.str.replace(r"^(\./+)+", "")
+        given = _below(root, given)
     outside = given.str.contains(r"^/|(^|/)\.\.(/|$)").arg_true()
     if outside.len():
         raise ManifestError(
@@ -60,19 +61,34 @@ def relative_paths(given: pl.Series, where: Path, root: Path | None) -> tuple[Pa
     return root, given
 
 
-def check_places(root: Path, paths: pl.Series, where: Path) -> None:
-    """Check that every path is a file in the root.
+def _below(root: Path, given: pl.Series) -> pl.Series:
+    """Take the root off absolute paths, also where they or it lead there through a link."""
+    plain, prefix = speller(), f"{root}/".replace("//", "/")
+    given = given.str.strip_prefix(prefix)
+    if not given.str.starts_with("/").any():
+        return given
+    real = f"{os.path.realpath(root)}/".replace("//", "/")
+    return pl.Series(
+        given.name, [plain(path).removeprefix(real) if path.startswith("/") else path for path in given]
+    )
+
+
+def check_places(root: Path, paths: pl.Series, where: Path) -> pl.Series:
+    """Return paths as the disk spells them, each of which is a file.
 
     Raises
     ------
     ManifestError
-        Tells the first that is absent, no file, or a link out of the root, and how many more.
+        Tells the first that is absent or no file, and how many more.
     """
-    home = os.path.realpath(root)
-    inside: dict[str, bool] = {}
+    on_disk, found = spelt_on_disk(), []
     wrong: list[tuple[int, str]] = []
     for row, path in enumerate(paths, start=1):
-        why = _wrong_place(os.path.join(root, path), home, inside)
+        place = os.path.join(root, path)
+        why = _wrong_place(place)
+        if why is not None and (other := on_disk(place)):
+            path, why = os.path.relpath(other, root), _wrong_place(other)
+        found.append(path)
         if why is not None:
             wrong.append((row, f"{shown(path, most=200)} {why}"))
     if wrong:
@@ -82,27 +98,16 @@ def check_places(root: Path, paths: pl.Series, where: Path) -> None:
             f"table {where} row {row}: path {text}{more}; paths are relative to the root {root}: "
             "give --root FOLDER, or mend the table"
         )
+    return pl.Series(paths.name, found, dtype=pl.String)
 
 
-def _wrong_place(path: str, home: str, inside: dict[str, bool]) -> str | None:
-    """Say what is wrong with a path; `inside` remembers which folders are in the root."""
+def _wrong_place(path: str) -> str | None:
     try:
-        found = os.lstat(path)
-        linked = stat.S_ISLNK(found.st_mode)
-        found = os.stat(path) if linked else found
+        found = os.stat(path)
     except FileNotFoundError:
         return "does not exist"
     except (OSError, ValueError) as error:
         return f"cannot be reached: {getattr(error, 'strerror', None) or error}"
     if not stat.S_ISREG(found.st_mode):
         return "is a folder" if stat.S_ISDIR(found.st_mode) else "is a pipe or a device, not a file"
-    folder = os.path.dirname(path)
-    if folder not in inside:
-        inside[folder] = _is_inside(os.path.realpath(folder), home)
-    if not inside[folder] or (linked and not _is_inside(os.path.realpath(path), home)):
-        return f"leads out of the root, to {os.path.realpath(path)}"
     return None
-
-
-def _is_inside(real: str, home: str) -> bool:
-    return os.path.commonpath([real, home]) == home

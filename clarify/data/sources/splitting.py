@@ -168,7 +168,7 @@ def with_content(
         If a file cannot be read; tells the first and how many.
     """
     paths = [listing.root / path for path in listing.table["path"]]
-    found = contents(paths, inside=listing.root, workers=workers, progress=progress)
+    found = contents(paths, workers=workers, progress=progress)
     bad = [each for each in found if isinstance(each, BadImage)]
     if bad:
         more = f" (and {len(bad) - 1} more files)" if len(bad) > 1 else ""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from clarify.data.reading import as_text, read_typed_table
+from clarify.data.reading import as_text, read_typed_table, whole_numbers
 from clarify.data.sources.columns import Columns, guess_columns
 from clarify.data.sources.listing import (
     NUMBERED_SPLITS,
@@ -81,9 +81,9 @@ def list_table(path: Path, options: TableOptions) -> Listing:
     root, paths = relative_paths(given, path, options.root)
     if options.root is None and root != path.parent:
         guesses["root"] = f"{root}, which all paths begin with"
-    check_places(root, paths, path)
-    label, classes = _labels(as_text(table, columns.label, path), path, options.classes)
-    made: dict[str, pl.Series] = {"path": paths, "label": label}
+    found = check_places(root, paths, path)
+    label, classes = _labels(as_text(table, columns.label, path).str.normalize("NFC"), path, options.classes)
+    made: dict[str, pl.Series] = {"path": found, "label": label}
     calls = None if columns.split is None else as_text(table, columns.split, path)
     there = set(classes) if calls is None else {*classes, *calls.drop_nulls()}
     check_left_out(options.leave_out, there, path)
@@ -96,14 +96,21 @@ def list_table(path: Path, options: TableOptions) -> Listing:
     for name in options.attributes:
         made[name] = as_text(table, name, path).fill_null("")
     frame = pl.DataFrame([column.alias(name) for name, column in made.items()]).filter(kept)
+    left_out = (f"left out: {kept.len() - frame.height:,} images",) if options.leave_out else ()
     return Listing(
         root=root,
         classes=tuple(name for name in classes if name not in options.leave_out),
         table=frame,
         attributes={name: in_order(frame[name]) for name in options.attributes},
         guesses=guesses,
-        notes=(f"left out: {kept.len() - frame.height:,} images",) if options.leave_out else (),
+        notes=left_out + _respelt(int((found != paths).sum())),
     )
+
+
+def _respelt(count: int) -> tuple[str, ...]:
+    if not count:
+        return ()
+    return (f"paths in other Unicode letters than on the disk, whose spelling is taken: {count:,}",)
 
 
 def _labels(
@@ -117,7 +124,7 @@ def _labels(
         return column, in_order(column)
     numbers = {str(number): name for number, name in enumerate(classes)}
     legal = f"with {len(classes)} classes named are 0 to {len(classes) - 1}"
-    return translated(column.alias("label"), numbers, path, legal=legal), classes
+    return translated(whole_numbers(column).alias("label"), numbers, path, legal=legal), classes
 
 
 def _splits(
@@ -126,7 +133,7 @@ def _splits(
     """Translate what a table calls its splits, but for those that are left out."""
     said = {value: split for split, value in values.items()}
     known = said or {**SPLIT_NAMES, **NUMBERED_SPLITS}
-    compared = column if said else column.str.to_lowercase().str.strip_chars()
+    compared = column if said else whole_numbers(column.str.to_lowercase().str.strip_chars())
     unknown = (kept & ~compared.is_in(list(known)).fill_null(False)).arg_true()
     if unknown.len():
         raise ManifestError(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from clarify.data.images import ENDINGS
+from clarify.data.images import ENDINGS, NEEDED, decodable
 from clarify.errors import ManifestError, shown
 
-__all__ = ["FoundImages", "folder_of", "subfolders", "walk"]
+__all__ = ["FoundImages", "folder_of", "refuse_links_out", "refuse_unread", "subfolders", "walk"]
 
 IMAGE_ENDINGS = tuple(ending for endings in ENDINGS.values() for ending in endings)
 
@@ -19,11 +20,13 @@ IMAGE_ENDINGS = tuple(ending for endings in ENDINGS.values() for ending in endin
 class FoundImages:
     """The images below a folder, by paths relative to the root in the order of their names.
 
-    `others` are files whose ending is that of no image; hidden ones are not counted.
+    `others` are files whose ending is that of no image, `unread` images of formats that this
+    installation does not decode; hidden ones are not counted.
     """
 
     paths: list[str] = dataclasses.field(default_factory=list)
     others: int = 0
+    unread: list[str] = dataclasses.field(default_factory=list)
 
 
 def folder_of(path: Path) -> Path:
@@ -47,15 +50,9 @@ def subfolders(root: Path, below: str = "") -> list[str]:
     Raises
     ------
     ManifestError
-        If one is a link out of the root, or the folder cannot be listed.
+        If the folder cannot be listed.
     """
-    names = []
-    for entry in _entries(root / below):
-        if not entry.name.startswith(".") and entry.is_dir():
-            if entry.is_symlink():
-                _check_link(root, entry.path)
-            names.append(entry.name)
-    return names
+    return [e.name for e in _entries(root / below) if not e.name.startswith(".") and e.is_dir()]
 
 
 def walk(root: Path, below: str, found: FoundImages | None = None) -> FoundImages:
@@ -66,15 +63,15 @@ def walk(root: Path, below: str, found: FoundImages | None = None) -> FoundImage
     Parameters
     ----------
     root : Path
-        Paths are relative to it, and no link may lead out of it.
+        Paths are relative to it. Links are followed, also out of it: see `refuse_links_out`.
     below : str
         The folder, relative to `root`.
 
     Raises
     ------
     ManifestError
-        If a link leads out of the root, to nothing or in a circle, an image's name belongs to a
-        pipe or device, a name is not UTF-8, or a folder cannot be listed.
+        If a link leads to nothing or in a circle, an image's name belongs to a pipe or device, a name
+        is not UTF-8, or a folder cannot be listed.
     """
     found = FoundImages() if found is None else found
     for entry in _entries(root / below):
@@ -88,10 +85,25 @@ def walk(root: Path, below: str, found: FoundImages | None = None) -> FoundImage
         elif not entry.name.lower().endswith(IMAGE_ENDINGS):
             found.others += 1
         elif entry.is_file():
-            found.paths.append(_in_utf8(path))
+            known = entry.name.lower().endswith(_decoded_endings())
+            (found.paths if known else found.unread).append(_in_utf8(path))
         else:
             raise ManifestError(f"{entry.path} is a pipe or a device, not a file; remove it")
     return found
+
+
+def refuse_unread(root: Path, unread: Sequence[str]) -> None:
+    """Raise ManifestError if there are images of formats that this installation does not decode."""
+    if unread:
+        raise ManifestError(
+            f"folder {root}: {len(unread):,} of its images are HEIC or AVIF, which are not read here, such "
+            f"as {shown(unread[0])}; {NEEDED}, or take them out"
+        )
+
+
+@functools.cache
+def _decoded_endings() -> tuple[str, ...]:
+    return tuple(ending for kind in decodable() for ending in ENDINGS[kind])
 
 
 def _entries(folder: Path) -> Sequence[os.DirEntry[str]]:
@@ -103,17 +115,37 @@ def _entries(folder: Path) -> Sequence[os.DirEntry[str]]:
 
 
 def _check_link(root: Path, path: str) -> None:
-    real, home = os.path.realpath(path), os.path.realpath(root)
-    if os.path.commonpath([real, home]) != home:
-        raise ManifestError(
-            f"{path} is a link that leads out of {root}, to {real}; put the file itself there, or "
-            "import the folder that holds both"
-        )
+    real = os.path.realpath(path)
     if not os.path.exists(real):
         raise ManifestError(f"{path} is a link to nothing ({real}); remove or mend it")
-    parent = os.path.realpath(os.path.dirname(path))
-    if os.path.commonpath([real, parent]) == real:
-        raise ManifestError(f"{path} is a link that leads in a circle, to {real}; remove it")
+    # Each folder on the way here, for a link may leave the root and another come back.
+    for parent in Path(path).parents if os.path.isdir(real) else ():
+        if os.path.commonpath([real, os.path.realpath(parent)]) == real:
+            raise ManifestError(f"{path} is a link that leads in a circle, to {real}; remove it")
+        if parent == root:
+            break
+
+
+def refuse_links_out(root: Path, paths: Iterable[str]) -> None:
+    """Refuse images that lie outside the root once all links are followed.
+
+    Only links are followed, each folder listed once: a folder of a million files costs seconds.
+
+    Raises
+    ------
+    ManifestError
+        Tells the first.
+    """
+    home, wanted = os.path.realpath(root), set(paths)
+    for below in sorted({os.path.dirname(path) for path in wanted}):
+        links = [f"{below}/{e.name}".lstrip("/") for e in _entries(root / below) if e.is_symlink()]
+        for path in (below, *(link for link in links if link in wanted)):
+            real = os.path.realpath(root / path)
+            if os.path.commonpath([real, home]) != home:
+                raise ManifestError(
+                    f"{root / path} leads out of the root {root}, to {real}; give --copy, which takes what "
+                    "links lead to into the home, or import the folder that holds both"
+                )
 
 
 def _in_utf8(path: str) -> str:

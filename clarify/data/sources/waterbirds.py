@@ -44,9 +44,9 @@ def list_waterbirds(path: Path) -> Listing:
                 f"table {where} has no column {name!r}; Waterbirds has img_id, img_filename, y, "
                 f"split, place; other tables are read by: clarify data import table {where}"
             )
-    check_places(root, table["img_filename"].fill_null(""), where)
+    paths = check_places(root, table["img_filename"].fill_null(""), where)
     made = [translated(table[name], meanings, where) for name, meanings in MEANINGS.items()]
     columns = {"img_id": "id", "img_filename": "path", "y": "label"}
-    frame = pl.DataFrame([table["img_id"], table["img_filename"], *made]).rename(columns)
+    frame = pl.DataFrame([table["img_id"], paths, *made]).rename(columns)
     classes, places = (tuple(MEANINGS[name].values()) for name in ("y", "place"))
     return Listing(root=root, classes=classes, table=frame, attributes={"place": places})

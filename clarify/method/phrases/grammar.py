@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
-from clarify.errors import PhraseError, shown
+from clarify.errors import PhraseError, is_name, shown
 from clarify.method.phrases.mentions import MENTIONED, asked_words
 
 __all__ = ["MOST_CHARACTERS", "MOST_PARTS", "And", "Atom", "Node", "Not", "Or", "Phrase", "parse_phrase"]
@@ -171,10 +171,11 @@ def _refuse_long(text: str) -> None:
 def _refuse_characters(text: str) -> None:
     for place, character in enumerate(text, start=1):
         category = unicodedata.category(character)
-        if category.startswith("C") or category in ("Zl", "Zp"):
+        control = category.startswith("C") or category in ("Zl", "Zp")
+        if control or not is_name(f"a{character}"):
             raise PhraseError(
-                f"phrase {shown(text)}: character {place} is the control character "
-                f"U+{ord(character):04X}; write it on one line, in plain letters"
+                f"phrase {shown(text)}: character {place} is the {'control' if control else 'invisible'} "
+                f"character U+{ord(character):04X}; write it on one line, in plain letters"
             )
         if category.startswith("L") and not unicodedata.name(character, "").startswith("LATIN"):
             raise PhraseError(

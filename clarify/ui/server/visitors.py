@@ -13,7 +13,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from clarify.errors import InputError, RefusedError, shown
+from clarify.errors import InputError, RefusedError, is_name, one_spelling, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,9 +48,9 @@ def visitor(name: str, leads: Sequence[str]) -> Visitor:
 
 
 def check_name(text: str) -> str:
-    """Return a name without spaces around it; InputError if it is not 1 to 100 printable characters."""
-    name = " ".join(text.split())
-    if not name or not name.isprintable() or len(name) > 100:
+    """Return a name's one spelling; InputError if it is not 1 to 100 printable characters."""
+    name = one_spelling(text)
+    if not is_name(name):
         raise InputError(f"the name is {shown(text)}; legal are 1 to 100 printable characters")
     return name
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from clarify.data.manifest import Manifest
+from clarify.data.matching import check_distinct, rows_named
 from clarify.data.predictions import Predictions
 from clarify.embed.encoders import EncoderIdentity, load_encoder
 from clarify.embed.feature_files import Named, read_bank_file, read_feature_file, unit_rows
 from clarify.embed.imported import LABEL, Bank, imported_folder, write_imported
 from clarify.embed.store import FeatureStore
-from clarify.errors import FeatureError, InputError, shown
+from clarify.errors import FeatureError, InputError, is_name, shown
 from clarify.method.groups.groups import AnnotatedGroups
 from clarify.method.groups.metrics import Evaluation, evaluate
 from clarify.track.records import model_record
@@ -206,16 +208,15 @@ def _rows_of_images(
                 f"{images} images; in order, there must be as many"
             )
         return np.arange(images), 0
-    number = {name: row for row, name in enumerate(named.names)}
-    best = max(_names(manifest), key=lambda names: sum(each in number for each in names))
-    missing = [each for each in best if each not in number]
+    place = _places(manifest, named.names, path)
+    missing = [each for each in manifest.table["id"] if each not in place]
     if missing:
         raise FeatureError(
             f"{path}: {len(missing)} of {images} images of data set {manifest.name} have no "
             f"features, such as {shown(missing[0])}; its rows are named like "
             f"{shown(named.names[0])}: ids or paths as in the data set's table are legal"
         )
-    rows = np.array([number[each] for each in best], dtype=np.int64)
+    rows = np.array([place[each] for each in manifest.table["id"]], dtype=np.int64)
     return rows, len(named.names) - images
 
 
@@ -255,13 +256,13 @@ def import_predictions(project: Workspace, found: Predictions, *, model_name: st
     InputError
         If an image of validation has no prediction, or the name is not legal.
     """
-    if not model_name.strip() or not model_name.isprintable() or len(model_name) > 100:
+    if not is_name(model_name):
         raise InputError(f"model name is {shown(model_name)}; legal is 1 to 100 printable letters")
     manifest = project.manifest
-    place = _places(manifest, found)
+    place = _places(manifest, found.ids, "predictions")
     evaluations, tables = {}, []
     for split in REPORTED:
-        rows = _rows_of_split(manifest, split, place)
+        rows = _rows_of_split(manifest, split, place, found.ids[0])
         if rows is None:
             continue
         ids, labels, predicted = manifest.ids(split), manifest.labels(split), found.predicted[rows]
@@ -295,15 +296,17 @@ def import_predictions(project: Workspace, found: Predictions, *, model_name: st
     )
 
 
-def _places(manifest: Manifest, found: Predictions) -> dict[str, int]:
-    """Return by image id the row of its prediction; rows are named by id, or by path."""
-    number = {name: row for row, name in enumerate(found.ids)}
+def _places(manifest: Manifest, names: Sequence[str], where: object) -> dict[str, int]:
+    """Return by image id which of a file's rows, as they are named there, is of it."""
+    rows = rows_named(manifest, names)
+    check_distinct(where, names, rows)
     ids = manifest.table["id"].to_list()
-    named = max(_names(manifest), key=lambda names: sum(each in number for each in names))
-    return {id: number[name] for id, name in zip(ids, named, strict=True) if name in number}
+    return {ids[row]: number for number, row in enumerate(rows) if row is not None}
 
 
-def _rows_of_split(manifest: Manifest, split: str, place: dict[str, int]) -> NDArray[np.int64] | None:
+def _rows_of_split(
+    manifest: Manifest, split: str, place: dict[str, int], name: str
+) -> NDArray[np.int64] | None:
     """Return the rows of a split's predictions; None where not every image has one."""
     if split not in manifest.splits:
         return None
@@ -312,7 +315,8 @@ def _rows_of_split(manifest: Manifest, split: str, place: dict[str, int]) -> NDA
     if missing and split == "validation":
         raise InputError(
             f"data set {manifest.name}: {len(missing)} of {len(ids)} images of split {split} have "
-            f"no prediction, such as {shown(missing[0])}; each needs one, by its id or path"
+            f"no prediction, such as {shown(missing[0])}; each needs one, by its id or path, and the "
+            f"file's rows are named like {shown(name)}"
         )
     return None if missing else np.array([place[each] for each in ids], dtype=np.int64)
 
@@ -332,9 +336,3 @@ def _evaluated(
         groups=groups(split),
         train_counts=None if train is None else train.counts,
     )
-
-
-def _names(manifest: Manifest) -> tuple[list[str], list[str], list[str]]:
-    """Return how each image of the table may be named in a file: id, path, absolute path."""
-    paths = manifest.table["path"].to_list()
-    return manifest.table["id"].to_list(), paths, [str(manifest.root / each) for each in paths]

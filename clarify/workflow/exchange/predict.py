@@ -159,7 +159,7 @@ def listed_images(file: Path) -> list[Path]:
         If it is no text, or lists nothing.
     """
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
         raise NotFoundError(f"the list {file} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -17,6 +17,7 @@ from clarify.data.sources.imagenet import list_imagenet
 from clarify.data.sources.listing import Listing
 from clarify.data.sources.origins import Origin
 from clarify.data.sources.splitting import with_splits
+from clarify.data.sources.walking import refuse_links_out
 from clarify.data.thumbnails import Made, Thumbnails
 from clarify.embed.imagenet import imagenet_names
 from clarify.errors import InputError
@@ -127,7 +128,8 @@ def import_images(
     workers : int
         Threads that hash and copy.
     copy : bool
-        Copy the images into ``<home>/images/NAME``; else the manifest refers to where they are.
+        Copy the images into ``<home>/images/NAME``, also those that links lead to; else the manifest
+        refers to where they are, and no link may lead out of there.
     origin : Origin, optional
         The known data set that this is: gives title and licence.
     leave_out_rare : bool
@@ -136,13 +138,15 @@ def import_images(
     Raises
     ------
     ManifestError
-        If the table is not legal, or images are missing to split it.
+        If the table is not legal, a link leads out, or images are missing to split it.
     InputError
         If an image cannot be read, or the name is taken.
     StoreError
         If the home cannot be written.
     """
     check_free(home, name, listing.root, copy=copy)
+    if not copy:
+        refuse_links_out(listing.root, listing.table["path"])
     with _later(bar, f"hash {name}") as move:
         listing = with_splits(
             listing, seed=seed, workers=workers, progress=move, leave_out_rare=leave_out_rare

@@ -184,7 +184,8 @@ def open_features(project: Workspace, encoder: ImageEncoder) -> Features:
         name = project.manifest.name
         raise NotFoundError(
             f"data set {name}: no features of manifest {project.manifest.digest[:12]} by encoder "
-            f"{encoder.name} in {project.home / 'features'}; run: clarify embed {name}"
+            f"{encoder.name} in {project.home / 'features'}, {project.store.others(project.manifest)}; "
+            f"run: clarify embed {name}"
         )
     return found
 

@@ -144,7 +144,7 @@ def nearest(name: str, known: Iterable[str], *, most: int = 3) -> str:
     names = list(known)
     same = [each for each in names if each != name and one_spelling(each) == one_spelling(str(name))]
     if same:
-        return f"nearest: {same[0]}, which differs in blanks or its Unicode form only"
+        return f"nearest: {named(same[:1])}, which differs in blanks or its Unicode form only"
     lowered = {candidate.lower(): candidate for candidate in names}
     close = difflib.get_close_matches(str(name).lower(), list(lowered), n=most, cutoff=0.5)
     if close:

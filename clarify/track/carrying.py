@@ -57,8 +57,9 @@ def order_of(values: Mapping[str, Any]) -> tuple[int, int]:
         raise ValueError("it has other keys, or another id")
     if not all(isinstance(values[name], dict) for name in ("params", "metrics", "tags")):
         raise ValueError("its params, metrics or tags are no objects")
-    if not is_name(values["tags"]["reviewer"]):
-        raise ValueError(f"its reviewer is {shown(values['tags']['reviewer'])}")
+    reviewer = values["tags"].get("reviewer", "unknown")
+    if not is_name(reviewer):
+        raise ValueError(f"its reviewer is {shown(reviewer)}")
     return get_args(Kind).index(values["kind"]), int(values["started"])
 
 

@@ -146,8 +146,10 @@ def _refuse(line: str) -> int:
 
 
 def _home_trouble(error: OSError) -> StoreError:
+    from clarify.data.files import why
+
     where = error.filename or "the home"
     return StoreError(
-        f"{where} cannot be written: {error.strerror}; make room or choose another --home and run "
+        f"{where} cannot be written: {why(error)}; make room or choose another --home and run "
         "the same command again"
     )

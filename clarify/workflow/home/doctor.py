@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import platform
@@ -18,6 +19,8 @@ from clarify.data.manifest import find_manifests, read_manifest
 from clarify.embed.packages import EXTRA, NETWORKS, SENTENCES
 from clarify.errors import AwayError, ClarifyError, InputError, StoreError
 from clarify.track.mlflow import TrackingStore
+from clarify.track.registry import registered_name, uncrowned, without_champion
+from clarify.track.run import experiment_of
 from clarify.workflow.home.probe import finish_probe, start_probe
 from clarify.workflow.home.settling import Settled
 
@@ -63,7 +66,7 @@ def examine(
         Builds the tracking store's adapter.
     """
     probe = start_probe(home, named, usual=usual)  # looks while a store that is away is waited for
-    found = [*_versions(), *_photos(), *_home(home), *_tracking(open_store), _disk(home)]
+    found = [*_versions(), *_photos(), *_home(home), *_tracking(home, open_store), _disk(home)]
     return (*found, *_probed(home, finish_probe(probe)))
 
 
@@ -101,7 +104,7 @@ def _home(home: Path) -> Iterator[Finding]:
         yield Finding("home", "note", f"{home} is not there yet", "the first command that writes makes it")
 
 
-def _tracking(open_store: Callable[[], TrackingStore]) -> Iterator[Finding]:
+def _tracking(home: Path, open_store: Callable[[], TrackingStore]) -> Iterator[Finding]:
     try:
         store = open_store()
     except ClarifyError as error:
@@ -109,6 +112,7 @@ def _tracking(open_store: Callable[[], TrackingStore]) -> Iterator[Finding]:
         return
     try:
         yield Finding("tracking store", "ok", store.look())
+        yield from _changed_by_hand(home, store)
     except AwayError as error:
         # A file that is locked for a moment is somebody at work.
         state: State = "wrong" if store.backend.remote else "note"
@@ -116,6 +120,24 @@ def _tracking(open_store: Callable[[], TrackingStore]) -> Iterator[Finding]:
     except StoreError as error:
         yield _wrong("tracking store", error)
     yield from _outbox(store)
+
+
+def _changed_by_hand(home: Path, store: TrackingStore) -> Iterator[Finding]:
+    """Look for what people took away in MLflow: a data set's experiment, the champion's alias."""
+    with contextlib.suppress(ClarifyError):  # what is wrong with the manifests is told below
+        for name in find_manifests(home):
+            yield from _missing(store, name)
+
+
+def _missing(store: TrackingStore, name: str) -> Iterator[Finding]:
+    try:
+        store.peek(lambda client: experiment_of(client, store.backend, name))
+        lost = store.peek(lambda client: uncrowned(client, registered_name(name)))
+    except StoreError as error:
+        yield _wrong(f"runs of {name}", error)
+    else:
+        if lost:
+            yield _wrong(f"champion of {name}", without_champion(name, lost))
 
 
 def _outbox(store: TrackingStore) -> Iterator[Finding]:
@@ -154,10 +176,7 @@ def _probed(home: Path, probed: dict[str, Any]) -> Iterator[Finding]:
     cores = len(os.sched_getaffinity(0))
     if "failed" in probed:
         yield Finding(
-            "devices and encoder",
-            "wrong",
-            f"{cores} CPU cores; torch or the encoder failed: {probed['failed']}",
-            "reinstall torch and torchvision together: pip install --force-reinstall torch torchvision",
+            "devices and encoder", probed["state"], f"{cores} CPU cores; {probed['failed']}", probed["remedy"]
         )
     else:
         graphics = ", ".join(probed["devices"]) or "no CUDA device"

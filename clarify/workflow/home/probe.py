@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -25,6 +26,8 @@ from clarify.workflow.home.settling import Settled, chosen_of
 __all__ = ["finish_probe", "start_probe", "what_is_missing"]
 
 SECONDS = 60
+BUSY = "nothing was found to be wrong: run it again when the machine is less busy or has more free memory"
+REINSTALL = "reinstall torch and torchvision together: pip install --force-reinstall torch torchvision"
 OWN = ("imported:", "bridge:")
 """How the names of encoders begin that belong to one data set."""
 
@@ -53,19 +56,25 @@ def start_probe(home: Path, named: Settled, *, usual: str = "", data_set: str = 
 
 
 def finish_probe(probe: subprocess.Popen[str]) -> dict[str, Any]:
-    """Return what it found, or ``{"failed": why}``."""
+    """Return what it found, or ``{"failed": why}`` with ``state`` and ``remedy`` as of a finding."""
     with probe:
         try:
             out, err = probe.communicate(timeout=SECONDS)
         except subprocess.TimeoutExpired:
             probe.kill()
-            return {"failed": f"no answer within {SECONDS} s"}
+            return _failed("note", f"torch and the encoders gave no answer within {SECONDS} s", BUSY)
+    if probe.returncode == -signal.SIGKILL:  # as the system does where memory runs out
+        return _failed("note", "the process that looks at torch and the encoders was killed (signal 9)", BUSY)
     try:
         found: dict[str, Any] = json.loads(out.splitlines()[-1])
     except (ValueError, IndexError):
         last = err.strip().splitlines()[-1:] or [f"exit status {probe.returncode}"]
-        return {"failed": last[0][:200]}
+        return _failed("wrong", f"torch or the encoder failed: {last[0][:200]}", REINSTALL)
     return found
+
+
+def _failed(state: str, why: str, remedy: str) -> dict[str, Any]:
+    return {"failed": why, "state": state, "remedy": remedy}
 
 
 def what_is_missing(home: Path, data_set: str) -> list[str]:

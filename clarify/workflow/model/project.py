@@ -22,6 +22,7 @@ from clarify.method.phrases.similarity import normalised
 from clarify.track.mlflow import TrackingStore
 from clarify.track.promotion import Gate
 from clarify.track.record import DatasetRef, RunContext
+from clarify.track.registry import registered_name
 from clarify.version import __version__
 
 __all__ = [
@@ -168,7 +169,7 @@ class SplitData:
 
 def model_name(project: Workspace) -> str:
     """Return the name that the data set's models have in the registry."""
-    return project.manifest.name.replace(".", "-")
+    return registered_name(project.manifest.name)
 
 
 def open_features(project: Workspace, encoder: ImageEncoder) -> Features:

@@ -89,6 +89,11 @@ class Workspace:
         )
 
     @property
+    def doubts(self) -> tuple[str, ...]:
+        """What is not known of the weights of its encoders, a line each."""
+        return tuple(filter(None, (getattr(each, "doubt", "") for each in self.encoders)))
+
+    @property
     def backbone_name(self) -> str:
         """The backbone's name; empty where it comes with the encoder."""
         own = getattr(self.encoder, "network", self.encoder)

@@ -21,7 +21,7 @@ from clarify.errors import AwayError, ClarifyError, InputError, StoreError
 from clarify.track.mlflow import TrackingStore
 from clarify.track.registry import registered_name, uncrowned, without_champion
 from clarify.track.run import experiment_of
-from clarify.workflow.home.probe import finish_probe, start_probe
+from clarify.workflow.home.probe import SECONDS, UNSEALED, finish_probe, start_probe
 from clarify.workflow.home.settling import Settled
 
 __all__ = ["Finding", "examine"]
@@ -52,7 +52,7 @@ class Finding:
 
 
 def examine(
-    home: Path, *, named: Settled, usual: str, open_store: Callable[[], TrackingStore]
+    home: Path, *, named: Settled, usual: str, open_store: Callable[[], TrackingStore], deep: bool = False
 ) -> tuple[Finding, ...]:
     """Look at everything, changing and downloading nothing.
 
@@ -64,10 +64,12 @@ def examine(
         The encoder of ``clarify.toml``.
     open_store : callable
         Builds the tracking store's adapter.
+    deep : bool
+        Hash all features: they are read whole.
     """
-    probe = start_probe(home, named, usual=usual)  # looks while a store that is away is waited for
+    probe = start_probe(home, named, usual=usual, deep=deep)  # looks while a store that is away is waited for
     found = [*_versions(), *_photos(), *_home(home), *_tracking(home, open_store), _disk(home)]
-    return (*found, *_probed(home, finish_probe(probe)))
+    return (*found, *_probed(home, finish_probe(probe, seconds=None if deep else SECONDS)))
 
 
 def _versions() -> Iterator[Finding]:
@@ -224,6 +226,9 @@ def _features(name: str, spec: str, seen: str) -> Finding:
     what = f"features of {name}"
     if IMAGES.fullmatch(seen):
         return Finding(what, "ok", f"{seen}, by {spec}")
+    if IMAGES.fullmatch(seen.removesuffix(UNSEALED)):
+        remedy = f"damage to them would not be seen; run: clarify embed {name}, which hashes them as they are"
+        return Finding(what, "note", f"{seen}, by {spec}", remedy)
     if seen == "none":
         by = f"none by {spec}" if spec else "none, and no encoder of its own yet"
         return Finding(what, "note", by, f"run: clarify embed {name}")

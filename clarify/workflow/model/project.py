@@ -189,7 +189,8 @@ def open_features(project: Workspace, encoder: ImageEncoder) -> Features:
     if found is None:
         name = project.manifest.name
         raise NotFoundError(
-            f"data set {name}: no features of manifest {project.manifest.digest[:12]} by encoder "
+            project.store.changed(project.manifest)
+            or f"data set {name}: no features of manifest {project.manifest.digest[:12]} by encoder "
             f"{encoder.name} in {project.home / 'features'}; run: clarify embed {name}"
         )
     return found
@@ -328,7 +329,7 @@ def embed(
         return extract(manifest, encoder, store, workers=workers, dtype=dtype, progress=progress)
     known = store.open(manifest, encoder.identity)
     if known is not None and not known.bad:
-        return known
+        return store.sealed(manifest, known)
     by_network = store.open(manifest, encoder.network.identity)
     if by_network is None or by_network.bad:
         by_network = embed(project, encoder.network, workers=workers, dtype=dtype, progress=progress)

@@ -132,7 +132,7 @@ def test_a_deleted_experiment_is_wrong_and_a_lost_alias_too(home: Path) -> None:
 def test_a_probe_that_takes_too_long_is_no_reason_to_install_anything(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clarify.workflow.home.probe.SECONDS", 0.01)
+    monkeypatch.setattr("clarify.workflow.home.doctor.SECONDS", 0.01)
     _, found = examined(tmp_path)
     assert "no answer within 0.01 s" in found["devices and encoder"]["seen"]
     assert found["devices and encoder"]["state"] == "note"

@@ -28,6 +28,7 @@ from clarify.cli import (
     suggest,
     training,
 )
+from clarify.cli.printing import never_fail, what_was_lost
 from clarify.cli.shell import Commands, Shell
 from clarify.config import read_settings
 from clarify.errors import ClarifyError, StoreError
@@ -121,23 +122,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Read when NumPy is first imported. Many small fits: threads that wait for each other in
         # one of them cost more than they bring.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    never_fail()
+    _note_encoding(given)
     args = _parser().parse_args(given)
     try:
         flags = {name: getattr(args, name) for name in FLAGS}
         args.handler(Shell(settings=read_settings(flags, os.environ, Path.cwd()), args=args))
-        sys.stdout.flush()
     except ClarifyError as error:
         return _refuse(str(error))
-    except BrokenPipeError:  # whoever reads the result has heard enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except OSError as error:
         if error.errno not in {errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT}:
             raise
         return _refuse(str(_home_trouble(error)))
     except KeyboardInterrupt:
         return _refuse("interrupted; the same command goes on from what is already kept")
+    finally:
+        sys.stdout.flush()
+        if lost := what_was_lost(sys.stdout):
+            print(f"note: not all of the result could be printed ({lost})", file=sys.stderr)
     return 0
+
+
+def _note_encoding(given: Sequence[str]) -> None:
+    """Say why letters of the command line arrived as something else: no message of theirs could know."""
+    known = sys.getfilesystemencoding()
+    if known != "utf-8" and any(not each.isascii() and not each.isprintable() for each in given):
+        print(
+            f"note: Python takes this terminal for {known}, which lacks letters that were given; "
+            "set PYTHONUTF8=1",
+            file=sys.stderr,
+        )
 
 
 def _refuse(line: str) -> int:
@@ -146,8 +160,10 @@ def _refuse(line: str) -> int:
 
 
 def _home_trouble(error: OSError) -> StoreError:
+    from clarify.data.files import why
+
     where = error.filename or "the home"
     return StoreError(
-        f"{where} cannot be written: {error.strerror}; make room or choose another --home and run "
+        f"{where} cannot be written: {why(error)}; make room or choose another --home and run "
         "the same command again"
     )

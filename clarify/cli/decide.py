@@ -82,7 +82,7 @@ def _history(shell: Shell) -> None:
     from clarify.workflow.decide.champions import registry_state
 
     found = registry_state(shell.project())
-    shell.answer(found.to_dict(), _history_text(found))
+    shell.answer(found.to_dict(), _history_text(shell.args.name, found))
 
 
 def _comparison(rows: Sequence[Compared]) -> str:
@@ -159,20 +159,26 @@ def reason_text(reason: Reason) -> str:
     return f"  {'passes' if reason.passed else 'fails '} {reason.text}"
 
 
-def _history_text(found: RegistryState) -> str:
+def _history_text(data_set: str, found: RegistryState) -> str:
     """Tell every change of the champion, newest first."""
+    from clarify.track.registry import without_champion
+
     now = found.champion
     first = f"{found.model_name}: " + (f"version {now.version} is champion" if now else "no champion")
-    lines = [f"  {_when(each)}  {_event_text(each)}{_overruled(found, each)}" for each in found.events]
+    if found.uncrowned:
+        first = without_champion(data_set, found.uncrowned)
+    lines = [f"  {_when(each)}  {_event_text(found, each)}{_overruled(found, each)}" for each in found.events]
     return "\n".join([first, *lines])
 
 
-def _event_text(event: Event) -> str:
+def _event_text(found: RegistryState, event: Event) -> str:
     """Tell one event in one line."""
     what = "rolled back to" if event.action == "rollback" else "promoted"
     before = f" after version {event.from_version}" if event.from_version else ""
     note = f": {event.note}" if event.note else ""
-    undone = "" if event.done else " (but it never became champion)"
+    # Where none is champion, nobody can tell whether the last one was: the first line says so.
+    told = event.done or (event is found.events[0] and found.uncrowned)
+    undone = "" if told else " (but it never became champion)"
     return f"{event.by} {what} version {event.to_version}{before}{undone}{note}"
 
 

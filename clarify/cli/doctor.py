@@ -34,7 +34,9 @@ def _doctor(shell: Shell) -> None:
         return TrackingStore(settings.home, uri=settings.tracking_uri)
 
     named = Settled(encoder=settings.encoder, backbone=settings.backbone)
-    found = examine(settings.home, named=named, usual=settings.usual_encoder, open_store=open_store)
+    found = examine(
+        settings.home, named=named, usual=settings.usual_encoder, open_store=open_store, deep=shell.args.deep
+    )
     wrong = [each.what for each in found if each.state == "wrong"]
     result = {"ok": not wrong, "findings": [dataclasses.asdict(each) for each in found]}
     shell.answer(result, findings(found))
@@ -83,7 +85,8 @@ def _relocate(shell: Shell) -> None:
 
 def add_doctor(commands: Commands) -> None:
     """Add ``doctor``."""
-    commands.add("doctor", _doctor, "doctor", data_set=False)
+    command = commands.add("doctor", _doctor, "doctor", data_set=False)
+    command.takes("--deep", "read all features and compare them with their hashes", flag=True)
 
 
 def add_relocate(commands: Commands) -> None:

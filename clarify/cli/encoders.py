@@ -95,6 +95,8 @@ def _encoder(shell: Shell) -> None:
         named = dataclasses.replace(shell.settings, encoder=args.spec, backbone=chosen.backbone or args.spec)
         project = open_project(named, args.name)
         settle(home, args.name, chosen)
+        for doubt in project.doubts:
+            shell.say(f"note: {doubt}")
         embedded = project.store.open(project.manifest, project.encoder.identity) is not None
         hint = "" if embedded else f"\nnext: clarify embed {args.name}"
         result = {"data_set": args.name, **dataclasses.asdict(chosen), "embedded": embedded}

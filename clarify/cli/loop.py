@@ -31,6 +31,8 @@ def _embed(shell: Shell) -> None:
         }
         for encoder, features in project.embed(dtype=shell.args.dtype)
     ]
+    for doubt in project.workspace.doubts:
+        shell.say(f"note: {doubt}")
     if project.workspace.caution:
         shell.say(f"note: {project.workspace.caution}")
     digest = project.workspace.manifest.digest

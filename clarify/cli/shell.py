@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from clarify.assembly import open_project
+from clarify.cli.printing import takes_every_letter
 from clarify.config import Settings
 from clarify.errors import InputError
 from clarify.face.pages import bar
@@ -46,7 +47,9 @@ class Shell:
 
     def answer(self, result: dict[str, Any], text: str) -> None:
         """Print the result: for machines as one JSON object, else as text."""
-        print(json.dumps(result, ensure_ascii=False, allow_nan=False) if self.args.json else text)
+        if self.args.json:  # a letter that was replaced would be another value: JSON has a way to write each
+            text = json.dumps(result, ensure_ascii=not takes_every_letter(sys.stdout), allow_nan=False)
+        print(text)
 
     def say(self, line: str) -> None:
         """Tell on stderr what happens."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from clarify.errors import StoreError
 
-__all__ = ["locked", "sync_folder", "write_atomically", "writing"]
+__all__ = ["locked", "sync_folder", "why", "write_atomically", "writing"]
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -35,12 +35,17 @@ def writing(folder: Path, *, hint: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        why = error.strerror or str(error)
         if error.errno in FULL:
-            raise StoreError(f"no room left to write in {folder} ({why}): make room; {hint}") from None
+            raise StoreError(f"no room left to write in {folder} ({why(error)}): make room; {hint}") from None
         raise StoreError(
-            f"cannot write in {folder} ({why}): make it writable or give another --home"
+            f"cannot write in {folder} ({why(error)}): make it writable or give another --home"
         ) from None
+
+
+def why(error: OSError) -> str:
+    """Return what the system says; of no room in words that everybody knows."""
+    said = error.strerror or str(error)
+    return f"the disk is full: {said}" if error.errno in FULL else said
 
 
 @contextlib.contextmanager

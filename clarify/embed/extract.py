@@ -94,7 +94,7 @@ def extract(
     )
     found = store.open(manifest, encoder.identity)
     if found is not None and not _readable_now(manifest, found):
-        return found
+        return store.sealed(manifest, found)
     if not manifest.root.is_dir():
         raise ManifestError(
             f"data set {manifest.name}: its root folder {manifest.root} does not exist; put the "
@@ -142,7 +142,7 @@ def _fill(folder: Path, plan: ShardLayout, run: _Run, store: FeatureStore) -> No
     _embed_missing(shards, run)
     kept = f"all {plan.rows} embedded images are kept; {again}"
     with writing(folder, hint=kept):
-        bad = shards.join(folder / "features.npy")
+        bad, hashes = shards.join(folder / "features.npy")
         if len(bad) == plan.rows:
             (folder / "features.npy").unlink()
             shards.remove()
@@ -150,7 +150,7 @@ def _fill(folder: Path, plan: ShardLayout, run: _Run, store: FeatureStore) -> No
                 f"data set {manifest.name}: none of its {plan.rows} images can be read; the first "
                 f"is {manifest.root / bad[0].path}: {bad[0].reason}"
             )
-        index = index_of(manifest, run.encoder.identity, dataclasses.asdict(shards.plan), bad)
+        index = index_of(manifest, run.encoder.identity, dataclasses.asdict(shards.plan), bad, hashes)
         write_atomically(folder / "index.json", [index])
         shards.remove()
 
@@ -168,6 +168,7 @@ def _readable_now(manifest: Manifest, found: Features) -> list[int]:
 def _reopen(found: Features, shards: Shards, mended: list[int]) -> None:
     """Turn complete features back into shards, less those that hold rows to be made again."""
     plan = shards.plan
+    found.seal.check(found.array)
     if str(found.array.dtype) == plan.dtype:
         for shard in plan.shards:
             rows = plan.rows_of(shard)

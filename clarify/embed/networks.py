@@ -27,7 +27,7 @@ from clarify.embed.timm_models import (
     hub_weights,
     read_weights,
 )
-from clarify.errors import InputError, nearest, one_line, shown
+from clarify.errors import ClarifyError, InputError, nearest, one_line, shown
 from clarify.method.fit.head import Head
 
 if TYPE_CHECKING:
@@ -271,11 +271,11 @@ def _fill(
     as_it_is: bool,
 ) -> tuple[str, ...]:
     """Load weights into a network; returns what of them was not used."""
-    state = _read(model, path, module)
+    state, wrapping = _read(model, path, module)
     last = module.get_classifier()  # type: ignore[operator]
     layer = next(name for name, each in module.named_modules() if each is last)
     known = module.state_dict()
-    notes: list[str] = []
+    notes = [f"{path.name}: the weights under {wrapping} were taken"] if wrapping else []
     weight = state.get(f"{layer}.weight")
     picked = _picked(model, path, weight, class_names, weight_classes)
     if picked is not None:
@@ -284,6 +284,7 @@ def _fill(
                 state[f"{layer}.{part}"] = state[f"{layer}.{part}"][picked]
     elif weight is None or len(weight) != len(class_names):
         seen = "no last layer" if weight is None else f"{len(weight)} classes"
+        seen += f" under {wrapping}" if wrapping else ""
         if as_it_is:
             raise InputError(
                 f"{path} has {seen}, the data set {len(class_names)}; tell what its outputs are by "
@@ -320,10 +321,12 @@ def _narrowed(layer: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name: each / wide[name] if wide.get(name, 0) > WIDE else each for name, each in layer.items()}
 
 
-def _read(model: str, path: Path, module: torch.nn.Module) -> dict[str, torch.Tensor]:
+def _read(model: str, path: Path, module: torch.nn.Module) -> tuple[dict[str, torch.Tensor], str]:
     try:
         with quiet():
             return read_weights(path, module)
+    except ClarifyError:
+        raise
     except Exception as error:  # a foreign file may provoke anything; none of it is run
         raise InputError(
             f"{path} cannot be read as weights of {model} without running what is pickled in it "

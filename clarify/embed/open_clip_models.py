@@ -17,6 +17,7 @@ from clarify.embed.hub import cached_weights, hub_cache, probe_hub
 from clarify.embed.identity import Encoder, EncoderIdentity
 from clarify.embed.image_model import ImageModel, NetworkConfig, file_digest, quiet
 from clarify.embed.preprocessing import Preprocessing
+from clarify.embed.wrapped import raw_weights, unwrapped
 from clarify.errors import ClarifyError, InputError, NotFoundError, PhraseError, nearest, one_line, shown
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ FEW_PHRASES, MOST_KNOWN = 8, 1_000
 
 CONFIG_FILE = "open_clip_config.json"
 DEFAULT_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+TOKENIZER_FILES = ("tokenizer.json", "spiece.model", "tokenizer.model", "sentencepiece.model", "vocab.txt")
+"""Any of these is a tokenizer of Hugging Face's."""
+
 WEIGHT_ENDINGS = (".safetensors", ".bin", ".pt", ".pth")
 TEXT_HALF = (
     "text",
@@ -54,14 +58,17 @@ class OpenClipEncoder(ImageModel):
     encode_text : callable
         From tokens (P, context) to embeddings (P, D) of unit length.
     tokenize : callable
-        From a list of texts to (P, context) int64.
+        From a list of texts to (P, context) int64; takes another ``context_length`` as well.
     vocabulary : callable or None
         From a phrase to the words in it that were never taught.
+    doubt : str
+        For people: what is not known of the weights; empty if nothing is open.
     """
 
     encode_text: Callable[[torch.Tensor], torch.Tensor]
-    tokenize: Callable[[list[str]], torch.Tensor]
+    tokenize: Callable[..., torch.Tensor]
     vocabulary: Callable[[str], tuple[str, ...]] | None
+    doubt: str = ""
     _known: dict[str, NDArray[np.float32]] = dataclasses.field(default_factory=dict, repr=False)
 
     def encode_phrases(self, phrases: Sequence[str]) -> NDArray[np.float32]:
@@ -86,12 +93,12 @@ class OpenClipEncoder(ImageModel):
         import torch
 
         texts = [self.identity.template.replace("{}", phrase) for phrase in phrases]
-        for phrase, text in zip(phrases, texts, strict=True):
-            self._check_length(phrase, text)
         found = [np.empty((0, self.width), dtype=np.float32)]
         with torch.inference_mode():
             for start in range(0, len(texts), PHRASES_AT_ONCE):
-                tokens = self.tokenize(texts[start : start + PHRASES_AT_ONCE])
+                part = texts[start : start + PHRASES_AT_ONCE]
+                tokens = self.tokenize(part)
+                self._check_whole(phrases[start : start + PHRASES_AT_ONCE], part, tokens)
                 embeddings = self.encode_text(tokens.to(self.device))
                 found.append(embeddings.float().cpu().numpy())
         return np.concatenate(found)
@@ -100,16 +107,23 @@ class OpenClipEncoder(ImageModel):
         """Return for each phrase the words that the encoder was never taught."""
         return [() if self.vocabulary is None else self.vocabulary(each) for each in phrases]
 
-    def _check_length(self, phrase: str, text: str) -> None:
-        encode = getattr(self.tokenize, "encode", None)
-        most = getattr(self.tokenize, "context_length", None)
-        if encode is None or most is None:
-            return
-        tokens = len(encode(text)) + 2  # begin and end
-        if tokens > most:
+    def _check_whole(self, phrases: Sequence[str], texts: list[str], tokens: torch.Tensor) -> None:
+        """Refuse a text that was cut: in a row with room for all of it, it goes on, or otherwise.
+
+        So it is told whatever the tokenizer: each has its own tokens for beginning, end and padding.
+        """
+        most = tokens.shape[1]
+        room = most + 4 * max(len(text.encode()) for text in texts)
+        whole = self.tokenize(texts, context_length=room)
+        if getattr(self.tokenize, "tokenizer_mode", "") == "clips":  # its last token stands after the padding
+            most, tokens, whole = most - 1, tokens[:, :-1], whole[:, :-1]
+        padding = whole == whole[:, -1:]
+        cut = (whole[:, :most] != tokens).any(dim=1) | ~padding[:, most:].all(dim=1)
+        for row in cut.nonzero()[:, 0].tolist():
+            used = int((~padding[row]).nonzero()[-1]) + 1
             raise PhraseError(
-                f"phrase {shown(phrase)} is {tokens} tokens long with its template; encoder "
-                f"{self.name} reads {most}: shorten it"
+                f"phrase {shown(phrases[row])} is {max(used, most + 1)} tokens long with its template; "
+                f"encoder {self.name} reads {most}: shorten it"
             )
 
 
@@ -148,7 +162,7 @@ def load_open_clip(spec: str, rest: str, *, template: str, device: str) -> Encod
     source = _find_weights(spec, architecture, weights)
     try:
         with quiet():
-            loaded = _build(source, device)
+            loaded = _built(source, device)
     except ClarifyError:
         raise
     except Exception as error:  # whatever a foreign file or tokenizer provokes is told in one line
@@ -156,7 +170,8 @@ def load_open_clip(spec: str, rest: str, *, template: str, device: str) -> Encod
             f"encoder {spec}: {source.weights} cannot be loaded as weights of {architecture} "
             f"({one_line(error, 200)}); give a .safetensors file saved from that architecture"
         ) from None
-    return _wrapped(spec, architecture + source.suffix, loaded, template, device)
+    doubt = _doubt(spec, architecture, source)
+    return _wrapped(spec, architecture + source.suffix, loaded, template, device, doubt=doubt)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +182,8 @@ class _Source:
     quick_gelu: bool = False
     model_folder: Path | None = None  # of an architecture described by a file
     suffix: str = ""
+    tokenizer_in: Path | None = None  # where files of its tokenizer may lie, if not beside the weights
+    described: bool = True  # whether a configuration says what the weights alone do not
 
 
 def _find_weights(spec: str, architecture: str, weights: str) -> _Source:
@@ -188,6 +205,7 @@ def _find_weights(spec: str, architecture: str, weights: str) -> _Source:
             weights=path,
             preprocess=dict(config.get("preprocess_cfg", {})),
             quick_gelu=bool(config.get("model_cfg", {}).get("quick_gelu", False)),
+            described="model_cfg" in config,
         )
     tags = open_clip.list_pretrained_tags_by_model(architecture)
     if weights.lower().replace("-", "_") not in tags:
@@ -267,16 +285,58 @@ class _Loaded:
     model_config: dict[str, Any]
 
 
+def _built(source: _Source, device: str) -> _Loaded:
+    """Build a model; where its weights do not fit, without what a trainer wrapped them in."""
+    try:
+        return _build(source, device)
+    except ClarifyError:
+        raise
+    except Exception:
+        with tempfile.TemporaryDirectory(prefix="clarify-") as folder:
+            own = _unwrapped(source, Path(folder))
+            if own is None:
+                raise
+            return dataclasses.replace(_build(own, device), weights=source.weights)
+
+
+def _unwrapped(source: _Source, folder: Path) -> _Source | None:
+    """Write the weights as open_clip saves them into a folder; None if nothing was around them."""
+    import open_clip
+    import torch
+
+    names = open_clip.create_model(_named(source), load_weights=False).state_dict()
+    weights, wrapping = unwrapped(raw_weights(source.weights), names, source.weights)
+    if not wrapping:
+        return None
+    plain = folder / "weights.pt"
+    torch.save(weights, plain)
+    return dataclasses.replace(source, weights=plain, tokenizer_in=source.weights.parent)
+
+
+def _doubt(spec: str, architecture: str, source: _Source) -> str:
+    """Say what a file of weights alone leaves open: which of two activations it was trained with."""
+    import open_clip
+
+    gelu = f"{architecture}-quickgelu"
+    if source.described or gelu not in open_clip.list_models():
+        return ""
+    tags = open_clip.list_pretrained_tags_by_model(architecture)
+    quick = [tag for tag in tags if open_clip.get_pretrained_cfg(architecture, tag).get("quick_gelu")]
+    return (
+        f"encoder {spec}: weights of {architecture} come with two activations, and no {CONFIG_FILE} beside "
+        f"{source.weights.name} says which; if they are of QuickGELU "
+        f"({', '.join(quick) or 'as OpenAI trains'}), give open_clip:{gelu}:{source.weights}"
+    )
+
+
 def _build(source: _Source, device: str) -> _Loaded:
     import open_clip
 
     if source.model_folder is not None:
-        named = f"local-dir:{source.model_folder.resolve()}"
         # The file whose hash is the identity, and no other that may lie in the folder.
-        model = open_clip.create_model(named, device=device, load_weights=False)
+        model = open_clip.create_model(_named(source), device=device, load_weights=False)
         open_clip.load_checkpoint(model, str(source.weights), strict=True, weights_only=True)
         config = json.loads((source.model_folder / CONFIG_FILE).read_text())["model_cfg"]
-        tokenize = open_clip.get_tokenizer(named)
     else:
         extra = {"force_quick_gelu": True} if source.quick_gelu else {}
         model = open_clip.create_model(
@@ -290,8 +350,49 @@ def _build(source: _Source, device: str) -> _Loaded:
         config = {**open_clip.get_model_config(source.architecture)}
         if source.quick_gelu:
             config["quick_gelu"] = True
-        tokenize = open_clip.get_tokenizer(source.architecture)
+    tokenize = _tokenizer(source, config)
     return _Loaded(model=model.eval(), tokenize=tokenize, weights=source.weights, model_config=config)
+
+
+def _tokenizer(source: _Source, model_config: Mapping[str, Any]) -> Any:
+    """Return what cuts texts into tokens: by the files beside the weights, in the cache, or of the hub.
+
+    Raises
+    ------
+    NotFoundError
+        If it needs files, and they are nowhere.
+    """
+    import open_clip
+
+    text = model_config.get("text_cfg", {})
+    name = str(text.get("hf_tokenizer_name") or "")
+    if not name:
+        return open_clip.get_tokenizer(_named(source))
+    beside = source.tokenizer_in or source.weights.parent
+    cached = cached_weights(f"{name}/", TOKENIZER_FILES)
+    here = any((beside / each).is_file() for each in TOKENIZER_FILES)
+    folder = beside if here else cached and cached.parent
+    try:
+        if folder is None:
+            probe_hub()
+        return open_clip.tokenizer.HFTokenizer(
+            str(folder or name),
+            context_length=text.get("context_length", open_clip.tokenizer.DEFAULT_CONTEXT_LENGTH),
+            tokenizer_mode=text.get("tokenizer_mode"),
+            **text.get("tokenizer_kwargs", {}),
+        )
+    except Exception as error:  # no network, files that are cut ...: the way out is the same
+        raise NotFoundError(
+            f"the tokenizer of {source.architecture} ({name}) cannot be had from {folder or 'the hub'} "
+            f"({one_line(error, 80)}); fetch {TOKENIZER_FILES[0]} and tokenizer_config.json of it on another "
+            f"machine and put them in {beside}"
+        ) from None
+
+
+def _named(source: _Source) -> str:
+    """Return what open_clip calls the architecture."""
+    folder = source.model_folder
+    return source.architecture if folder is None else f"local-dir:{folder.resolve()}"
 
 
 def _wrapped(
@@ -303,6 +404,7 @@ def _wrapped(
     *,
     vocabulary: Callable[[str], tuple[str, ...]] | None = None,
     domain: str = "",
+    doubt: str = "",
 ) -> OpenClipEncoder:
     model = loaded.model
     preprocessing = Preprocessing.from_open_clip(model.visual.preprocess_cfg)
@@ -315,6 +417,7 @@ def _wrapped(
             template=template,
         ),
         domain=domain,
+        doubt=doubt,
         preprocessing=preprocessing,
         tower=model.visual,
         forward=model.encode_image,

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clarify.data.files import write_atomically
+from clarify.embed.seals import hash_of
 from clarify.errors import FeatureError, InputError
 
 if TYPE_CHECKING:
@@ -144,14 +145,15 @@ class Shards:
         Raises OSError as the system reports it; the shard does not count then.
         """
         write_atomically(self._file(shard, "npy"), npy_parts(features))
-        write_atomically(self._file(shard, "json"), [as_json([row.to_dict() for row in bad])])
+        said = {"bad": [row.to_dict() for row in bad], "hash": hash_of(features)}
+        write_atomically(self._file(shard, "json"), [as_json(said)])
 
     def read_bad(self, shard: int) -> list[BadRow]:
         """Return the bad rows of a finished shard."""
-        return [BadRow(**row) for row in json.loads(self._file(shard, "json").read_bytes())]
+        return [BadRow(**row) for row in self._said(shard)["bad"]]
 
-    def join(self, path: Path) -> list[BadRow]:
-        """Write all shards as one array to `path`, atomically; return all bad rows.
+    def join(self, path: Path) -> tuple[list[BadRow], list[str]]:
+        """Write all shards as one array to `path`, atomically; return all bad rows, and the shards' hashes.
 
         Raises
         ------
@@ -160,8 +162,9 @@ class Shards:
         OSError
             As the system reports it; the shards stay.
         """
-        write_atomically(path, self._joined())
-        return [row for shard in self.plan.shards for row in self.read_bad(shard)]
+        hashes: list[str] = []
+        write_atomically(path, self._joined(hashes))
+        return [row for shard in self.plan.shards for row in self.read_bad(shard)], hashes
 
     def remove(self) -> None:
         """Remove the plan and every shard, finished or not."""
@@ -169,10 +172,17 @@ class Shards:
             for path in self.folder.glob(pattern):
                 path.unlink()
 
-    def _joined(self) -> Iterator[bytes]:
+    def _said(self, shard: int) -> dict[str, Any]:
+        """Return what is written beside a shard; before there were hashes it was the bad rows alone."""
+        found = json.loads(self._file(shard, "json").read_bytes())
+        return {"bad": found} if isinstance(found, list) else dict(found)
+
+    def _joined(self, hashes: list[str]) -> Iterator[bytes]:
         yield _npy_header(np.dtype(self.plan.dtype), (self.plan.rows, self.plan.width))
         for shard in self.plan.shards:
-            yield self._read(shard).tobytes()
+            array = self._read(shard)
+            hashes.append(hash_of(array))
+            yield array.tobytes()
 
     def _read(self, shard: int) -> NDArray[Any]:
         path = self._file(shard, "npy")
@@ -181,6 +191,8 @@ class Shards:
             array: NDArray[Any] = np.load(path, allow_pickle=False)
             if array.shape != wanted or array.dtype != self.plan.dtype:
                 raise ValueError(f"{array.shape} {array.dtype}")
+            if self._said(shard).get("hash") not in (None, hash_of(array)):
+                raise ValueError("it is not as it was written")
         except (ValueError, EOFError) as error:
             with contextlib.suppress(OSError):
                 self._file(shard, "json").unlink()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ import numpy as np
 
 from clarify.data.files import write_atomically, writing
 from clarify.embed.identity import EncoderIdentity
+from clarify.embed.seals import SHARD_ROWS, Seal, hashes_of
 from clarify.embed.shards import BadRow, as_json, npy_parts
 from clarify.errors import FeatureError
 
@@ -48,12 +50,15 @@ class Features:
         Of the encoder that made them.
     folder : Path
         Where they are.
+    seal : Seal
+        Their hashes.
     """
 
     array: NDArray[Any]
     bad: tuple[BadRow, ...]
     identity: EncoderIdentity
     folder: Path
+    seal: Seal
 
     @property
     def valid(self) -> NDArray[np.bool_]:
@@ -69,7 +74,8 @@ class Features:
         return int(self.array.shape[1])
 
     def take(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Copy some rows into memory, shape (M, D) float32."""
+        """Copy some rows into memory, shape (M, D) float32; FeatureError if they are damaged."""
+        self.seal.check(self.array, rows)
         return np.asarray(self.array[rows], dtype=np.float32)
 
 
@@ -132,7 +138,43 @@ class FeatureStore:
                 f"{manifest.table.height}; {way_out}"
             )
         _check_finite(array, manifest, way_out)
-        return Features(array=array, bad=bad, identity=identity, folder=folder)
+        seal = Seal.of_index(index, folder / "features.npy", len(array), way_out)
+        return Features(array=array, bad=bad, identity=identity, folder=folder, seal=seal)
+
+    def sealed(self, manifest: Manifest, found: Features) -> Features:
+        """Return features with hashes; those that have none (of older versions) get them as they are now."""
+        if found.seal.hashes:
+            return found
+        path = found.folder / "index.json"
+        index = json.loads(path.read_bytes()) | {
+            "shard_rows": found.seal.shard_rows,
+            "hashes": hashes_of(found.array, found.seal.shard_rows),
+            "ids": _hash_of_ids(manifest),
+        }
+        try:
+            write_atomically(path, [as_json(index)])
+        except OSError:  # a home that is full or only read does without
+            return found
+        return self.open(manifest, found.identity) or found
+
+    def changed(self, manifest: Manifest) -> str:
+        """Say that a data set's table was changed since it was embedded; empty if it was not, or never was.
+
+        What Clarify writes does not change under its name: somebody edited it.
+        """
+        own = self.of_data_set(manifest)
+        if any(own.glob("*/index.json")):
+            return ""
+        others = own.parent.glob(f"{manifest.name}-{'[0-9a-f]' * 12}/*/index.json")
+        before = max(others, key=lambda path: path.stat().st_mtime, default=None)
+        if before is None:
+            return ""
+        then = before.parent.parent.name.rpartition("-")[2]
+        return (
+            f"data set {manifest.name}: labels, splits or images in its table were changed by hand since "
+            f"it was embedded (manifest {then} then, {manifest.digest[:12]} now); put the table back, or "
+            f"run: clarify embed {manifest.name}"
+        )
 
     def save(
         self,
@@ -159,12 +201,17 @@ class FeatureStore:
             As `open`.
         """
         folder = self.folder(manifest, identity)
-        plan = {"rows": len(array), "width": array.shape[1], "dtype": str(array.dtype)}
+        plan = {
+            "rows": len(array),
+            "width": array.shape[1],
+            "dtype": str(array.dtype),
+            "shard_rows": SHARD_ROWS,
+        }
         with writing(folder, hint="then give the same command again"):
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "index.json").unlink(missing_ok=True)
             write_atomically(folder / "features.npy", npy_parts(array))
-            index = index_of(manifest, identity, plan, list(bad))
+            index = index_of(manifest, identity, plan, list(bad), hashes_of(array))
             write_atomically(folder / "index.json", [index])
         saved = self.open(manifest, identity)
         if saved is None:
@@ -172,7 +219,9 @@ class FeatureStore:
         return saved
 
 
-def index_of(manifest: Manifest, identity: EncoderIdentity, plan: dict[str, Any], bad: list[BadRow]) -> bytes:
+def index_of(
+    manifest: Manifest, identity: EncoderIdentity, plan: dict[str, Any], bad: list[BadRow], hashes: list[str]
+) -> bytes:
     """Write down what features are of: the content of ``index.json``."""
     values = {
         "schema_version": SCHEMA_VERSION,
@@ -180,9 +229,16 @@ def index_of(manifest: Manifest, identity: EncoderIdentity, plan: dict[str, Any]
         "encoder": _image_part(identity),
         **plan,
         "bad": [row.to_dict() for row in bad],
+        "hashes": hashes,
+        "ids": _hash_of_ids(manifest),
         "complete": True,
     }
     return as_json(values)
+
+
+def _hash_of_ids(manifest: Manifest) -> str:
+    """Hash the order of the rows, of which a manifest's digest says nothing: features are told by it."""
+    return hashlib.sha256("\n".join(manifest.table["id"]).encode()).hexdigest()
 
 
 def _image_part(identity: EncoderIdentity) -> dict[str, Any]:
@@ -209,6 +265,11 @@ def _check_owner(index: dict[str, Any], manifest: Manifest, identity: EncoderIde
         raise FeatureError(
             f"the features are of another manifest ({str(index.get('manifest'))[:12]}, wanted "
             f"{manifest.digest[:12]}); {way_out}"
+        )
+    if index.get("ids") not in (None, _hash_of_ids(manifest)):
+        raise FeatureError(
+            f"the rows of data set {manifest.name} stand in another order than when it was embedded; put "
+            f"them back, or {way_out}"
         )
     if index.get("encoder") != _image_part(identity):
         raise FeatureError(f"the features are by another encoder than {identity.describe()}; {way_out}")

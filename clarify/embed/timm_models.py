@@ -21,7 +21,8 @@ from clarify.embed.identity import EncoderIdentity, ImageEncoder
 from clarify.embed.image_model import ImageModel, NetworkConfig, file_digest, quiet
 from clarify.embed.packages import NETWORKS, in_order
 from clarify.embed.preprocessing import Preprocessing
-from clarify.errors import InputError, NotFoundError, nearest, one_line, shown
+from clarify.embed.wrapped import unwrapped
+from clarify.errors import ClarifyError, InputError, NotFoundError, nearest, one_line, shown
 
 if TYPE_CHECKING:
     import torch
@@ -59,6 +60,8 @@ def load_timm(spec: str, rest: str, *, device: str) -> ImageEncoder:
         with quiet():
             network, _ = build_timm(config, device)
             _fill(network, weights)
+    except ClarifyError:
+        raise
     except Exception as error:  # whatever a foreign file provokes is told in one line
         raise InputError(
             f"backbone {spec}: {weights} cannot be loaded as weights of {model_name} "
@@ -107,7 +110,7 @@ def classifier(spec: str) -> tuple[NDArray[np.float32], tuple[str, ...]]:
     info: Any = ImageNetInfo("imagenet-1k")
     network, _ = build_timm({"model": model_name, **evaluation_config(model_name)}, "cpu", classes=1000)
     layer = str(network.pretrained_cfg.get("classifier") or "")
-    weight = read_weights(path, network).get(f"{layer}.weight")
+    weight = read_weights(path, network)[0].get(f"{layer}.weight")
     if weight is None or weight.ndim != 2 or len(weight) != info.num_classes():
         raise InputError(
             f"network {spec}: its last layer is not one of the {info.num_classes():,} classes of ImageNet, "
@@ -238,17 +241,21 @@ def hub_weights(what: str, model_name: str) -> Path:
         ) from None
 
 
-def read_weights(weights: Path, network: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """Read a file of weights, by the network's names, without running anything that is in it."""
+def read_weights(weights: Path, network: torch.nn.Module) -> tuple[dict[str, torch.Tensor], str]:
+    """Read a file of weights, by the network's names, without running anything that is in it.
+
+    Returns them, and what a trainer wrapped them in, for people: see `unwrapped`.
+    """
     from timm.models import load_state_dict
 
-    state = load_state_dict(str(weights), use_ema=True, weights_only=True)
-    return in_order(state, network.state_dict(), weights)
+    names = network.state_dict()
+    state = in_order(load_state_dict(str(weights), use_ema=True, weights_only=True), names, weights)
+    return unwrapped(state, names, weights)
 
 
 def _fill(network: torch.nn.Module, weights: Path) -> None:
     """Load all weights but those of the layer that classifies."""
-    state = read_weights(weights, network)
+    state, _ = read_weights(weights, network)
     classifier = network.pretrained_cfg.get("classifier") or ()  # type: ignore[union-attr,operator]
     heads = (classifier,) if isinstance(classifier, str) else tuple(classifier)
     kept = {

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clarify.errors import NotFoundError, StoreError
+from clarify.track.address import Address
 from clarify.track.artifacts import Artifact
 
 if TYPE_CHECKING:
@@ -54,6 +55,11 @@ class Elsewhere:
     """A store that only asking tells about."""
 
     remote = True
+    address: Address
+
+    def peek(self) -> MlflowClient | None:
+        """Return a client on what is there, for looking only."""
+        return client_on(self.address.uri)
 
     def made(self) -> bool:
         """Whether there may be something to read, without making anything: only the store knows."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -37,6 +38,8 @@ LOCATIONS = (
 """Tables and columns of MLflow's schema that hold absolute places of artifacts."""
 
 SETTLED_NS = 100_000_000
+FULL_BYTES = 1_000_000
+"""With less free than this a disk counts as full: SQLite needs some tens of kilobytes to read at all."""
 
 
 def exists(path: Path) -> bool:
@@ -148,17 +151,24 @@ def _translated(path: Path, seconds: float) -> Iterator[None]:
                 f"the tracking store {path} has been locked by another process for {seconds:g} s; "
                 "let that one finish or end it, then run the same command again"
             ) from None
-        raise StoreError(f"the tracking store {path} {meaning(said)}") from None
+        raise StoreError(f"the tracking store {path} {meaning(path, said)}") from None
 
 
-def meaning(said: str) -> str:
+def meaning(path: Path, said: str) -> str:
     """Turn what SQLite, or MLflow on it, says into the end of one line, with a next step."""
+    # Of the files beside the database that find no room, SQLite says no more than this.
+    io_error = "disk I/O error" in said
+    full = shutil.disk_usage(path.parent).free < FULL_BYTES if io_error else "full" in said
+    if full:
+        return f"is on a full disk: {said}; make room, then run the same command again"
+    if io_error:
+        return f"is on a disk that failed: {said}; see the system's log, or choose another --home"
     if "no such table" in said:
         return (
             f"is not one that MLflow finished making ({said}); move it away to begin a new one, "
             "or restore a copy of it"
         )
-    if "readonly" in said or "unable to open" in said or "full" in said:
+    if "readonly" in said or "unable to open" in said:
         return f"cannot be used: {said}; free space, mend its permissions, or choose another --home"
     if "malformed" not in said and "not a database" not in said:
         return f"cannot be used: {said}; if it was changed by hand, restore a copy of it"

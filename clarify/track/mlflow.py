@@ -274,7 +274,7 @@ class TrackingStore:
         """
         found, known = self._waiting(data_set), []
         if self._connection.opened or self.backend.made():
-            known = self._trying(lambda _: list(search(self.client, data_set, since=since)))
+            known = self._trying(lambda _: list(search(self.client, self.backend, data_set, since=since)))
         delivered = {run.delivery for run in known}
         found = [*known, *(run for run in found if run.delivery not in delivered)]
         return [read_run(run) for run in found]
@@ -347,6 +347,18 @@ class TrackingStore:
         """
         return self._trying(lambda _: call(self.client), attempts=1)
 
+    def peek(self, call: Callable[[MlflowClient], T]) -> T | None:
+        """Ask as `ask` does, but make and deliver nothing; None where there is no store yet."""
+        client = self.backend.peek()
+        if client is None:
+            return None
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return call(client)
+        except MlflowException as error:
+            raise self.backend.trouble(error) from None
+
     def look(self) -> str:
         """Say in one line what is there, making nothing; raise StoreError if it is unfit."""
         with self._connection.noting():
@@ -403,7 +415,7 @@ class TrackingStore:
         if not self._connection.opened and not self.backend.made():
             return []
         try:
-            found = self._trying(lambda _: list(search(self.client, data_set, kind)))
+            found = self._trying(lambda _: list(search(self.client, self.backend, data_set, kind)))
         except AwayError:
             seen = self._copies.runs(data_set, kind) if self.backend.remote else None
             if seen is None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clarify.data.files import why
 from clarify.errors import AwayError, StoreError
 from clarify.track.address import Address
 from clarify.track.backend import (
@@ -81,6 +82,11 @@ class PostgresqlBackend(Elsewhere, LocalFiles):
                 raise self.trouble(error) from None
         return client
 
+    def peek(self) -> MlflowClient | None:
+        """Return a client on the tables, for looking only; None where there are none."""
+        with self._connection() as connection:
+            return client_on(self.address.uri) if _revision(connection) else None
+
     def reach(self, seconds: float) -> None:
         """Connect once."""
         with self._connection():
@@ -91,7 +97,7 @@ class PostgresqlBackend(Elsewhere, LocalFiles):
         if isinstance(error, OSError):
             return StoreError(
                 f"the runs' files cannot be written in {self.artifacts}: "
-                f"{error.strerror or error}; free space, mend its permissions, or choose another "
+                f"{why(error)}; free space, mend its permissions, or choose another "
                 "--home"
             )
         said = _first_line(self.address.hide(str(error)))

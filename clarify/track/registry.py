@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clarify.data.files import why
 from clarify.errors import InputError, StoreError
 from clarify.track.history import Event, check_note, event_record, events_of
 from clarify.track.model_folder import LABEL, ModelEncoder, write_model
@@ -28,10 +29,23 @@ if TYPE_CHECKING:
     from clarify.track.mlflow import TrackingStore
     from clarify.track.record import RunContext
 
-__all__ = ["CHAMPION", "Version", "crown", "register", "version_of", "versions"]
+__all__ = [
+    "CHAMPION",
+    "Version",
+    "crown",
+    "register",
+    "registered_name",
+    "uncrowned",
+    "version_of",
+    "versions",
+    "without_champion",
+]
 
 CHAMPION = "champion"
 RUN_TAG = "clarify.run"
+REASONS = "clarify.reasons"
+"""Tag of what the gate said; a version without it was registered by something else than Clarify."""
+
 MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """What MLflow answers for a model, and for an alias, that there is not."""
 
@@ -115,7 +129,7 @@ def register(
             source = store.add_folder(run_id, model)
     except OSError as error:
         raise StoreError(
-            f"model {model_name!r} cannot be written: {error.strerror or error}; free space in "
+            f"model {model_name!r} cannot be written: {why(error)}; free space in "
             "the temporary folder or mend its permissions, then promote again"
         ) from None
     store.ask(lambda client: _create(client, model_name))
@@ -126,7 +140,7 @@ def register(
         "clarify.note": note,
         "clarify.verdict": "passed" if verdict.passed else "overruled" if verdict.overruled else "refused",
         "clarify.overruled": verdict.overruled,
-        "clarify.reasons": json.dumps(verdict.to_dict()["reasons"], ensure_ascii=False),
+        REASONS: json.dumps(verdict.to_dict()["reasons"], ensure_ascii=False),
     }
     made = store.ask(lambda client: client.create_model_version(model_name, source, run_id, tags=tags))
     return _version(made)
@@ -184,18 +198,45 @@ def crown(
 
 
 def version_of(store: TrackingStore, model_name: str, *, alias: str = CHAMPION) -> Version | None:
-    """Return the version that holds an alias, or None."""
+    """Return the version that holds an alias; None if none does that Clarify registered."""
     found = store.ask(lambda client: _holder(client, model_name, alias))
-    return None if found is None else _version(found)
+    return None if found is None or REASONS not in found.tags else _version(found)
 
 
 def versions(store: TrackingStore, model_name: str) -> tuple[Version, ...]:
     """Return the versions of a model that Clarify registered, newest first; of no model, none."""
-    asked = f"name='{model_name}'"
-    found = store.ask(
-        lambda client: list(paged(lambda token: client.search_model_versions(asked, page_token=token)))
+    return store.ask(lambda client: _versions(client, model_name))
+
+
+def registered_name(data_set: str) -> str:
+    """Return the name that a data set's models have in the registry."""
+    return data_set.replace(".", "-")
+
+
+def uncrowned(client: MlflowClient, model_name: str) -> str:
+    """Return the newest version that was promoted, of a model none of whose is champion; else empty.
+
+    Something else than Clarify took the alias off then, or a promotion was killed before it was on.
+    """
+    known = _versions(client, model_name)
+    holder = _holder(client, model_name, CHAMPION)
+    if holder is not None and REASONS in holder.tags:
+        return ""
+    return next((each.version for each in known if each.verdict.stands), "")
+
+
+def without_champion(data_set: str, version: str) -> str:
+    """Say that no version is champion though one was promoted (see `uncrowned`), and what mends it."""
+    return (
+        f"no version of {data_set} is champion: version {version}, which was promoted, lacks the alias "
+        f"(taken off in MLflow, or the promotion was cut short); put it back: clarify rollback {data_set}"
     )
-    ours = [_version(each) for each in found if "clarify.reasons" in each.tags]
+
+
+def _versions(client: MlflowClient, model_name: str) -> tuple[Version, ...]:
+    asked = f"name='{model_name}'"
+    found = paged(lambda token: client.search_model_versions(asked, page_token=token))
+    ours = [_version(each) for each in found if REASONS in each.tags]
     return tuple(sorted(ours, key=lambda each: -int(each.version)))
 
 
@@ -206,7 +247,7 @@ def _version(found: ModelVersion) -> Version:
         version=str(found.version),
         run_id=tags.get(RUN_TAG, ""),
         verdict=Verdict.from_dict(
-            {"reasons": json.loads(tags["clarify.reasons"]), "overruled": tags.get("clarify.overruled", "")}
+            {"reasons": json.loads(tags[REASONS]), "overruled": tags.get("clarify.overruled", "")}
         ),
         by=tags.get("clarify.by", ""),
         note=tags.get("clarify.note", ""),

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from clarify.errors import StoreError
 from clarify.track.record import TAGS, RunRecord
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ __all__ = [
     "begin",
     "completed",
     "end_abandoned",
+    "experiment_of",
     "log_step",
     "paged",
     "search",
@@ -106,10 +108,10 @@ def write_once(
 
 
 def search(
-    client: MlflowClient, data_set: str, kind: str | None = None, *, since: int = 0
+    client: MlflowClient, backend: Backend, data_set: str, kind: str | None = None, *, since: int = 0
 ) -> Iterator[StoredRun]:
     """Yield completed runs, newest first: of a kind or of all, since then (ms since 1970)."""
-    known = client.get_experiment_by_name(_name(data_set))
+    known = experiment_of(client, backend, data_set)
     if known is None:
         return
     asked = f"tags.`{STATUS}` = '{COMPLETED}'"
@@ -163,16 +165,34 @@ def _name(data_set: str) -> str:
     return f"clarify/{data_set}"
 
 
+def experiment_of(client: MlflowClient, backend: Backend, data_set: str) -> mlflow.entities.Experiment | None:
+    """Return the experiment that holds a data set's runs; None before the first run.
+
+    Raises
+    ------
+    StoreError
+        If somebody deleted it in MLflow, which keeps it, and its name, in a trash.
+    """
+    found = client.get_experiment_by_name(_name(data_set))
+    if found is not None and found.lifecycle_stage != "active":
+        raise StoreError(
+            f"the experiment {found.name} of {backend.address.shown} was deleted in MLflow and lies in its "
+            f"trash, with every run of {data_set}; take it out: MLFLOW_TRACKING_URI={backend.address.shown} "
+            f"mlflow experiments restore -x {found.experiment_id}"
+        )
+    return found
+
+
 def _experiment(client: MlflowClient, backend: Backend, data_set: str) -> str:
     from mlflow.exceptions import MlflowException
 
-    name = _name(data_set)
-    known = client.get_experiment_by_name(name)
+    known = experiment_of(client, backend, data_set)
     if known is None:
+        place = backend.experiment_place(data_set)
         try:
-            return str(client.create_experiment(name, artifact_location=backend.experiment_place(data_set)))
+            return str(client.create_experiment(_name(data_set), artifact_location=place))
         except MlflowException:  # another process may have been faster
-            known = client.get_experiment_by_name(name)
+            known = experiment_of(client, backend, data_set)
             if known is None:
                 raise
     return str(known.experiment_id)

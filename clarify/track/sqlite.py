@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from clarify.data.files import why
 from clarify.errors import AwayError, StoreError
 from clarify.track import database
 from clarify.track.address import Address
@@ -69,6 +70,10 @@ class SqliteBackend(LocalFiles):
         except OSError as error:
             raise self._unwritable(error) from None
 
+    def peek(self) -> MlflowClient | None:
+        """Return a client on the database, for looking only; None where there is none."""
+        return client_on(self.address.uri) if self.made() else None
+
     def reach(self, seconds: float) -> None:
         """Wait until nobody else writes."""
         database.wait_for_writers(self.database, seconds)
@@ -85,7 +90,7 @@ class SqliteBackend(LocalFiles):
         if POOL_FULL in str(error):
             return AwayError(f"the tracking store {self.database} is asked by too many at once; try again")
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return StoreError(f"the tracking store {self.database} {database.meaning(first)}")
+        return StoreError(f"the tracking store {self.database} {database.meaning(self.database, first)}")
 
     def passing(self, error: Exception) -> bool:
         """Whether another writer was in the way."""
@@ -169,5 +174,5 @@ class SqliteBackend(LocalFiles):
     def _unwritable(self, error: OSError) -> StoreError:
         return StoreError(
             f"the tracking store {self.folder_of_store} cannot be written: "
-            f"{error.strerror or error}; free space, mend its permissions, or choose another --home"
+            f"{why(error)}; free space, mend its permissions, or choose another --home"
         )

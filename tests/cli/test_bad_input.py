@@ -83,9 +83,42 @@ def test_a_model_of_another_manifest_is_not_used(clarify: Clarify, home: Path) -
     folder = home / "data_manifests" / DATA_SET
     table = next(folder.glob("*.parquet"))
     pl.read_parquet(table).head(-1).write_parquet(table)
-    assert f"clarify embed {DATA_SET}" in clarify("train", DATA_SET).refusal
+    changed = f"data set {DATA_SET}: labels, splits or images in its table were changed by hand"
+    for command in ("train", "diagnose"):
+        refusal = clarify(command, DATA_SET).refusal
+        assert refusal.startswith(changed)
+        assert refusal.endswith(f"clarify embed {DATA_SET}")
+    found = {each["what"]: each for each in clarify("doctor", "--json").result["findings"]}
+    assert found[f"features of {DATA_SET}"]["state"] == "wrong"
+    assert found[f"features of {DATA_SET}"]["seen"].startswith(changed)
     assert clarify("embed", DATA_SET).status == 0
     assert f"clarify train {DATA_SET}" in clarify("score", DATA_SET, "landbird", "water").refusal
+
+
+def test_features_that_lost_bytes_are_seen_by_what_uses_them_and_by_the_doctor(
+    clarify: Clarify, home: Path
+) -> None:
+    path = next(home.glob("features/*/*/features.npy"))
+    with open(path, "r+b") as file:
+        file.seek(5_000)
+        file.write(bytes(100))
+    assert "are not as they were written" in clarify("train", DATA_SET).refusal
+    done = clarify("doctor", "--deep", "--json")
+    assert done.status == 1
+    found = {each["what"]: each for each in done.result["findings"]}
+    assert "are not as they were written" in found[f"features of {DATA_SET}"]["seen"]
+    assert found[f"features of {DATA_SET}"]["remedy"].endswith(f"clarify embed {DATA_SET}")
+
+
+def test_features_without_hashes_are_a_note_of_the_doctor(clarify: Clarify, home: Path) -> None:
+    index = next(home.glob("features/*/*/index.json"))
+    whole = json.loads(index.read_bytes())
+    index.write_text(json.dumps({key: each for key, each in whole.items() if key != "hashes"}))
+    found = {each["what"]: each for each in clarify("doctor", "--json").result["findings"]}
+    assert found[f"features of {DATA_SET}"]["state"] == "note"
+    assert "848 images, without hashes" in found[f"features of {DATA_SET}"]["seen"]
+    assert clarify("embed", DATA_SET).status == 0
+    assert json.loads(index.read_bytes())["hashes"]
 
 
 def test_features_that_are_not_finite_are_refused_with_the_image(clarify: Clarify, home: Path) -> None:

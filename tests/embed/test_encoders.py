@@ -20,6 +20,9 @@ from PIL import Image
 from clarify.embed.encoders import Encoder, EncoderIdentity, load_encoder
 from clarify.embed.preprocessing import Preprocessing
 from clarify.errors import InputError, NotFoundError, PhraseError
+from tests.conftest import run_clarify
+from tests.data.pictures import save_tree
+from tests.embed.conftest import CONFIG
 
 IDENTITY = EncoderIdentity(architecture="RN50", weights="ab" * 32, preprocessing="224 shortest")
 
@@ -294,3 +297,83 @@ def test_the_small_clip_is_loaded_with_its_limits_and_its_vocabulary() -> None:
     np.testing.assert_allclose(encoder.encode_phrases(["forest"]), text, atol=1e-6)
     with pytest.raises(PhraseError, match="reads 32"):
         encoder.encode_phrases(["forest " * 40])
+
+
+def test_what_a_trainer_wrapped_a_clip_in_is_taken_off(
+    tiny: Encoder, tiny_folder: Path, tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file
+
+    saved = load_file(tiny_folder / "open_clip_model.safetensors")
+    shutil.copy(tiny_folder / "open_clip_config.json", tmp_path)
+    wrapped = {"model_state_dict": {f"clip.{name}": value for name, value in saved.items()}, "epoch": 3}
+    torch.save(wrapped, tmp_path / "weights.pt")
+    other = load_encoder(f"open_clip:tiny:{tmp_path}")
+    assert np.array_equal(other.encode_phrases(["cat"]), tiny.encode_phrases(["cat"]))
+    assert other.identity.weights == hashlib.sha256((tmp_path / "weights.pt").read_bytes()).hexdigest()
+
+
+@pytest.fixture
+def named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Weights of an architecture that open_clip knows by name, whose tokenizer is a hub's; they lie alone."""
+    import open_clip
+    from open_clip import factory
+    from safetensors.torch import save_file
+
+    text = {**CONFIG["text_cfg"], "context_length": 8, "hf_tokenizer_name": "nobody/words"}
+    config = {**CONFIG, "text_cfg": text}
+    monkeypatch.setitem(factory._MODEL_CONFIGS, "tiny-words", config)
+    monkeypatch.setitem(factory._MODEL_CONFIGS, "tiny-words-quickgelu", {**config, "quick_gelu": True})
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    place = tmp_path / "named" / "weights.safetensors"
+    place.parent.mkdir()
+    save_file(open_clip.create_model("tiny-words", load_weights=False).state_dict(), place)
+    return place
+
+
+def put_tokenizer(folder: Path) -> None:
+    """Save one that knows some words, ends each text and cuts it in silence, as SigLIP's does."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    words = ["<pad>", "</s>", "<unk>", "an", "image", "of", "a", "red", "cat", "dog"]
+    made = Tokenizer(models.WordLevel({word: n for n, word in enumerate(words)}, unk_token="<unk>"))
+    made.pre_tokenizer = pre_tokenizers.Whitespace()
+    made.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    PreTrainedTokenizerFast(
+        tokenizer_object=made, pad_token="</s>", eos_token="</s>", unk_token="<unk>"
+    ).save_pretrained(folder)
+
+
+def test_a_tokenizer_beside_the_weights_needs_no_hub_and_its_phrases_are_measured(named: Path) -> None:
+    with pytest.raises(NotFoundError, match=r"nobody/words.*fetch tokenizer\.json .*put them in") as refused:
+        load_encoder(f"open_clip:tiny-words:{named}")
+    assert str(named.parent) in str(refused.value)
+    put_tokenizer(named.parent)
+    encoder = load_encoder(f"open_clip:tiny-words:{named}")
+    cat, dog = encoder.encode_phrases(["red cat", "red dog"])
+    assert not np.array_equal(cat, dog)
+    encoder.encode_phrases(["red red cat"])  # with its template and its end 8 tokens, as many as it reads
+    with pytest.raises(
+        PhraseError, match=r"'red red red cat' is 9 tokens long with its template; .* reads 8"
+    ):
+        encoder.encode_phrases(["cat", "red red red cat"])
+
+
+def test_weights_that_may_be_of_another_activation_say_so_unless_something_tells(named: Path) -> None:
+    put_tokenizer(named.parent)
+    doubt = load_encoder(f"open_clip:tiny-words:{named}").doubt
+    assert "no open_clip_config.json beside weights.safetensors says which" in doubt
+    assert doubt.endswith(f"give open_clip:tiny-words-quickgelu:{named}")
+    assert load_encoder(f"open_clip:tiny-words-quickgelu:{named}").doubt == ""
+    (named.parent / "open_clip_config.json").write_text(json.dumps({"model_cfg": {"quick_gelu": False}}))
+    assert load_encoder(f"open_clip:tiny-words:{named}").doubt == ""
+
+
+def test_embedding_by_weights_that_are_in_doubt_says_so(named: Path, tmp_path: Path) -> None:
+    put_tokenizer(named.parent)
+    images, home = save_tree(tmp_path / "images", {"cat": 6, "dog": 6}), tmp_path / "home"
+    assert run_clarify("data", "import", "folder", str(images), "--name", "pets", home=home).status == 0
+    done = run_clarify("embed", "pets", "--encoder", f"open_clip:tiny-words:{named}", home=home)
+    assert done.status == 0, done.err
+    assert f"give open_clip:tiny-words-quickgelu:{named}" in done.err

@@ -250,15 +250,17 @@ def test_resuming_with_other_sizes_follows_the_plan_that_was_begun(
     assert content(resumed.folder) == content(small(manifest, tiny, tmp_path / "whole").folder)
 
 
+@pytest.mark.parametrize("damage", [lambda whole: b"\x93NUMPY", lambda whole: whole[:-100] + bytes(100)])
 def test_a_damaged_shard_is_dropped_and_made_again(
-    make_manifest: MakeManifest, tiny: Encoder, tmp_path: Path
+    make_manifest: MakeManifest, tiny: Encoder, tmp_path: Path, damage: Callable[[bytes], bytes]
 ) -> None:
     manifest = make_manifest(24)
 
     def spoil(progress: Progress) -> None:
         if progress.done == 20:
             folder = FeatureStore(tmp_path / "spoilt").folder(manifest, tiny.identity)
-            (folder / "shard-00001.npy").write_bytes(b"\x93NUMPY")
+            shard = folder / "shard-00001.npy"
+            shard.write_bytes(damage(shard.read_bytes()))
 
     with pytest.raises(FeatureError, match=r"shard-00001.npy is damaged .* same command again"):
         small(manifest, tiny, tmp_path / "spoilt", progress=spoil)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from clarify.data.manifest import Manifest
@@ -130,3 +132,82 @@ def test_the_features_that_are_there_are_named_by_encoder_and_by_manifest(
     changed = dataclasses.replace(manifest, classes=manifest.classes[::-1])
     assert f"{mine} of manifest {manifest.digest[:12]}" in store.others(changed)
     assert FeatureStore(store.home / "empty").others(manifest) == "nor by another"
+
+
+def zero(path: Path, *, row: int, width: int = 16) -> None:
+    """Overwrite a row of float16 as a disk does that lost a page."""
+    with open(path, "r+b") as file:
+        file.seek(path.stat().st_size - (10 - row) * width * 2)
+        file.write(bytes(width * 2))
+
+
+def test_bytes_that_were_lost_are_seen_when_their_shard_is_first_used(
+    make_manifest: MakeManifest, tiny: Encoder
+) -> None:
+    manifest = make_manifest(10)
+    store = FeatureStore(manifest.root.parent)
+    folder = extract(manifest, tiny, store, workers=1, batch_size=2, shard_rows=4).folder
+    zero(folder / "features.npy", row=5)
+    opened = store.open(manifest, tiny.identity)
+    assert opened is not None
+    assert opened.take(np.array([0, 3, 8])).any(axis=1).all()  # of shards that are whole
+    with pytest.raises(FeatureError, match=r"rows 5 to 8 of .* are not as they were written") as caught:
+        opened.take(np.array([4]))
+    assert "clarify embed noise" in str(caught.value)
+    with pytest.raises(FeatureError, match="rows 5 to 8"):
+        opened.seal.check(opened.array)
+
+
+def test_a_shard_is_hashed_once_in_a_process(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    made[2].take(np.array([0]))
+    monkeypatch.setattr("clarify.embed.seals.hash_of", lambda rows: pytest.fail("it was hashed again"))
+    made[2].take(np.array([1, 9]))
+
+
+def test_features_made_elsewhere_are_hashed_too(made: Made) -> None:
+    saved = made[0].save(made[1], OTHER, np.array(made[2].array))
+    zero(saved.folder / "features.npy", row=0)
+    with pytest.raises(FeatureError, match=r"rows 1 to 10 of .* are not as they were written"):
+        saved.take(np.array([9]))
+
+
+def test_features_of_before_there_were_hashes_open_and_get_them_with_the_next_embed(
+    made: Made, tiny: Encoder
+) -> None:
+    store, manifest, features = made
+    path = features.folder / "index.json"
+    whole = json.loads(path.read_bytes())
+    old = {key: value for key, value in whole.items() if key not in ("hashes", "ids", "shard_rows")}
+    path.write_text(json.dumps(old))
+    opened = store.open(manifest, tiny.identity)
+    assert opened is not None
+    assert opened.seal.hashes == ()
+    np.testing.assert_array_equal(opened.take(np.array([0, 9])), features.take(np.array([0, 9])))
+    assert extract(manifest, tiny, store, workers=1).seal.hashes == features.seal.hashes
+    assert json.loads(path.read_bytes()) == whole
+
+
+@pytest.mark.parametrize("hashes", [["ab"] * 2, "ab", 3])
+def test_hashes_that_do_not_fit_the_shards_are_refused(made: Made, tiny: Encoder, hashes: object) -> None:
+    spoil(made, hashes=hashes)
+    assert "has not one hash a shard" in refused(made, tiny)
+
+
+def test_rows_in_another_order_are_refused(made: Made, tiny: Encoder) -> None:
+    store, manifest, _ = made
+    turned = dataclasses.replace(manifest, table=manifest.table.reverse())
+    assert turned.digest == manifest.digest
+    with pytest.raises(FeatureError, match="stand in another order than when it was embedded"):
+        store.open(turned, tiny.identity)
+
+
+def test_a_label_that_was_edited_is_told_as_a_change(made: Made) -> None:
+    store, manifest, _ = made
+    assert store.changed(manifest) == ""
+    labels = ["b", *manifest.table["label"].to_list()[1:]]
+    edited = dataclasses.replace(manifest, table=manifest.table.with_columns(pl.Series("label", labels)))
+    told = store.changed(edited)
+    assert f"(manifest {manifest.digest[:12]} then, {edited.digest[:12]} now)" in told
+    assert told.endswith("put the table back, or run: clarify embed noise")
+    longer = dataclasses.replace(edited, name="noise-0")
+    assert store.changed(longer) == ""

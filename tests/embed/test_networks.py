@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -191,3 +192,50 @@ def test_a_head_that_was_fitted_by_itself_makes_no_network() -> None:
     )
     with pytest.raises(InputError, match="no network that could be trained on"):
         network_of(body, fitted)
+
+
+@pytest.mark.parametrize(
+    ("wrap", "wrapping"),
+    [
+        (lambda state: {"state_dict": under("module.", state)}, ""),
+        (lambda state: {"state_dict": under("model.", state), "epoch": 3}, "'model.'"),
+        (
+            lambda state: {"model_state_dict": state, "optimizer_state_dict": {"state": {}}},
+            "'model_state_dict'",
+        ),
+        (lambda state: {"net": under("module.backbone.", state)}, "'net', 'module.backbone.'"),
+        (lambda state: under("encoder.", state) | {"criterion.weight": torch.ones(2)}, "'encoder.'"),
+    ],
+)
+def test_what_a_trainer_wrapped_weights_in_is_taken_off_and_named(
+    wrap: Callable[[dict[str, torch.Tensor]], object], wrapping: str, tmp_path: Path
+) -> None:
+    saved = timm.create_model("test_resnet", num_classes=2).state_dict()
+    torch.save(wrap(saved), tmp_path / "weights.pth")
+    found = new_network(
+        "timm:test_resnet", ["a", "b"], weights=str(tmp_path / "weights.pth"), size=32, as_it_is=True
+    )
+    assert all(torch.equal(value, saved[name]) for name, value in found.module.state_dict().items())
+    assert found.notes == ((f"weights.pth: the weights under {wrapping} were taken",) if wrapping else ())
+
+
+def test_of_a_student_and_its_teacher_neither_is_taken(tmp_path: Path) -> None:
+    saved = timm.create_model("test_resnet", num_classes=2).state_dict()
+    torch.save({"student": saved, "teacher": under("module.", saved)}, tmp_path / "weights.pth")
+    with pytest.raises(
+        InputError, match=r"2 times, under 'student' and under 'teacher', 'module\.'; save one"
+    ):
+        new_network("timm:test_resnet", ["a", "b"], weights=str(tmp_path / "weights.pth"), size=32)
+
+
+def test_a_last_layer_outside_the_wrapping_is_told_as_missing_under_it(tmp_path: Path) -> None:
+    saved = timm.create_model("test_resnet", num_classes=0).state_dict()
+    torch.save(under("backbone.", saved) | {"head.weight": torch.ones(2, 8)}, tmp_path / "weights.pth")
+    with pytest.raises(InputError, match=r"has no last layer under 'backbone\.'"):
+        new_network(
+            "timm:test_resnet", ["a", "b"], weights=str(tmp_path / "weights.pth"), size=32, as_it_is=True
+        )
+
+
+def under(prefix: str, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {prefix + name: value for name, value in state.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,6 +60,25 @@ def test_a_run_that_finds_no_room_is_refused_and_nothing_of_it_is_listed(
     again.log(model(name="after"))
     assert len(again.stored("birds", kind="description")) == 2
     assert again.stored("birds", kind="base")[0].name == "after"
+
+
+def test_a_command_on_a_disk_without_room_even_to_read_says_that_it_is_full(small_disk: Path) -> None:
+    ballast = fill(small_disk, leave=0)
+    # A process of its own: this one would still hold SQLite's files of when there was room.
+    code = (
+        "import sys, pathlib; from clarify.track.mlflow import TrackingStore; "
+        "TrackingStore(pathlib.Path(sys.argv[1])).look()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(small_disk)], capture_output=True, text=True, check=False
+    )
+    said = done.stderr.splitlines()[-1]
+    assert "StoreError" in said
+    assert "on a full disk" in said
+    assert "make room" in said
+    assert "restore" not in said
+    ballast.unlink()
+    assert "as this MLflow makes it" in TrackingStore(small_disk).look()
 
 
 def test_a_store_that_finds_no_room_to_be_made_leaves_none_and_is_made_later(small_disk: Path) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clarify.errors import NotFoundError, StoreError
+from clarify.errors import AwayError, NotFoundError, StoreError
 from clarify.method.fit.head import Head
 from clarify.track.artifacts import read_arrays
 from clarify.track.mlflow import TrackingStore
@@ -101,6 +101,36 @@ def test_the_data_set_is_an_input_of_the_run(store: TrackingStore) -> None:
     (given,) = store.client.get_run(found.id).inputs.dataset_inputs
     assert given.dataset.name == "birds"
     assert given.dataset.digest == "d" * 12
+
+
+def test_an_experiment_in_mlflows_trash_is_named_with_the_command_that_takes_it_out(
+    store: TrackingStore,
+) -> None:
+    (before,) = store.stored("birds", kind="base")
+    experiment = store.client.get_experiment_by_name("clarify/birds")
+    store.client.delete_experiment(experiment.experiment_id)
+    for call in (
+        lambda: store.stored("birds", kind="base"),
+        lambda: store.runs_since("birds", 0),
+        lambda: store.log(model(name="after")),
+        lambda: store.log(phrase_tried("snow")),
+    ):
+        with pytest.raises(StoreError, match=r"clarify/birds .*lies in its trash") as refused:
+            call()
+        assert not isinstance(refused.value, AwayError)
+    said = str(refused.value)
+    setting, _, command = said.rpartition("take it out: ")[2].partition(" ")
+    assert setting == f"MLFLOW_TRACKING_URI={store.uri}"
+    assert command == f"mlflow experiments restore -x {experiment.experiment_id}"
+    name, _, value = setting.partition("=")
+    done = subprocess.run(
+        [sys.executable, "-m", *command.split()],
+        env={**os.environ, name: value},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert store.stored("birds", kind="base") == [before]
 
 
 def test_a_file_that_a_run_has_not_is_refused(store: TrackingStore) -> None:

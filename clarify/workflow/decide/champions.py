@@ -51,6 +51,17 @@ class RegistryState:
     events: tuple[Event, ...]
 
     @property
+    def uncrowned(self) -> str:
+        """Return the version that was promoted last, where no version is champion; else empty.
+
+        Something else than Clarify took the alias off then, or a promotion was killed before it was on.
+        """
+        if self.champion is not None:
+            return ""
+        known = {each.version for each in self.versions}
+        return next((each.to_version for each in self.events if each.to_version in known), "")
+
+    @property
     def crowning(self) -> Event | None:
         """Return what made the champion so; None if something else than Clarify did."""
         if self.champion is None or not self.events or not self.events[0].done:
@@ -63,7 +74,7 @@ class RegistryState:
         now = self.champion.version if self.champion else ""
         known = {each.version for each in self.versions}
         been = {each.to_version for each in self.events if each.done}
-        been |= {each.from_version for each in self.events}
+        been |= {each.from_version for each in self.events} | {self.uncrowned}
         return tuple(sorted((been & known) - {now}, key=int, reverse=True))
 
     @property
@@ -178,14 +189,15 @@ def rollback(project: Workspace, to: str | None = None, *, note: str = "") -> Ev
     Parameters
     ----------
     to : str or None
-        Its version; None is the champion that the present one followed.
+        Its version; None is the champion that the present one followed, or, where no version holds
+        the alias (any more), the one that was promoted last.
     note : str
         Why.
 
     Raises
     ------
     NotFoundError
-        If there is no champion, none before it, or `to` was never champion.
+        If there was no champion, none before it, or `to` was never champion.
     InputError
         If `to` is champion already, or for a note of more than 2,000 characters.
     """
@@ -197,17 +209,17 @@ def rollback(project: Workspace, to: str | None = None, *, note: str = "") -> Ev
 
 def _earlier(project: Workspace, now: RegistryState, to: str | None) -> Version:
     name = f"model {now.model_name}"
-    if now.champion is None:
+    champion = now.champion.version if now.champion else ""
+    if not champion and not now.uncrowned:
         raise NotFoundError(
             f"{name} has no champion to roll back from; run: clarify promote {project.manifest.name}"
         )
-    wanted = to.removeprefix("v") if to is not None else now.before
+    wanted = to.removeprefix("v") if to is not None else now.uncrowned or now.before
     if wanted is None:
         raise NotFoundError(
-            f"{name}: there was no champion before version {now.champion.version}; promote "
-            "another model instead"
+            f"{name}: there was no champion before version {champion}; promote another model instead"
         )
-    if wanted == now.champion.version:
+    if wanted == champion:
         raise InputError(f"{name}: version {wanted} is the champion already; nothing was changed")
     found = now.version(wanted)
     if found is None or wanted not in now.earlier:

@@ -22,7 +22,8 @@ from clarify.data.spreadsheets import for_spreadsheets
 from clarify.embed.answering import AT_ONCE, probabilities
 from clarify.embed.packing import can_pack
 from clarify.errors import InputError, NotFoundError
-from clarify.track.registry import CHAMPION, version_of
+from clarify.track.registry import CHAMPION, version_of, without_champion
+from clarify.workflow.decide.champions import registry_state
 from clarify.workflow.model.models import Model, open_model
 from clarify.workflow.model.project import Workspace, model_name
 
@@ -116,6 +117,8 @@ def chosen_model(project: Workspace, chosen: str | None) -> Model:
     if version is not None:
         return open_model(project, version.run_id, kind="retraining")
     if chosen is None:
+        if lost := registry_state(project).uncrowned:
+            raise NotFoundError(without_champion(project.manifest.name, lost))
         raise NotFoundError(
             f"data set {project.manifest.name} has no champion yet; promote a model: clarify "
             f"promote {project.manifest.name}, or give --model RUN"

@@ -191,6 +191,7 @@ def _check_features(path: Path, folder: Path, manifest: Manifest, names: list[st
             found = FeatureStore(folder).open(manifest, identity)
             if found is None or found.folder != place.absolute():
                 raise InputError("they lie in another's folder")
+            found.seal.check(found.array)
         except (ValueError, KeyError, TypeError, RecursionError, ClarifyError) as error:
             told = str(error).replace(f"{folder}/", "")
             raise InputError(f"bundle {path}: the features {name} are damaged: {told}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import platform
@@ -18,7 +19,9 @@ from clarify.data.manifest import find_manifests, read_manifest
 from clarify.embed.packages import EXTRA, NETWORKS, SENTENCES
 from clarify.errors import AwayError, ClarifyError, InputError, StoreError
 from clarify.track.mlflow import TrackingStore
-from clarify.workflow.home.probe import finish_probe, start_probe
+from clarify.track.registry import registered_name, uncrowned, without_champion
+from clarify.track.run import experiment_of
+from clarify.workflow.home.probe import SECONDS, UNSEALED, finish_probe, start_probe
 from clarify.workflow.home.settling import Settled
 
 __all__ = ["Finding", "examine"]
@@ -49,7 +52,7 @@ class Finding:
 
 
 def examine(
-    home: Path, *, named: Settled, usual: str, open_store: Callable[[], TrackingStore]
+    home: Path, *, named: Settled, usual: str, open_store: Callable[[], TrackingStore], deep: bool = False
 ) -> tuple[Finding, ...]:
     """Look at everything, changing and downloading nothing.
 
@@ -61,10 +64,12 @@ def examine(
         The encoder of ``clarify.toml``.
     open_store : callable
         Builds the tracking store's adapter.
+    deep : bool
+        Hash all features: they are read whole.
     """
-    probe = start_probe(home, named, usual=usual)  # looks while a store that is away is waited for
-    found = [*_versions(), *_photos(), *_home(home), *_tracking(open_store), _disk(home)]
-    return (*found, *_probed(home, finish_probe(probe)))
+    probe = start_probe(home, named, usual=usual, deep=deep)  # looks while a store that is away is waited for
+    found = [*_versions(), *_photos(), *_home(home), *_tracking(home, open_store), _disk(home)]
+    return (*found, *_probed(home, finish_probe(probe, seconds=None if deep else SECONDS)))
 
 
 def _versions() -> Iterator[Finding]:
@@ -101,7 +106,7 @@ def _home(home: Path) -> Iterator[Finding]:
         yield Finding("home", "note", f"{home} is not there yet", "the first command that writes makes it")
 
 
-def _tracking(open_store: Callable[[], TrackingStore]) -> Iterator[Finding]:
+def _tracking(home: Path, open_store: Callable[[], TrackingStore]) -> Iterator[Finding]:
     try:
         store = open_store()
     except ClarifyError as error:
@@ -109,6 +114,7 @@ def _tracking(open_store: Callable[[], TrackingStore]) -> Iterator[Finding]:
         return
     try:
         yield Finding("tracking store", "ok", store.look())
+        yield from _changed_by_hand(home, store)
     except AwayError as error:
         # A file that is locked for a moment is somebody at work.
         state: State = "wrong" if store.backend.remote else "note"
@@ -116,6 +122,24 @@ def _tracking(open_store: Callable[[], TrackingStore]) -> Iterator[Finding]:
     except StoreError as error:
         yield _wrong("tracking store", error)
     yield from _outbox(store)
+
+
+def _changed_by_hand(home: Path, store: TrackingStore) -> Iterator[Finding]:
+    """Look for what people took away in MLflow: a data set's experiment, the champion's alias."""
+    with contextlib.suppress(ClarifyError):  # what is wrong with the manifests is told below
+        for name in find_manifests(home):
+            yield from _missing(store, name)
+
+
+def _missing(store: TrackingStore, name: str) -> Iterator[Finding]:
+    try:
+        store.peek(lambda client: experiment_of(client, store.backend, name))
+        lost = store.peek(lambda client: uncrowned(client, registered_name(name)))
+    except StoreError as error:
+        yield _wrong(f"runs of {name}", error)
+    else:
+        if lost:
+            yield _wrong(f"champion of {name}", without_champion(name, lost))
 
 
 def _outbox(store: TrackingStore) -> Iterator[Finding]:
@@ -154,10 +178,7 @@ def _probed(home: Path, probed: dict[str, Any]) -> Iterator[Finding]:
     cores = len(os.sched_getaffinity(0))
     if "failed" in probed:
         yield Finding(
-            "devices and encoder",
-            "wrong",
-            f"{cores} CPU cores; torch or the encoder failed: {probed['failed']}",
-            "reinstall torch and torchvision together: pip install --force-reinstall torch torchvision",
+            "devices and encoder", probed["state"], f"{cores} CPU cores; {probed['failed']}", probed["remedy"]
         )
     else:
         graphics = ", ".join(probed["devices"]) or "no CUDA device"
@@ -205,6 +226,9 @@ def _features(name: str, spec: str, seen: str) -> Finding:
     what = f"features of {name}"
     if IMAGES.fullmatch(seen):
         return Finding(what, "ok", f"{seen}, by {spec}")
+    if IMAGES.fullmatch(seen.removesuffix(UNSEALED)):
+        remedy = f"damage to them would not be seen; run: clarify embed {name}, which hashes them as they are"
+        return Finding(what, "note", f"{seen}, by {spec}", remedy)
     if seen == "none":
         by = f"none by {spec}" if spec else "none, and no encoder of its own yet"
         return Finding(what, "note", by, f"run: clarify embed {name}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -25,11 +26,16 @@ from clarify.workflow.home.settling import Settled, chosen_of
 __all__ = ["finish_probe", "start_probe", "what_is_missing"]
 
 SECONDS = 60
+UNSEALED = ", without hashes"
+BUSY = "nothing was found to be wrong: run it again when the machine is less busy or has more free memory"
+REINSTALL = "reinstall torch and torchvision together: pip install --force-reinstall torch torchvision"
 OWN = ("imported:", "bridge:")
 """How the names of encoders begin that belong to one data set."""
 
 
-def start_probe(home: Path, named: Settled, *, usual: str = "", data_set: str = "") -> subprocess.Popen[str]:
+def start_probe(
+    home: Path, named: Settled, *, usual: str = "", data_set: str = "", deep: bool = False
+) -> subprocess.Popen[str]:
     """Begin to look, in a process of its own.
 
     Parameters
@@ -40,10 +46,22 @@ def start_probe(home: Path, named: Settled, *, usual: str = "", data_set: str = 
         The encoder of ``clarify.toml``.
     data_set : str
         The one to look at; all unless given.
+    deep : bool
+        Hash the features.
     """
     code = "from clarify.workflow.home.probe import main; main()"
     return subprocess.Popen(
-        [sys.executable, "-c", code, str(home), named.encoder, named.backbone, usual, data_set],
+        [
+            sys.executable,
+            "-c",
+            code,
+            str(home),
+            named.encoder,
+            named.backbone,
+            usual,
+            data_set,
+            "deep" * deep,
+        ],
         env={**os.environ, "HF_HUB_OFFLINE": "1"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -52,20 +70,26 @@ def start_probe(home: Path, named: Settled, *, usual: str = "", data_set: str = 
     )
 
 
-def finish_probe(probe: subprocess.Popen[str]) -> dict[str, Any]:
-    """Return what it found, or ``{"failed": why}``."""
+def finish_probe(probe: subprocess.Popen[str], *, seconds: float | None = SECONDS) -> dict[str, Any]:
+    """Return what it found in time, or ``{"failed": why}`` with ``state`` and ``remedy`` as of a finding."""
     with probe:
         try:
-            out, err = probe.communicate(timeout=SECONDS)
+            out, err = probe.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
             probe.kill()
-            return {"failed": f"no answer within {SECONDS} s"}
+            return _failed("note", f"torch and the encoders gave no answer within {seconds:g} s", BUSY)
+    if probe.returncode == -signal.SIGKILL:  # as the system does where memory runs out
+        return _failed("note", "the process that looks at torch and the encoders was killed (signal 9)", BUSY)
     try:
         found: dict[str, Any] = json.loads(out.splitlines()[-1])
     except (ValueError, IndexError):
         last = err.strip().splitlines()[-1:] or [f"exit status {probe.returncode}"]
-        return {"failed": last[0][:200]}
+        return _failed("wrong", f"torch or the encoder failed: {last[0][:200]}", REINSTALL)
     return found
+
+
+def _failed(state: str, why: str, remedy: str) -> dict[str, Any]:
+    return {"failed": why, "state": state, "remedy": remedy}
 
 
 def what_is_missing(home: Path, data_set: str) -> list[str]:
@@ -78,10 +102,10 @@ def what_is_missing(home: Path, data_set: str) -> list[str]:
 
 def main() -> None:
     """Look, and print what was found as one line of JSON; `start_probe` gives the arguments."""
-    home, encoder, backbone, usual, data_set = sys.argv[1:]
+    home, encoder, backbone, usual, data_set, deep = sys.argv[1:]
     named = Settled(encoder=encoder, backbone=backbone)
     manifests = [each for each in _manifests(Path(home)) if data_set in ("", each.name)]
-    looking = _Looking(Path(home))
+    looking = _Looking(Path(home), deep=bool(deep))
     for spec in filter(None, (encoder, backbone)):
         looking.shared(spec)
     for manifest in manifests:
@@ -99,10 +123,10 @@ def _devices() -> list[str]:
 class _Looking:
     """What was found so far: of each part what was seen or what is wrong, and features by data set."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, deep: bool) -> None:
         self.parts: list[dict[str, str]] = []
         self.features: dict[str, dict[str, str]] = {}
-        self._home = home
+        self._home, self._deep = home, deep
         self._shared: dict[str, ImageEncoder | None] = {}
 
     def look_at(self, manifest: Manifest, named: Settled, usual: str) -> None:
@@ -119,7 +143,7 @@ class _Looking:
             encoder = self._own(name, spec) if spec.startswith(OWN) else self.shared(spec)
             # Models on a bridge stand on its network.
             for each in filter(None, (encoder, getattr(encoder, "network", None))):
-                found[each.name] = _features(self._home, manifest, each)
+                found[each.name] = _features(self._home, manifest, each, deep=self._deep)
 
     def shared(self, spec: str) -> ImageEncoder | None:
         """Load one that any data set may have, once; None if that cannot be."""
@@ -173,10 +197,15 @@ def _manifests(home: Path) -> list[Manifest]:
     return found
 
 
-def _features(home: Path, manifest: Manifest, encoder: ImageEncoder) -> str:
+def _features(home: Path, manifest: Manifest, encoder: ImageEncoder, *, deep: bool) -> str:
     """Return how many images have features, ``none``, or what is wrong with them."""
+    store = FeatureStore(home)
     try:
-        features = FeatureStore(home).open(manifest, encoder.identity)
+        features = store.open(manifest, encoder.identity)
+        if features is None:
+            return store.changed(manifest) or "none"
+        if deep:
+            features.seal.check(features.array)
     except ClarifyError as error:
         return str(error)
-    return "none" if features is None else f"{int(features.valid.sum()):,} images"
+    return f"{int(features.valid.sum()):,} images" + ("" if features.seal.hashes else UNSEALED)

@@ -178,8 +178,10 @@ def find_run(project: Workspace, run: str | None, *, kind: str) -> TrainedRun:
         return next((each for each in usable if not each.oracle), usable[0])
     next_step = "train" if kind == "base" else "retrain"
     others = f" ({len(of_kind)} of other manifests or backbones)" if of_kind else ""
+    changed = project.store.changed(manifest) if of_kind else ""
     raise NotFoundError(
-        f"data set {manifest.name}: no {kind} run for manifest {manifest.digest[:12]} and backbone "
+        changed
+        or f"data set {manifest.name}: no {kind} run for manifest {manifest.digest[:12]} and backbone "
         f"{project.backbone.name}{others}; run: clarify {next_step} {manifest.name}"
     )
 

@@ -22,6 +22,7 @@ from clarify.method.phrases.similarity import normalised
 from clarify.track.mlflow import TrackingStore
 from clarify.track.promotion import Gate
 from clarify.track.record import DatasetRef, RunContext
+from clarify.track.registry import registered_name
 from clarify.version import __version__
 
 __all__ = [
@@ -86,6 +87,11 @@ class Workspace:
             f"encoder {self.encoder.name} knows {self.encoder.domain}, and Clarify did not draw these "
             "images: what it says of them means nothing"
         )
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What is not known of the weights of its encoders, a line each."""
+        return tuple(filter(None, (getattr(each, "doubt", "") for each in self.encoders)))
 
     @property
     def backbone_name(self) -> str:
@@ -168,7 +174,7 @@ class SplitData:
 
 def model_name(project: Workspace) -> str:
     """Return the name that the data set's models have in the registry."""
-    return project.manifest.name.replace(".", "-")
+    return registered_name(project.manifest.name)
 
 
 def open_features(project: Workspace, encoder: ImageEncoder) -> Features:
@@ -183,7 +189,8 @@ def open_features(project: Workspace, encoder: ImageEncoder) -> Features:
     if found is None:
         name = project.manifest.name
         raise NotFoundError(
-            f"data set {name}: no features of manifest {project.manifest.digest[:12]} by encoder "
+            project.store.changed(project.manifest)
+            or f"data set {name}: no features of manifest {project.manifest.digest[:12]} by encoder "
             f"{encoder.name} in {project.home / 'features'}, {project.store.others(project.manifest)}; "
             f"run: clarify embed {name}"
         )
@@ -323,7 +330,7 @@ def embed(
         return extract(manifest, encoder, store, workers=workers, dtype=dtype, progress=progress)
     known = store.open(manifest, encoder.identity)
     if known is not None and not known.bad:
-        return known
+        return store.sealed(manifest, known)
     by_network = store.open(manifest, encoder.network.identity)
     if by_network is None or by_network.bad:
         by_network = embed(project, encoder.network, workers=workers, dtype=dtype, progress=progress)

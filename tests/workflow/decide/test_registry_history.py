@@ -64,6 +64,43 @@ def test_every_promotion_and_roll_back_is_told_with_who_when_why_and_from_where(
     assert found.earlier == ("2",)
 
 
+def test_an_alias_taken_off_by_hand_is_told_and_a_roll_back_puts_it_back(
+    project: Workspace, clarify: Callable[..., Done]
+) -> None:
+    for who in ("Ada", "Grace"):
+        promoted(by(project, who))
+    client = project.tracking.client
+    client.delete_registered_model_alias(model_name(project), CHAMPION)
+    told = clarify("history", DATA_SET).out.splitlines()
+    assert told[0].startswith(
+        f"no version of {DATA_SET} is champion: version 2, which was promoted, lacks the alias"
+    )
+    assert told[0].endswith(f"clarify rollback {DATA_SET}")
+    assert "never became champion" not in "".join(told)
+    refused = clarify("predict", DATA_SET, "--folder", str(project.home / "images")).refusal
+    assert told[0] == refused
+    assert clarify("doctor").status == 1
+    assert registry_state(project).earlier == ("2", "1")
+    assert clarify("rollback", DATA_SET).status == 0
+    found = registry_state(project)
+    assert found.champion is not None
+    assert found.champion.version == "2"
+    assert found.events[0].done
+    assert found.uncrowned == ""
+
+
+def test_an_alias_moved_by_hand_to_somebody_elses_version_is_no_traceback(
+    project: Workspace, clarify: Callable[..., Done]
+) -> None:
+    promoted(project)
+    client, name = project.tracking.client, model_name(project)
+    foreign = client.create_model_version(name, str(project.home))
+    client.set_registered_model_alias(name, CHAMPION, foreign.version)
+    assert "lacks the alias" in clarify("history", DATA_SET).out
+    assert clarify("rollback", DATA_SET, "--to", "1").status == 0
+    assert int(client.get_model_version_by_alias(name, CHAMPION).version) == 1
+
+
 def test_clocks_that_differ_do_not_reorder_the_history(
     project: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

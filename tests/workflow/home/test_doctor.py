@@ -17,6 +17,7 @@ import pytest
 
 from clarify.cli.doctor import findings
 from clarify.embed.packages import Package
+from clarify.track.mlflow import TrackingStore
 from clarify.track.outbox import Outbox
 from clarify.workflow.home.doctor import Finding
 from tests.conftest import DATA_SET, Done, run_clarify
@@ -103,6 +104,40 @@ def test_a_moved_an_old_and_a_broken_store_are_wrong_with_the_next_step(home: Pa
     _, found = examined(home)
     assert "is damaged" in found["tracking store"]["seen"]
     assert "restore a copy" in found["tracking store"]["remedy"]
+
+
+def test_a_deleted_experiment_is_wrong_and_a_lost_alias_too(home: Path) -> None:
+    store = TrackingStore(home)
+    client = store.client
+    client.create_registered_model(DATA_SET)
+    tags = {"clarify.reasons": "[]"}
+    client.create_model_version(DATA_SET, str(home), tags=tags)
+    before = content(home)
+    done, found = examined(home)
+    assert done.status == 1
+    assert "version 1, which was promoted, lacks the alias" in found[f"champion of {DATA_SET}"]["seen"]
+    assert found[f"champion of {DATA_SET}"]["remedy"] == f"put it back: clarify rollback {DATA_SET}"
+    client.set_registered_model_alias(DATA_SET, "champion", "1")
+    client.delete_experiment(client.get_experiment_by_name(f"clarify/{DATA_SET}").experiment_id)
+    done, found = examined(home)
+    assert f"champion of {DATA_SET}" not in found
+    assert "lies in its trash" in found[f"runs of {DATA_SET}"]["seen"]
+    assert (
+        f"MLFLOW_TRACKING_URI={store.uri} mlflow experiments restore -x"
+        in found[f"runs of {DATA_SET}"]["remedy"]
+    )
+    assert content(home).keys() == before.keys()
+
+
+def test_a_probe_that_takes_too_long_is_no_reason_to_install_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clarify.workflow.home.doctor.SECONDS", 0.01)
+    _, found = examined(tmp_path)
+    assert "no answer within 0.01 s" in found["devices and encoder"]["seen"]
+    assert found["devices and encoder"]["state"] == "note"
+    assert "install" not in found["devices and encoder"]["remedy"]
+    assert "run it again" in found["devices and encoder"]["remedy"]
 
 
 def test_a_store_that_somebody_writes_to_is_a_note(home: Path) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from clarify.errors import StoreError
+from clarify.track.backend import LocalFiles
 from clarify.track.record import TAGS, RunRecord
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ __all__ = [
     "log_step",
     "paged",
     "search",
+    "without_files",
     "write_once",
 ]
 
@@ -130,6 +132,15 @@ def search(
             started=run.info.start_time,
             delivery=run.data.tags.get(DELIVERY, ""),
         )
+
+
+def without_files(client: MlflowClient, backend: Backend, data_set: str) -> list[str]:
+    """Return the names of completed runs whose files should lie on this machine, and whose folder is gone."""
+    known = client.get_experiment_by_name(_name(data_set))
+    if known is None or not isinstance(backend, LocalFiles):
+        return []
+    runs = _runs(client, known.experiment_id, f"tags.`{STATUS}` = '{COMPLETED}'")
+    return [run.info.run_name or run.info.run_id for run in runs if not backend.folder(run).is_dir()]
 
 
 def completed(client: MlflowClient, delivery: str) -> str | None:

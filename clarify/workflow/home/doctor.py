@@ -17,10 +17,10 @@ from typing import Any, Literal
 from clarify.data.captions import kept_captions
 from clarify.data.manifest import find_manifests, read_manifest
 from clarify.embed.packages import EXTRA, NETWORKS, SENTENCES
-from clarify.errors import AwayError, ClarifyError, InputError, StoreError
+from clarify.errors import AwayError, ClarifyError, InputError, StoreError, shown
 from clarify.track.mlflow import TrackingStore
 from clarify.track.registry import registered_name, uncrowned, without_champion
-from clarify.track.run import experiment_of
+from clarify.track.run import experiment_of, without_files
 from clarify.workflow.home.probe import SECONDS, UNSEALED, finish_probe, start_probe
 from clarify.workflow.home.settling import Settled
 
@@ -125,7 +125,7 @@ def _tracking(home: Path, open_store: Callable[[], TrackingStore]) -> Iterator[F
 
 
 def _changed_by_hand(home: Path, store: TrackingStore) -> Iterator[Finding]:
-    """Look for what people took away in MLflow: a data set's experiment, the champion's alias."""
+    """Look for what people took away: a data set's experiment, the champion's alias, runs' files."""
     with contextlib.suppress(ClarifyError):  # what is wrong with the manifests is told below
         for name in find_manifests(home):
             yield from _missing(store, name)
@@ -135,11 +135,19 @@ def _missing(store: TrackingStore, name: str) -> Iterator[Finding]:
     try:
         store.peek(lambda client: experiment_of(client, store.backend, name))
         lost = store.peek(lambda client: uncrowned(client, registered_name(name)))
+        gone = store.peek(lambda client: without_files(client, store.backend, name))
     except StoreError as error:
         yield _wrong(f"runs of {name}", error)
     else:
         if lost:
             yield _wrong(f"champion of {name}", without_champion(name, lost))
+        if gone:
+            yield Finding(
+                f"files of {name}",
+                "wrong",
+                f"of {len(gone):,} runs the folder is gone, first {shown(gone[0])}",
+                "restore mlruns/artifacts from a copy, or make the runs again, from: clarify train " + name,
+            )
 
 
 def _outbox(store: TrackingStore) -> Iterator[Finding]:

@@ -129,6 +129,15 @@ def test_a_deleted_experiment_is_wrong_and_a_lost_alias_too(home: Path) -> None:
     assert content(home).keys() == before.keys()
 
 
+def test_runs_whose_files_are_gone_are_told(home: Path) -> None:
+    (one, *_) = (home / "mlruns" / "artifacts" / DATA_SET).iterdir()
+    shutil.rmtree(one)
+    done, found = examined(home)
+    assert done.status == 1
+    assert "of 1 runs the folder is gone" in found[f"files of {DATA_SET}"]["seen"]
+    assert f"clarify train {DATA_SET}" in found[f"files of {DATA_SET}"]["remedy"]
+
+
 def test_a_probe_that_takes_too_long_is_no_reason_to_install_anything(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

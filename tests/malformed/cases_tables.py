@@ -329,7 +329,7 @@ TREES = [
         "split 'test'.*--leave-out-rare",
     ),
     (
-        "a split of another name",
+        "a split of another name, and no word of leaving it out",
         tree("folder", [f"{split}/{n}/1.png" for split in ("train", "val", "id_val") for n in "ab"]),
         "--leave-out id_val",
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from clarify.errors import AwayError, StoreError
+from clarify.track.artifacts import Artifact
 from clarify.track.mlflow import TrackingStore
 from tests.track.conftest import model, phrase_tried
 
@@ -48,7 +50,10 @@ def test_a_run_that_finds_no_room_is_refused_and_nothing_of_it_is_listed(
     store = TrackingStore(small_disk)
     store.open()
     ballast = fill(small_disk, leave=leave)
-    for record in (phrase_tried("forest"), phrase_tried("snow")):
+    large = Artifact(path="large.bin", content=bytes(2_000_000))  # as a network's file
+    for phrase in ("forest", "snow"):
+        said = phrase_tried(phrase)
+        record = dataclasses.replace(said, artifacts=(*said.artifacts, large))
         with pytest.raises(StoreError, match=r"free space|make room|No space|full") as refused:
             store.log(record)
         assert not isinstance(refused.value, AwayError)

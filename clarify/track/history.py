@@ -16,13 +16,13 @@ from clarify.track.record import RunRecord
 from clarify.track.runs import PromotionRun
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from clarify.track.mlflow import TrackingStore
     from clarify.track.record import RunContext
     from clarify.track.verdict import Verdict
 
-__all__ = ["LONGEST_NOTE", "Event", "check_note", "event_record", "events_of"]
+__all__ = ["LONGEST_NOTE", "Event", "check_note", "event_record", "events_of", "promoted_last"]
 
 Action = Literal["promotion", "rollback"]
 KIND: Literal["promotion"] = "promotion"
@@ -107,6 +107,12 @@ def event_record(context: RunContext, event: Event, *, model_name: str, verdict:
         artifacts=(json_artifact("verdict.json", verdict.to_dict()),),
         dataset=context.dataset,
     )
+
+
+def promoted_last(changes: Iterable[Event | PromotionRun], versions: Collection[str]) -> str:
+    """Return the version of those that are there which was made champion last; empty if none was."""
+    there = [each for each in changes if each.to_version in versions]
+    return max(there, key=lambda each: each.number).to_version if there else ""
 
 
 def _event(run: PromotionRun) -> Event:

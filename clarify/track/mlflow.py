@@ -46,10 +46,10 @@ DESCRIPTION_SECONDS = 10.0
 """A description waits no longer for the store than this, and then in the outbox."""
 
 DELIVERY_SECONDS = 0.5
+"""What waits is delivered by the way: a store that is busy is left alone."""
+
 DELIVERING = ".lock"
 """In the outbox, held by who delivers."""
-
-"""What waits is delivered by the way: a store that is busy is left alone."""
 
 MODEL = "model-"
 """How the folders of registered models begin, among a run's files."""
@@ -160,17 +160,27 @@ class TrackingStore:
         AwayError, StoreError
             If it cannot be written; the run is whole without it.
         """
-        from filelock import FileLock
-
-        if run_id.startswith(WAITING):
-            with FileLock(self.outbox.folder / DELIVERING, timeout=DELIVERY_SECONDS):
-                if entry := self._entry(run_id):
-                    self.outbox.add(entry, more)
-                    return
+        if run_id.startswith(WAITING) and self._supplement_waiting(run_id, more):
+            return
         with self._connection.turn(self.patience):
             run = self._run(self._delivered(run_id))
             self._trying(lambda _: self.backend.write(run, more.artifacts), seconds=FILES_S)
             self._trying(lambda _: log_step(self.client, run.info.run_id, 0, more.metrics))
+
+    def _supplement_waiting(self, run_id: str, more: Supplement) -> bool:
+        """Add to an entry of the outbox, while nobody delivers; whether it still waits."""
+        from filelock import FileLock, Timeout
+
+        try:
+            with FileLock(self.outbox.folder / DELIVERING, timeout=self.patience):
+                entry = self._entry(run_id)
+                if entry is not None:
+                    self.outbox.add(entry, more)
+        except Timeout:
+            raise AwayError(
+                f"the outbox {self.outbox.folder} is being delivered; its pictures can wait"
+            ) from None
+        return entry is not None
 
     def adopt(self, record: RunRecord, *, delivery: str, at: int) -> str:
         """Write a run that was made elsewhere, once however often it is tried; return its id.

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from clarify.data.files import why
 from clarify.errors import InputError, StoreError
-from clarify.track.history import Event, check_note, event_record, events_of
+from clarify.track.history import Event, check_note, event_record, events_of, promoted_last
 from clarify.track.model_folder import LABEL, ModelEncoder, write_model
-from clarify.track.run import now, paged
+from clarify.track.run import now, paged, search
+from clarify.track.runs import PromotionRun
 from clarify.track.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
     from clarify.method.fit.head import Head
+    from clarify.track.backends import Backend
     from clarify.track.history import Action
     from clarify.track.mlflow import TrackingStore
     from clarify.track.record import RunContext
@@ -213,16 +215,18 @@ def registered_name(data_set: str) -> str:
     return data_set.replace(".", "-")
 
 
-def uncrowned(client: MlflowClient, model_name: str) -> str:
-    """Return the newest version that was promoted, of a model none of whose is champion; else empty.
+def uncrowned(client: MlflowClient, backend: Backend, data_set: str) -> str:
+    """Return the version that was promoted last, of a model none of whose is champion; else empty.
 
     Something else than Clarify took the alias off then, or a promotion was killed before it was on.
     """
-    known = _versions(client, model_name)
-    holder = _holder(client, model_name, CHAMPION)
+    name = registered_name(data_set)
+    holder = _holder(client, name, CHAMPION)
     if holder is not None and REASONS in holder.tags:
         return ""
-    return next((each.version for each in known if each.verdict.stands), "")
+    changes = [PromotionRun.read(run) for run in search(client, backend, data_set, PromotionRun.kind)]
+    versions = {each.version for each in _versions(client, name)}
+    return promoted_last((each for each in changes if each.model == name), versions)
 
 
 def without_champion(data_set: str, version: str) -> str:

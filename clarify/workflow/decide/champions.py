@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from clarify.errors import InputError, NotFoundError, StoreError, nearest, shown
 from clarify.method.phrases.descriptions import Description
-from clarify.track.history import Event, events_of
+from clarify.track.history import Event, events_of, promoted_last
 from clarify.track.registry import Version, crown, version_of, versions
 from clarify.track.runs import BaseRun, DescriptionRun, ModelRun, RunOf
 from clarify.workflow.model.project import Workspace, model_name, run_context
@@ -58,8 +58,7 @@ class RegistryState:
         """
         if self.champion is not None:
             return ""
-        known = {each.version for each in self.versions}
-        return next((each.to_version for each in self.events if each.to_version in known), "")
+        return promoted_last(self.events, {each.version for each in self.versions})
 
     @property
     def crowning(self) -> Event | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from clarify.errors import InputError, NotFoundError, nearest
+from clarify.errors import AwayError, InputError, NotFoundError, nearest
 from clarify.method.groups.metrics import Side
 from clarify.method.phrases.descriptions import Description
 from clarify.method.phrases.evidence import Evidence
@@ -138,11 +139,13 @@ def supplement(
 
     Raises
     ------
-    AwayError, StoreError
-        If it cannot be written; the description is whole without it.
+    StoreError
+        If the store is broken or full. One that is away says so itself: the description is kept, and whole
+        without this.
     """
     pictures = {str(half): kept.tried.grid(project, failures.data, half, seed=seed) for half in SIDES}
-    project.tracking.supplement(kept.run_id, description_supplement(pictures=pictures, gain=gain))
+    with contextlib.suppress(AwayError):
+        project.tracking.supplement(kept.run_id, description_supplement(pictures=pictures, gain=gain))
 
 
 def take_back(project: Workspace, run_id: str) -> None:

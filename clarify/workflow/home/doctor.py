@@ -19,7 +19,7 @@ from clarify.data.manifest import find_manifests, read_manifest
 from clarify.embed.packages import EXTRA, NETWORKS, SENTENCES
 from clarify.errors import AwayError, ClarifyError, InputError, StoreError, shown
 from clarify.track.mlflow import TrackingStore
-from clarify.track.registry import registered_name, uncrowned, without_champion
+from clarify.track.registry import uncrowned, without_champion
 from clarify.track.run import experiment_of, without_files
 from clarify.workflow.home.probe import SECONDS, UNSEALED, finish_probe, start_probe
 from clarify.workflow.home.settling import Settled
@@ -134,7 +134,7 @@ def _changed_by_hand(home: Path, store: TrackingStore) -> Iterator[Finding]:
 def _missing(store: TrackingStore, name: str) -> Iterator[Finding]:
     try:
         store.peek(lambda client: experiment_of(client, store.backend, name))
-        lost = store.peek(lambda client: uncrowned(client, registered_name(name)))
+        lost = store.peek(lambda client: uncrowned(client, store.backend, name))
         gone = store.peek(lambda client: without_files(client, store.backend, name))
     except StoreError as error:
         yield _wrong(f"runs of {name}", error)

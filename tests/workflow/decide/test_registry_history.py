@@ -18,7 +18,7 @@ from clarify.errors import InputError, NotFoundError
 from clarify.track.history import events_of
 from clarify.track.mlflow import TrackingStore
 from clarify.track.promotion import Gate
-from clarify.track.registry import CHAMPION, register, version_of
+from clarify.track.registry import CHAMPION, register, uncrowned, version_of
 from clarify.workflow.decide.champions import lineage, registry_state, rollback, snippet
 from clarify.workflow.decide.gate import judge
 from clarify.workflow.decide.promote import promote
@@ -87,6 +87,21 @@ def test_an_alias_taken_off_by_hand_is_told_and_a_roll_back_puts_it_back(
     assert found.champion.version == "2"
     assert found.events[0].done
     assert found.uncrowned == ""
+
+
+def test_after_a_roll_back_what_was_champion_last_is_told_and_put_back_by_both(
+    project: Workspace, clarify: Callable[..., Done]
+) -> None:
+    promoted(project)
+    promoted(project)
+    rollback(project)  # version 1 is champion, 2 is the newest that passed
+    client = project.tracking.client
+    client.delete_registered_model_alias(model_name(project), CHAMPION)
+    told = uncrowned(client, project.tracking.backend, DATA_SET)
+    assert told == registry_state(project).uncrowned == "1"
+    assert "version 1, which was promoted" in clarify("history", DATA_SET).out
+    rollback(project)
+    assert int(client.get_model_version_by_alias(model_name(project), CHAMPION).version) == 1
 
 
 def test_an_alias_moved_by_hand_to_somebody_elses_version_is_no_traceback(

@@ -17,12 +17,15 @@ import pytest
 
 from clarify.cli.doctor import findings
 from clarify.embed.packages import Package
+from clarify.track.history import Event, event_record
 from clarify.track.mlflow import TrackingStore
 from clarify.track.outbox import Outbox
 from clarify.workflow.home.doctor import Finding
 from tests.conftest import DATA_SET, Done, run_clarify
 from tests.sentences import learn_bridge, use_words
+from tests.track.conftest import context
 from tests.track.test_outbox import entry, locked
+from tests.track.test_registry import verdict
 
 
 def content(home: Path) -> dict[str, str]:
@@ -112,6 +115,19 @@ def test_a_deleted_experiment_is_wrong_and_a_lost_alias_too(home: Path) -> None:
     client.create_registered_model(DATA_SET)
     tags = {"clarify.reasons": "[]"}
     client.create_model_version(DATA_SET, str(home), tags=tags)
+    event = Event(
+        number=1,
+        action="promotion",
+        from_version="",
+        to_version="1",
+        run_id="r",
+        by="Ada",
+        note="",
+        at=0,
+        done=True,
+    )
+    of_set = dataclasses.replace(context(), dataset=dataclasses.replace(context().dataset, name=DATA_SET))
+    store.log(event_record(of_set, event, model_name=DATA_SET, verdict=verdict()))
     before = content(home)
     done, found = examined(home)
     assert done.status == 1

@@ -19,7 +19,7 @@ from clarify.method.arrays import class_tuple
 from clarify.method.groups.metrics import HalvesAccuracy, Side
 from clarify.method.phrases.evidence import Evidence
 from clarify.workflow.describe.phrases import TriedPhrase, try_phrase
-from clarify.workflow.describe.recording import ScoredPhrase, record_phrase, score_phrase, supplement
+from clarify.workflow.describe.recording import ScoredPhrase, attach_pictures, record_phrase, score_phrase
 from clarify.workflow.model import failures as model_failures
 from clarify.workflow.model.arrays import ArrayData, CallableEncoder, ClassNames, DataSet, split_of
 from clarify.workflow.model.failures import ClassDiagnosis, Failures
@@ -236,9 +236,11 @@ class Score:
         check_home(self._project.home)
         check_type("note", note, str, legal="a text")
         if self.recorded is None or not self.recorded.kept:
-            self.recorded = record_phrase(self._project, self._failures, self.tried, keep=True, note=note)
             gain = gain_when_kept(self._project, self._failures, self.tried.description)
-            supplement(self._project, self._failures, self.recorded, gain=gain)
+            self.recorded = record_phrase(
+                self._project, self._failures, self.tried, keep=True, note=note, gain=gain
+            )
+            attach_pictures(self._project, self._failures, self.recorded)
         return self
 
     def plot(self) -> Figure:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -20,24 +20,15 @@ from clarify.track.backends import backend_of
 from clarify.track.connection import ATTEMPTS, CALL_S, FILES_S, Connection
 from clarify.track.copies import Copies
 from clarify.track.outbox import DamagedError, Entry, Outbox
-from clarify.track.record import RunRecord, Supplement
-from clarify.track.run import (
-    PREFIX,
-    WAITING,
-    StoredRun,
-    completed,
-    end_abandoned,
-    log_step,
-    now,
-    search,
-    write_once,
-)
+from clarify.track.record import RunRecord
+from clarify.track.run import PREFIX, WAITING, StoredRun, completed, end_abandoned, now, search, write_once
 from clarify.track.runs import read_run
 
 if TYPE_CHECKING:
     import mlflow.entities
     from mlflow import MlflowClient
 
+    from clarify.track.artifacts import Artifact
     from clarify.track.runs import Run, RunOf
 
 __all__ = ["PREFIX", "WAITING", "TrackingStore"]
@@ -152,22 +143,21 @@ class TrackingStore:
         self.outbox.put(entry)
         return entry.run_id
 
-    def supplement(self, run_id: str, more: Supplement) -> None:
-        """Add to a run what was not to be waited for; once it waits no longer, to what it became.
+    def attach(self, run_id: str, artifacts: Sequence[Artifact]) -> None:
+        """Add files to a run that was not to wait for them; once it waits no longer, to what it became.
 
         Raises
         ------
         AwayError, StoreError
             If it cannot be written; the run is whole without it.
         """
-        if run_id.startswith(WAITING) and self._supplement_waiting(run_id, more):
+        if run_id.startswith(WAITING) and self._attach_waiting(run_id, artifacts):
             return
         with self._connection.turn(self.patience):
             run = self._run(self._delivered(run_id))
-            self._trying(lambda _: self.backend.write(run, more.artifacts), seconds=FILES_S)
-            self._trying(lambda _: log_step(self.client, run.info.run_id, 0, more.metrics))
+            self._trying(lambda _: self.backend.write(run, artifacts), seconds=FILES_S)
 
-    def _supplement_waiting(self, run_id: str, more: Supplement) -> bool:
+    def _attach_waiting(self, run_id: str, artifacts: Sequence[Artifact]) -> bool:
         """Add to an entry of the outbox, while nobody delivers; whether it still waits."""
         from filelock import FileLock, Timeout
 
@@ -175,7 +165,7 @@ class TrackingStore:
             with FileLock(self.outbox.folder / DELIVERING, timeout=self.patience):
                 entry = self._entry(run_id)
                 if entry is not None:
-                    self.outbox.add(entry, more)
+                    self.outbox.attach(entry, artifacts)
         except Timeout:
             raise AwayError(
                 f"the outbox {self.outbox.folder} is being delivered; its pictures can wait"

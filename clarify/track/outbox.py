@@ -16,7 +16,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ import polars as pl
 from clarify.data.files import sync_folder, write_atomically, writing
 from clarify.errors import ClarifyError, NotFoundError
 from clarify.track.artifacts import Artifact
-from clarify.track.record import TAGS, DatasetRef, RunRecord, Supplement
+from clarify.track.record import TAGS, DatasetRef, RunRecord
 from clarify.track.run import WAITING, StoredRun
 
 __all__ = ["DamagedError", "Entry", "Outbox"]
@@ -120,13 +120,9 @@ class Outbox:
             if new:
                 sync_folder(self.folder.parent)
 
-    def add(self, entry: Entry, more: Supplement) -> None:
-        """Add to an entry that waits; whoever reads it meanwhile finds it without, or whole with it."""
-        record = dataclasses.replace(
-            entry.record,
-            metrics={**entry.record.metrics, **more.metrics},
-            artifacts=(*entry.record.artifacts, *more.artifacts),
-        )
+    def attach(self, entry: Entry, artifacts: Sequence[Artifact]) -> None:
+        """Add files to an entry that waits; whoever reads it meanwhile finds it without, or with all."""
+        record = dataclasses.replace(entry.record, artifacts=(*entry.record.artifacts, *artifacts))
         place = self.folder / entry.delivery
         with writing(self.folder, hint="the description waits without its pictures"):
             for name, content in _files(dataclasses.replace(entry, record=record)):

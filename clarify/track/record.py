@@ -16,7 +16,7 @@ import polars as pl
 from clarify.errors import InputError, shown
 from clarify.track.artifacts import Artifact, json_artifact
 
-__all__ = ["TAGS", "AnyKind", "DatasetRef", "Kind", "RunContext", "RunRecord", "Supplement", "metric_keys"]
+__all__ = ["TAGS", "AnyKind", "DatasetRef", "Kind", "RunContext", "RunRecord", "metric_keys"]
 
 Kind = Literal["base", "description", "retraining", "bridge"]
 """Kinds of work, which a bundle carries to another store; first those that others stand on."""
@@ -111,20 +111,6 @@ class RunRecord:
         if whole:
             artifacts = (*self.artifacts, json_artifact(WHOLE_TEXTS, whole))
             object.__setattr__(self, "artifacts", artifacts)
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Supplement:
-    """What may come to a run after it was acknowledged: nothing that is there already.
-
-    Parameters
-    ----------
-    metrics : mapping
-        Finite numbers.
-    """
-
-    metrics: Mapping[str, float]
-    artifacts: tuple[Artifact, ...]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ import polars as pl
 
 from clarify.method.groups.metrics import worst_described_half
 from clarify.track.artifacts import Artifact, arrays_artifact, json_artifact, parquet_artifact, png_artifact
-from clarify.track.record import RunContext, RunRecord, Supplement, metric_keys
+from clarify.track.record import RunContext, RunRecord, metric_keys
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from clarify.method.phrases.descriptions import Description
     from clarify.method.phrases.evidence import Evidence
 
-__all__ = ["bridge_record", "description_record", "description_supplement", "model_record"]
+__all__ = ["bridge_record", "description_record", "model_record", "picture_artifacts"]
 
 
 def model_record(
@@ -153,6 +153,7 @@ def description_record(
     similarities: pl.DataFrame,
     parent: str,
     kept: bool,
+    gain: float | None,
     machine: bool,
     best_score: float,
 ) -> RunRecord:
@@ -166,6 +167,8 @@ def description_record(
         ``id, similarity, right, with_phrase`` of the class's validation images.
     parent : str
         The model's run.
+    gain : float or None
+        What retraining with it brings, if that is known.
     machine : bool
         Whether it was a machine's suggestion.
     best_score : float
@@ -181,6 +184,7 @@ def description_record(
         "checked_score": evidence.cross_fitted if found is None else found.value,
         "with_accuracy": with_phrase.value,
         "without_accuracy": without_phrase.value,
+        "gain": gain,
     }
     metrics = {name: value for name, value in measured.items() if value is not None}
     doubts = {"unknown_words": list(unknown_words), "caution": caution}
@@ -213,20 +217,9 @@ def description_record(
     )
 
 
-def description_supplement(*, pictures: Mapping[str, Image], gain: float | None) -> Supplement:
-    """Return what follows of a description that is kept: it takes longer than a person should wait.
-
-    Parameters
-    ----------
-    pictures : mapping of half to image
-        Images with and without the phrase.
-    gain : float or None
-        What retraining with it brings, if that is known.
-    """
-    return Supplement(
-        metrics=metric_keys("validation", {} if gain is None else {"gain": gain}),
-        artifacts=tuple(png_artifact(f"{name}.png", image) for name, image in pictures.items()),
-    )
+def picture_artifacts(pictures: Mapping[str, Image]) -> tuple[Artifact, ...]:
+    """Return pictures of a description's halves, by name, as its run holds them."""
+    return tuple(png_artifact(f"{name}.png", image) for name, image in pictures.items())
 
 
 def _lasting(evidence: Evidence) -> dict[str, Any]:

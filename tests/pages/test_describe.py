@@ -92,18 +92,15 @@ def test_keeping_is_in_the_store_when_the_page_says_so_and_can_be_taken_back(
     assert "Kept." in page.toast[0].value
     assert any(each.label == "Take it back" for each in page.button)
     project = open_project(Settings(home=home), DATA_SET)
-
-    def run() -> DescriptionRun:
-        runs = project.tracking.runs(DATA_SET, DescriptionRun)
-        return next(run for run in runs if (run.phrase, run.kept) == ("land", True))
-
-    first = run()  # acknowledged is kept
-    until = time.monotonic() + 60
-    while run().gain is None and time.monotonic() < until:  # what takes longer follows
-        time.sleep(0.1)
-    assert run().id == first.id
-    assert {"with.png", "without.png"} <= set(project.tracking.files(first.id))
+    (first,) = (
+        run for run in project.tracking.runs(DATA_SET, DescriptionRun) if run.phrase == "land" and run.kept
+    )
+    assert first.gain is not None  # retraining's default stands on it: it is there at once
     assert kept(clarify, "waterbird: land")
+    until = time.monotonic() + 60
+    while "without.png" not in project.tracking.files(first.id) and time.monotonic() < until:
+        time.sleep(0.1)  # what nobody waits for follows
+    assert {"with.png", "without.png"} <= set(project.tracking.files(first.id))
     page = button(page, "Take it back")
     assert not kept(clarify, "waterbird: land")
 

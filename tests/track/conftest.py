@@ -134,6 +134,7 @@ def phrase_tried(phrase: str = "water", *, kept: bool = True, parent: str = "p")
         ),
         parent=parent,
         kept=kept,
+        gain=0.05,
         best_score=0.9,
         machine=True,
     )

@@ -20,7 +20,7 @@ from clarify.errors import AwayError, NotFoundError, StoreError
 from clarify.track.artifacts import Artifact
 from clarify.track.mlflow import WAITING, TrackingStore
 from clarify.track.outbox import DamagedError, Entry, Outbox
-from clarify.track.record import RunRecord, Supplement
+from clarify.track.record import RunRecord
 from clarify.track.runs import DescriptionRun
 from tests.track.conftest import model, phrase_tried
 
@@ -99,23 +99,18 @@ def test_what_waits_is_delivered_by_the_next_process_with_its_own_time(home: Pat
     assert store.away == ""
 
 
-PICTURES = Supplement(
-    metrics={"validation/gain": 0.05}, artifacts=(Artifact(path="with.png", content=b"picture"),)
-)
+PICTURES = (Artifact(path="with.png", content=b"picture"),)
 
 
 def test_what_follows_a_description_that_waits_is_delivered_with_it(home: Path) -> None:
     with locked(home):
         store = TrackingStore(home, patience=0.1)
         waiting = store.log(phrase_tried("forest"))
-        store.supplement(waiting, PICTURES)
-        (listed,) = (run for run in store.runs("birds", DescriptionRun) if run.phrase == "forest")
-        assert listed.gain == 0.05
+        store.attach(waiting, PICTURES)
         assert store.artifact(waiting, "with.png") == b"picture"
     TrackingStore(home).open()
     (found,) = (run for run in TrackingStore(home).runs("birds", DescriptionRun) if run.phrase == "forest")
     assert not found.id.startswith(WAITING)
-    assert found.gain == 0.05
     assert store.artifact(found.id, "with.png") == b"picture"
     assert Outbox(home).damaged() == []
 
@@ -126,10 +121,9 @@ def test_what_follows_a_description_reaches_its_run(home: Path) -> None:
     store.open()
     run = store.log(phrase_tried("snow"))
     for each in (waiting, run):  # by the id that it was acknowledged with
-        store.supplement(each, PICTURES)
+        store.attach(each, PICTURES)
         assert store.artifact(each, "with.png") == b"picture"
-    gains = {each.phrase: each.gain for each in store.runs("birds", DescriptionRun)}
-    assert gains == {"forest": 0.05, "snow": 0.05, "water": None}
+    assert len(store.runs("birds", DescriptionRun)) == 3
 
 
 def test_what_waits_is_delivered_by_the_next_run_of_the_same_process(home: Path) -> None:

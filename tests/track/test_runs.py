@@ -9,7 +9,6 @@ import pytest
 from clarify.errors import StoreError
 from clarify.track.mlflow import TrackingStore
 from clarify.track.record import TAGS
-from clarify.track.records import description_supplement
 from clarify.track.run import StoredRun
 from clarify.track.runs import BaseRun, CellRun, DescriptionRun, ModelRun, PromotionRun, read_run
 from tests.track.conftest import phrase_tried
@@ -28,9 +27,6 @@ def stored(kind: str, params: dict[str, str], metrics: dict[str, float], **tags:
 
 
 def test_a_description_is_read_with_its_score_and_whether_it_is_kept(store: TrackingStore) -> None:
-    (water,) = store.runs("birds", DescriptionRun)
-    assert water.gain is None
-    store.supplement(water.id, description_supplement(pictures={}, gain=0.05))
     store.log(phrase_tried("lake", kept=False))
     lake, water = store.runs("birds", DescriptionRun)
     assert (lake.class_name, lake.phrase, lake.kept) == ("landbird", "lake", False)

@@ -12,7 +12,7 @@ from clarify.errors import ClarifyError
 from clarify.track.runs import DescriptionRun
 from clarify.ui.pieces.page import Page
 from clarify.workflow.describe.phrases import TriedPhrase, try_phrase
-from clarify.workflow.describe.recording import ScoredPhrase, record_phrase, supplement, take_back
+from clarify.workflow.describe.recording import attach_pictures, record_phrase, take_back
 from clarify.workflow.describe.tries import phrases_searched
 
 if TYPE_CHECKING:
@@ -92,15 +92,14 @@ def cut_key(tried: TriedPhrase) -> str:
 
 def keep(page: Page, failures: Failures, tried: TriedPhrase, *, note: str) -> None:
     """Keep a phrase: it is in the store, or in the outbox, when this returns; its pictures follow."""
-    kept = record_phrase(page.project, failures, tried, keep=True, note=note)
-    page.desk.later(functools.partial(_supplement, page, failures, kept))
+    # What it gains decides what a retraining takes by itself: it is known before the person goes on.
+    kept = record_phrase(
+        page.project, failures, tried, keep=True, note=note, gain=_gain(page, failures, tried)
+    )
+    page.desk.later(functools.partial(attach_pictures, page.project, failures, kept))
     page.desk.look_again()
     where = " It waits here until the tracking store is back." if kept.waiting else ""
     st.toast(f"Kept.{where}")
-
-
-def _supplement(page: Page, failures: Failures, kept: ScoredPhrase) -> None:
-    supplement(page.project, failures, kept, gain=_gain(page, failures, kept.tried))
 
 
 def _gain(page: Page, failures: Failures, tried: TriedPhrase) -> float | None:

@@ -13,7 +13,7 @@ from clarify.method.groups.metrics import Side
 from clarify.method.phrases.descriptions import Description
 from clarify.method.phrases.evidence import Evidence
 from clarify.track.mlflow import WAITING
-from clarify.track.records import description_record, description_supplement
+from clarify.track.records import description_record, picture_artifacts
 from clarify.track.runs import DescriptionRun
 from clarify.workflow.describe.choosing import default_runs
 from clarify.workflow.describe.phrases import TriedPhrase, try_phrase
@@ -22,7 +22,14 @@ from clarify.workflow.model.failures import Failures
 from clarify.workflow.model.models import Model
 from clarify.workflow.model.project import Workspace, run_context
 
-__all__ = ["ScoredPhrase", "kept_descriptions", "record_phrase", "score_phrase", "supplement", "take_back"]
+__all__ = [
+    "ScoredPhrase",
+    "attach_pictures",
+    "kept_descriptions",
+    "record_phrase",
+    "score_phrase",
+    "take_back",
+]
 
 SIDES: tuple[Side, ...] = ("with", "without")
 
@@ -77,18 +84,25 @@ def score_phrase(
     """
     tries = n_tried(project, failures.model, class_name, text)
     tried = try_phrase(project, failures, class_name, text, n_tried=tries, threshold=threshold)
-    done = record_phrase(project, failures, tried, keep=keep, note=note)
+    brings = gain(tried.description) if keep and gain is not None else None
+    done = record_phrase(project, failures, tried, keep=keep, note=note, gain=brings)
     if keep:
-        supplement(project, failures, done, gain=None if gain is None else gain(tried.description))
+        attach_pictures(project, failures, done)
     return done
 
 
 def record_phrase(
-    project: Workspace, failures: Failures, tried: TriedPhrase, *, keep: bool, note: str = ""
+    project: Workspace,
+    failures: Failures,
+    tried: TriedPhrase,
+    *,
+    keep: bool,
+    note: str = "",
+    gain: float | None = None,
 ) -> ScoredPhrase:
     """Record a phrase that was tried: its score, its evidence, every image's similarity.
 
-    It is acknowledged by that; see `supplement` for what takes longer.
+    It is acknowledged by that; see `attach_pictures` for what follows.
 
     Parameters
     ----------
@@ -96,6 +110,9 @@ def record_phrase(
         Whether the description is kept for retraining; then a chart is recorded as well.
     note : str
         Anything the reviewer wants to remember.
+    gain : float, optional
+        What retraining with it brings (`clarify.workflow.retrain.gains`); what is retrained with by default
+        stands on it.
 
     Raises
     ------
@@ -117,6 +134,7 @@ def record_phrase(
         similarities=noted.table(data),
         parent=failures.model.run_id,
         kept=keep,
+        gain=gain,
         best_score=noted.best_score,
         machine=noted.description.phrase in suggested(project, failures.model, noted.description.class_name),
     )
@@ -125,27 +143,23 @@ def record_phrase(
     return ScoredPhrase(run_id=run_id, tried=dataclasses.replace(noted, description=described), kept=keep)
 
 
-def supplement(
-    project: Workspace, failures: Failures, kept: ScoredPhrase, *, gain: float | None, seed: int = 0
-) -> None:
-    """Add to a description that is kept what takes longer than a person should wait.
+def attach_pictures(project: Workspace, failures: Failures, kept: ScoredPhrase, *, seed: int = 0) -> None:
+    """Add pictures of both halves to a description that is kept: a person need not wait for them.
 
     Parameters
     ----------
-    gain : float or None
-        What retraining with it brings (`clarify.workflow.retrain.gains`), if that is known.
     seed : int
-        Which images the pictures of both halves show.
+        Which images they show.
 
     Raises
     ------
     StoreError
         If the store is broken or full. One that is away says so itself: the description is kept, and whole
-        without this.
+        without them.
     """
     pictures = {str(half): kept.tried.grid(project, failures.data, half, seed=seed) for half in SIDES}
     with contextlib.suppress(AwayError):
-        project.tracking.supplement(kept.run_id, description_supplement(pictures=pictures, gain=gain))
+        project.tracking.attach(kept.run_id, picture_artifacts(pictures))
 
 
 def take_back(project: Workspace, run_id: str) -> None:

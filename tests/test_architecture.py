@@ -64,6 +64,7 @@ VENDORS = {
     },
     "open_clip": {
         "embed/open_clip_models.py",
+        "embed/open_clip_weights.py",
         "embed/imagenet.py",
         "demo/small_clip.py",
         "demo/train_clip.py",

@@ -222,6 +222,6 @@ def load_classifier(spec: str) -> tuple[NDArray[np.float32], tuple[str, ...]]:
 
 def cached_clip() -> str:
     """Return the name of the first CLIP whose weights the hub's cache has; empty for none."""
-    from clarify.embed.open_clip_models import cached_clip
+    from clarify.embed.open_clip_weights import cached_clip
 
     return cached_clip()

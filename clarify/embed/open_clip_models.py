@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -13,30 +12,28 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clarify.embed.hub import cached_weights, hub_cache, probe_hub
+from clarify.embed.hub import cached_weights, probe_hub
 from clarify.embed.identity import Encoder, EncoderIdentity
 from clarify.embed.image_model import ImageModel, NetworkConfig, file_digest, quiet
+from clarify.embed.open_clip_weights import CONFIG_FILE, Source, doubt_of, find_weights
 from clarify.embed.preprocessing import Preprocessing
 from clarify.embed.wrapped import raw_weights, unwrapped
-from clarify.errors import ClarifyError, InputError, NotFoundError, PhraseError, nearest, one_line, shown
+from clarify.errors import ClarifyError, InputError, NotFoundError, PhraseError, one_line, shown
 
 if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-__all__ = ["SMALL_CLIP", "build_image_half", "cached_clip", "load_open_clip", "load_small_clip"]
+__all__ = ["SMALL_CLIP", "build_image_half", "load_open_clip", "load_small_clip"]
 
 SMALL_CLIP = "small-clip"
 PHRASES_AT_ONCE = 256
 FEW_PHRASES, MOST_KNOWN = 8, 1_000
 """What a person tries is embedded once: each phrase is needed for several splits."""
 
-CONFIG_FILE = "open_clip_config.json"
-DEFAULT_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 TOKENIZER_FILES = ("tokenizer.json", "spiece.model", "tokenizer.model", "sentencepiece.model", "vocab.txt")
 """Any of these is a tokenizer of Hugging Face's."""
 
-WEIGHT_ENDINGS = (".safetensors", ".bin", ".pt", ".pth")
 TEXT_HALF = (
     "text",
     "text_decoder",
@@ -159,7 +156,7 @@ def load_open_clip(spec: str, rest: str, *, template: str, device: str) -> Encod
         raise InputError(
             f"encoder {shown(spec)}; legal is open_clip:ARCHITECTURE:TAG_OR_PATH, as in open_clip:RN50:openai"
         )
-    source = _find_weights(spec, architecture, weights)
+    source = find_weights(spec, architecture, weights)
     try:
         with quiet():
             loaded = _built(source, device)
@@ -170,111 +167,8 @@ def load_open_clip(spec: str, rest: str, *, template: str, device: str) -> Encod
             f"encoder {spec}: {source.weights} cannot be loaded as weights of {architecture} "
             f"({one_line(error, 200)}); give a .safetensors file saved from that architecture"
         ) from None
-    doubt = _doubt(spec, architecture, source)
+    doubt = doubt_of(spec, architecture, source)
     return _wrapped(spec, architecture + source.suffix, loaded, template, device, doubt=doubt)
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class _Source:
-    architecture: str
-    weights: Path
-    preprocess: dict[str, Any]  # what differs from open_clip's defaults
-    quick_gelu: bool = False
-    model_folder: Path | None = None  # of an architecture described by a file
-    suffix: str = ""
-    tokenizer_in: Path | None = None  # where files of its tokenizer may lie, if not beside the weights
-    described: bool = True  # whether a configuration says what the weights alone do not
-
-
-def _find_weights(spec: str, architecture: str, weights: str) -> _Source:
-    import open_clip
-
-    path = Path(weights).expanduser()
-    if path.is_dir():
-        return _in_folder(spec, architecture, path)
-    known = open_clip.list_models()
-    if architecture not in known:
-        raise NotFoundError(
-            f"encoder {spec}: open_clip has no architecture {shown(architecture)}; "
-            f"{nearest(architecture, known)}"
-        )
-    if path.is_file():
-        config = _config_beside(path)
-        return _Source(
-            architecture=architecture,
-            weights=path,
-            preprocess=dict(config.get("preprocess_cfg", {})),
-            quick_gelu=bool(config.get("model_cfg", {}).get("quick_gelu", False)),
-            described="model_cfg" in config,
-        )
-    tags = open_clip.list_pretrained_tags_by_model(architecture)
-    if weights.lower().replace("-", "_") not in tags:
-        what = "file" if path.suffix in WEIGHT_ENDINGS or "/" in weights else "weights"
-        raise NotFoundError(
-            f"encoder {spec}: there are no {what} {shown(weights)} for {architecture}; "
-            f"{nearest(weights, tags)}; or the path of a .safetensors file"
-        )
-    config = open_clip.get_pretrained_cfg(architecture, weights)
-    return _Source(
-        architecture=architecture,
-        weights=_downloaded(spec, architecture, config),
-        preprocess={
-            key: config[key] for key in ("mean", "std", "interpolation", "resize_mode") if key in config
-        },
-        quick_gelu=bool(config.get("quick_gelu", False)),
-    )
-
-
-def _in_folder(spec: str, architecture: str, folder: Path) -> _Source:
-    config = folder / CONFIG_FILE
-    found = [path for ending in WEIGHT_ENDINGS for path in sorted(folder.glob(f"*{ending}"))]
-    if not config.is_file() or not found:
-        raise NotFoundError(
-            f"encoder {spec}: folder {folder} needs {CONFIG_FILE} and a file of weights "
-            f"({', '.join(WEIGHT_ENDINGS)})"
-        )
-    described = hashlib.sha256(config.read_bytes()).hexdigest()[:12]
-    return _Source(
-        architecture=architecture,
-        weights=found[0],
-        preprocess={},
-        model_folder=folder,
-        suffix=f"@{described}",
-    )
-
-
-def _config_beside(path: Path) -> dict[str, Any]:
-    """Read the configuration that a hub's folder keeps beside the weights, if it is there."""
-    config = path.parent / CONFIG_FILE
-    if not config.is_file():
-        return {}
-    try:
-        found = json.loads(config.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{config} is not readable as JSON: {error}; mend or remove it") from None
-    return found if isinstance(found, dict) else {}
-
-
-def _downloaded(spec: str, architecture: str, config: dict[str, Any]) -> Path:
-    import open_clip
-
-    cached = cached_weights(str(config.get("hf_hub", "")), DEFAULT_FILES)
-    if cached is not None:
-        return cached
-    try:
-        probe_hub()
-        with quiet():
-            return Path(open_clip.download_pretrained(config))
-    except Exception as error:  # no network, no room, a proxy ...: the way out is the same
-        gelu = f"{architecture}-quickgelu"
-        exact = gelu if config.get("quick_gelu") and gelu in open_clip.list_models() else architecture
-        what = str(config.get("hf_hub") or config.get("url", "")).rsplit("//", 1)[-1].strip("/")
-        raise NotFoundError(
-            f"encoder {spec}: its weights ({what}) are not in the cache {hub_cache()} and the hub "
-            f"cannot be reached ({one_line(error, 80)}); fetch open_clip_model.safetensors of it "
-            "on another machine, copy it here together with its open_clip_config.json, and give "
-            f"the encoder open_clip:{exact}:/folder/open_clip_model.safetensors"
-        ) from None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,7 +179,7 @@ class _Loaded:
     model_config: dict[str, Any]
 
 
-def _built(source: _Source, device: str) -> _Loaded:
+def _built(source: Source, device: str) -> _Loaded:
     """Build a model; where its weights do not fit, without what a trainer wrapped them in."""
     try:
         return _build(source, device)
@@ -299,42 +193,27 @@ def _built(source: _Source, device: str) -> _Loaded:
             return dataclasses.replace(_build(own, device), weights=source.weights)
 
 
-def _unwrapped(source: _Source, folder: Path) -> _Source | None:
+def _unwrapped(source: Source, folder: Path) -> Source | None:
     """Write the weights as open_clip saves them into a folder; None if nothing was around them."""
     import open_clip
-    import torch
+    import safetensors.torch
 
-    names = open_clip.create_model(_named(source), load_weights=False).state_dict()
+    names = open_clip.create_model(source.named, load_weights=False).state_dict()
     weights, wrapping = unwrapped(raw_weights(source.weights), names, source.weights)
     if not wrapping:
         return None
-    plain = folder / "weights.pt"
-    torch.save(weights, plain)
+    plain = folder / "weights.safetensors"
+    # Copies: parts that share memory cannot be saved side by side.
+    safetensors.torch.save_file({name: part.clone().contiguous() for name, part in weights.items()}, plain)
     return dataclasses.replace(source, weights=plain, tokenizer_in=source.weights.parent)
 
 
-def _doubt(spec: str, architecture: str, source: _Source) -> str:
-    """Say what a file of weights alone leaves open: which of two activations it was trained with."""
-    import open_clip
-
-    gelu = f"{architecture}-quickgelu"
-    if source.described or gelu not in open_clip.list_models():
-        return ""
-    tags = open_clip.list_pretrained_tags_by_model(architecture)
-    quick = [tag for tag in tags if open_clip.get_pretrained_cfg(architecture, tag).get("quick_gelu")]
-    return (
-        f"encoder {spec}: weights of {architecture} come with two activations, and no {CONFIG_FILE} beside "
-        f"{source.weights.name} says which; if they are of QuickGELU "
-        f"({', '.join(quick) or 'as OpenAI trains'}), give open_clip:{gelu}:{source.weights}"
-    )
-
-
-def _build(source: _Source, device: str) -> _Loaded:
+def _build(source: Source, device: str) -> _Loaded:
     import open_clip
 
     if source.model_folder is not None:
         # The file whose hash is the identity, and no other that may lie in the folder.
-        model = open_clip.create_model(_named(source), device=device, load_weights=False)
+        model = open_clip.create_model(source.named, device=device, load_weights=False)
         open_clip.load_checkpoint(model, str(source.weights), strict=True, weights_only=True)
         config = json.loads((source.model_folder / CONFIG_FILE).read_text())["model_cfg"]
     else:
@@ -354,7 +233,7 @@ def _build(source: _Source, device: str) -> _Loaded:
     return _Loaded(model=model.eval(), tokenize=tokenize, weights=source.weights, model_config=config)
 
 
-def _tokenizer(source: _Source, model_config: Mapping[str, Any]) -> Any:
+def _tokenizer(source: Source, model_config: Mapping[str, Any]) -> Any:
     """Return what cuts texts into tokens: by the files beside the weights, in the cache, or of the hub.
 
     Raises
@@ -367,7 +246,7 @@ def _tokenizer(source: _Source, model_config: Mapping[str, Any]) -> Any:
     text = model_config.get("text_cfg", {})
     name = str(text.get("hf_tokenizer_name") or "")
     if not name:
-        return open_clip.get_tokenizer(_named(source))
+        return open_clip.get_tokenizer(source.named)
     beside = source.tokenizer_in or source.weights.parent
     cached = cached_weights(f"{name}/", TOKENIZER_FILES)
     here = any((beside / each).is_file() for each in TOKENIZER_FILES)
@@ -387,12 +266,6 @@ def _tokenizer(source: _Source, model_config: Mapping[str, Any]) -> Any:
             f"({one_line(error, 80)}); fetch {TOKENIZER_FILES[0]} and tokenizer_config.json of it on another "
             f"machine and put them in {beside}"
         ) from None
-
-
-def _named(source: _Source) -> str:
-    """Return what open_clip calls the architecture."""
-    folder = source.model_folder
-    return source.architecture if folder is None else f"local-dir:{folder.resolve()}"
 
 
 def _wrapped(
@@ -443,14 +316,3 @@ def build_image_half(config: Mapping[str, Any], device: str) -> tuple[Any, Any]:
             setattr(model, name, None)
     model.eval()
     return model.visual, model.encode_image
-
-
-def cached_clip() -> str:
-    """Return the name of the first CLIP whose weights the hub's cache has; empty for none."""
-    import open_clip
-
-    for architecture, tag in open_clip.list_pretrained():
-        config = open_clip.get_pretrained_cfg(architecture, tag)
-        if cached_weights(str(config.get("hf_hub") or ""), DEFAULT_FILES) is not None:
-            return f"open_clip:{architecture}:{tag}"
-    return ""

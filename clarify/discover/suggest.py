@@ -1,7 +1,7 @@
 """Suggestions: the phrases of a vocabulary that explain a class's errors best.
 
 Every phrase gets its exact error score. Three things keep luck from being taken for an
-explanation: the p-value is corrected for every phrase that was searched (Bonferroni); a phrase is
+explanation: the p-value is corrected for as many tries as the search counts as; a phrase is
 confirmed on images that had no part in its choice, set aside where the class is large enough; and phrases
 that split the class alike are told as one. (The paper has no suggestions; its reviewers asked for them
 beside people's own phrases.)
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clarify.discover.halves import BestCut, Half, SearchedImages, can_be_halved, halvings, scores_in_parts
+from clarify.discover.luck import effective_tries
 from clarify.errors import InputError
 from clarify.method.arrays import bool_vector
 from clarify.method.phrases.error_score import ErrorScore
@@ -133,6 +134,9 @@ class Suggestions:
         Highest error score first.
     searched : int
         Phrases searched.
+    tries : int
+        Independent tries that this counts as for the phrases that are told: where images were set aside,
+        those that were confirmed on them, else see `effective_tries`.
     held_out : float or None
         What the search's first phrase is worth, in [-1, 1]: the best phrase and cut of one half
         scored on the other, mean over the halves. No choice flatters it: 0 on average where
@@ -143,15 +147,28 @@ class Suggestions:
 
     items: tuple[Suggestion, ...]
     searched: int
+    tries: int
     held_out: float | None
     n_right: int
     n_wrong: int
+
+    def after(self, more: int) -> Suggestions:
+        """Return the same, with p-values corrected for more tries."""
+        items = (
+            dataclasses.replace(
+                each, evidence=dataclasses.replace(each.evidence, n_tried=each.evidence.n_tried + more)
+            )
+            for each in self.items
+        )
+        return dataclasses.replace(self, items=tuple(items))
 
 
 def nothing(right: NDArray[np.bool_]) -> Suggestions:
     """Return what a search through no phrase comes to, on images of which `right` tells all."""
     n_right = int(right.sum())
-    return Suggestions(items=(), searched=0, held_out=None, n_right=n_right, n_wrong=len(right) - n_right)
+    return Suggestions(
+        items=(), searched=0, tries=0, held_out=None, n_right=n_right, n_wrong=len(right) - n_right
+    )
 
 
 def suggest(
@@ -161,7 +178,6 @@ def suggest(
     *,
     most: int = 12,
     seed: int = 0,
-    also_tried: int = 0,
     aside: NDArray[np.bool_] | None = None,
 ) -> Suggestions:
     """Search P phrases for those that explain the errors on one class.
@@ -175,9 +191,6 @@ def suggest(
         Suggestions wanted, 1 to 100.
     seed : int
         Of the halves; same seed, same suggestions.
-    also_tried : int
-        Phrases of another kind that were searched for the class, and those that people tried: p-values are
-        corrected for them as well.
     aside : (N,) bool, optional
         Images that are set aside: not searched, and what was found is confirmed on them.
 
@@ -215,19 +228,22 @@ def suggest(
     parts = np.stack([each.chosen_on for each in (seen, *halves)])
     scores = scores_in_parts(images, embeddings, parts)
     found = _search(embeddings, images, seen, scores[0], most)
-    items, n_tried = list[Suggestion](), len(phrases) + also_tried
+    # What was chosen on other images is only then a try when it is confirmed on these.
+    tries = len(found) if kept_back.any() else effective_tries(images, embeddings, seed=seed)
+    items = list[Suggestion]()
     for cluster in found:
         shown = cluster.plainest(phrases)
         # As a person's own phrase is scored, so that the same figures are seen when it is tried.
         exact = images.exact(embeddings[shown])
         known = evidence_of(
-            exact[~kept_back], right[~kept_back], exact[kept_back], right[kept_back], n_tried=n_tried, seed=0
+            exact[~kept_back], right[~kept_back], exact[kept_back], right[kept_back], n_tried=tries, seed=0
         )
         items.append(_suggestion(cluster, shown, phrases, known))
     items.sort(key=lambda each: -each.score.value)
     return Suggestions(
         items=tuple(items),
         searched=len(phrases),
+        tries=tries,
         held_out=_by_halves(images, embeddings, halves, scores[1:]) if halves else items[0].evidence.held_out,
         n_right=int(right.sum()),
         n_wrong=int((~right).sum()),

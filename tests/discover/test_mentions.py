@@ -74,7 +74,7 @@ def test_a_mention_is_suggested_with_the_exact_score_of_its_presence() -> None:
     )
     right = np.arange(100) >= 40
     words = caption_words(captions, ["landbird"])
-    found = suggest(words.phrases, words.has, CaptionedImages(right=right), also_tried=7)
+    found = suggest(words.phrases, words.has, CaptionedImages(right=right)).after(7)
     first = found.items[0]
     assert first.phrase == "mentioned: water"
     assert first.score.value == pytest.approx(30 / 40 - 6 / 60)
@@ -83,7 +83,7 @@ def test_a_mention_is_suggested_with_the_exact_score_of_its_presence() -> None:
     assert first.evidence.confirmed
     water = words.has[words.phrases.index("mentioned: water")]
     assert first.score == error_score(water[right], water[~right])
-    assert first.evidence.p_corrected == min(1.0, first.score.p_value * (len(words.phrases) + 7))
+    assert first.evidence.p_corrected == min(1.0, first.score.p_value * (found.tries + 7))
 
 
 def test_a_vocabulary_holds_phrases_that_images_are_like_and_no_mentions() -> None:

@@ -93,6 +93,7 @@ class ClassSuggestions:
 def _searched_in(found: searching.Suggestions) -> dict[str, Any]:
     return {
         "searched": found.searched,
+        "tries": found.tries,
         "right": found.n_right,
         "wrong": found.n_wrong,
         "held_out": found.held_out,
@@ -167,31 +168,27 @@ def suggest(
         )
     sought = functools.partial(searching.suggest, most=most, seed=seed)
     tried = len(phrases_tried(project, model, class_name))
-    found = searching.nothing(images.right)
+    found, mentioned = searching.nothing(images.right), searching.nothing(images.right)
     if phrases:
         embeddings = _embeddings(project, phrases, vocabulary_file, progress)
-        found = sought(
-            phrases, embeddings, images, aside=failures.aside(rows), also_tried=tried + len(words.phrases)
-        )
-        note_searched(project, model, class_name, phrases)
-    mentioned = None
+        found = sought(phrases, embeddings, images, aside=failures.aside(rows))
+        note_searched(project, model, class_name, phrases, tries=found.tries)
     if words.phrases:
         mentioned = sought(
             words.phrases,
             words.has,
             CaptionedImages(right=failures.right[captioned_rows]),
             aside=failures.aside(captioned_rows),
-            also_tried=tried + len(phrases),
         )
-        note_searched(project, model, class_name, words.phrases)
+        note_searched(project, model, class_name, words.phrases, tries=mentioned.tries)
     return ClassSuggestions(
         data_set=project.manifest.name,
         class_name=class_name,
         run_id=model.run_id,
         vocabulary=searched.name,
         left_out=searched.left_out + len(searched.phrases) - len(phrases),
-        found=found,
-        mentioned=mentioned,
+        found=found.after(tried + mentioned.tries),
+        mentioned=mentioned.after(tried + found.tries) if words.phrases else None,
         caution=project.caution if phrases else "",
     )
 

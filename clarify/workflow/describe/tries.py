@@ -1,7 +1,7 @@
 """How many phrases were tried on a class: by people, which the runs tell, and by a machine's search.
 
 Whoever tries many finds one that fits by luck, so p-values count them all (`n_tried`). Suggestions are not
-logged: they are no descriptions. How many phrases were searched is noted beside the runs.
+logged: they are no descriptions. How many tries a search counts as is noted beside the runs.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def suggested(project: Workspace, model: Model, class_name: str) -> frozenset[st
 
 
 def phrases_searched(project: Workspace, model: Model, class_name: str) -> int:
-    """Return how many phrases were searched by machine for a model's class, 0 or more.
+    """Return how many tries a machine's searches for a model's class count as, 0 or more.
 
     Every vocabulary counts once, however often it was searched; phrases that are in two of them
     count twice, which makes the corrected p-value a little too high rather than too low.
@@ -83,12 +83,15 @@ def phrases_searched(project: Workspace, model: Model, class_name: str) -> int:
     return sum(by_vocabulary.values())
 
 
-def note_searched(project: Workspace, model: Model, class_name: str, phrases: tuple[str, ...]) -> None:
-    """Remember that these phrases were searched for a class."""
+def note_searched(
+    project: Workspace, model: Model, class_name: str, phrases: tuple[str, ...], *, tries: int
+) -> None:
+    """Remember that these phrases were searched for a class, and how many tries they count as."""
     digest = hashlib.sha256("\n".join(sorted(phrases)).encode()).hexdigest()[:12]
 
     def add(noted: dict[str, Any]) -> None:
-        noted["searched"].setdefault(class_name, {})[digest] = len(phrases)
+        of_class = noted["searched"].setdefault(class_name, {})
+        of_class[digest] = max(tries, of_class.get(digest, 0))
 
     _change(_notes(project, model), add)
 

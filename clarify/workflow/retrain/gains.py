@@ -53,7 +53,7 @@ COPIES = 0.9
 
 WORKERS = 2
 T = TypeVar("T")
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 def gain_of(found: Retrained) -> Gain:
@@ -113,14 +113,13 @@ def ranked(
     done = len(chosen) - len(missing)
     retrain = functools.partial(brought, project, failures, train, found.class_name)
     for number, each in enumerate(_two_at_once(retrain, missing), start=done + 1):
-        kept.gains[each.phrase] = {"gain": each.gain, "copies": each.copies}
+        kept.gains[each.phrase] = each.gain
         if progress is not None:
             progress(Progress(done=number, total=len(chosen), bad=0))
-    if missing:
-        kept.write()
+    kept.write()
 
     def ordered(of: Sequence[Suggestion]) -> tuple[Suggestion, ...]:
-        known = [dataclasses.replace(each, **kept.gains[each.phrase]) for each in of]
+        known = [dataclasses.replace(each, gain=kept.gains[each.phrase]) for each in of]
         return tuple(sorted(known, key=lambda each: each.order))
 
     mentioned = found.mentioned
@@ -146,12 +145,16 @@ def shortlisted(
 ) -> tuple[Suggestion, ...]:
     """Return the suggestions that bring most by a retraining on principal components, so many at most.
 
+    Those that copy the model's decision are marked, and come last.
+
     Parameters
     ----------
     known : dict of str to Gain or None, optional
         What such a retraining brought before, by phrase; gets what it brings now.
     """
     known = {} if known is None else known
+    copies = _copies(project, failures, class_name)
+    items = [dataclasses.replace(each, copies=copies(each.phrase)) for each in items]
     if len(items) <= most or train.features.shape[1] < 4 * COMPONENTS:
         return tuple(items[:most])
     missing = [each for each in items if each.phrase not in known]
@@ -160,12 +163,9 @@ def shortlisted(
         rough, rough_train = dataclasses.replace(failures, data=reduce(failures.data)), reduce(train)
         gains = _two_at_once(functools.partial(_gain, project, rough, rough_train, class_name), missing)
         known |= zip((each.phrase for each in missing), gains, strict=True)
-
-    def order(each: Suggestion) -> tuple[bool, float, float]:
-        copies = _copies(project, failures, class_name, each.phrase)
-        return dataclasses.replace(each, gain=known[each.phrase], copies=copies).order
-
-    return tuple(sorted(items, key=order)[:most])
+    return tuple(
+        sorted(items, key=lambda each: dataclasses.replace(each, gain=known[each.phrase]).order)[:most]
+    )
 
 
 def _principal_components(train: SplitData) -> Callable[[SplitData], SplitData]:
@@ -204,8 +204,7 @@ def brought(
     project: DataSet, failures: Failures, train: SplitData, class_name: str, each: Suggestion
 ) -> Suggestion:
     """Return a suggestion with what it brings; no gain where nothing can be retrained with it."""
-    copies = _copies(project, failures, class_name, each.phrase)
-    return dataclasses.replace(each, gain=_gain(project, failures, train, class_name, each), copies=copies)
+    return dataclasses.replace(each, gain=_gain(project, failures, train, class_name, each))
 
 
 def _gain(
@@ -218,22 +217,24 @@ def _gain(
         return None
 
 
-def _copies(project: DataSet, failures: Failures, class_name: str, phrase: str) -> bool:
-    """Whether a phrase ranks the class's images as the model's decision for the class does."""
+def _copies(project: DataSet, failures: Failures, class_name: str) -> Callable[[str], bool]:
+    """Return what tells whether a phrase ranks the class's images as the model's decision for it does."""
     from scipy.stats import spearmanr
 
-    label = project.manifest.class_index(class_name)
     head = failures.model.head
-    if (
-        head is None or parse_phrase(phrase).mentions
-    ):  # what captions mention has two values: it ranks nothing
-        return False
+    if head is None:
+        return lambda phrase: False
+    label = project.manifest.class_index(class_name)
     data = failures.data.take(failures.explored(label))
-    similarity = phrase_similarity(project, phrase, data, calibrated_on=data)
-    if np.ptp(similarity) == 0:
-        return False
     decision = head.probabilities(data.features)[:, label]
-    return bool(abs(spearmanr(similarity, decision).statistic) >= COPIES)
+
+    def copies(phrase: str) -> bool:
+        if parse_phrase(phrase).mentions:  # what captions mention has two values: it ranks nothing
+            return False
+        similarity = phrase_similarity(project, phrase, data, calibrated_on=data)
+        return bool(np.ptp(similarity) > 0 and abs(spearmanr(similarity, decision).statistic) >= COPIES)
+
+    return copies
 
 
 class _Kept:
@@ -243,34 +244,30 @@ class _Kept:
         digest = project.encoder.identity.digest
         self._path = project.home / "mlruns" / "gains" / f"{failures.model.run_id}.json"
         self._key = f"{digest} {class_name}"
-        self.gains: dict[str, dict[str, Any]] = {}
+        self.gains: dict[str, Gain | None] = {}
         self.roughly: dict[str, Gain | None] = {}
+        self._before: Mapping[str, Any] = {}
         with contextlib.suppress(KeyError, TypeError, AttributeError):
             before = _read(self._path)[self._key]
-            roughly = {phrase: _as_gain(each) for phrase, each in before["roughly"].items()}
-            self.gains |= {
-                phrase: {"gain": _as_gain(each["gain"]), "copies": each["copies"]}
-                for phrase, each in before["gains"].items()
-            }
-            self.roughly |= roughly
+            gains, self.roughly = _as_gains(before["gains"]), _as_gains(before["roughly"])
+            self.gains, self._before = gains, before
 
     def write(self) -> None:
-        """Keep it beside what was found of other classes."""
+        """Keep what is new of it beside what was found of other classes."""
         of_class = {
-            "gains": {
-                phrase: {**each, "gain": each["gain"] and dataclasses.asdict(each["gain"])}
-                for phrase, each in self.gains.items()
-            },
-            "roughly": {phrase: each and dataclasses.asdict(each) for phrase, each in self.roughly.items()},
+            kind: {phrase: each and dataclasses.asdict(each) for phrase, each in gains.items()}
+            for kind, gains in (("gains", self.gains), ("roughly", self.roughly))
         }
+        if of_class == self._before:
+            return
         content = {"schema_version": SCHEMA_VERSION, "gains": {**_read(self._path), self._key: of_class}}
         with writing(self._path.parent, hint="then give the same command again"):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(self._path, [json.dumps(content, ensure_ascii=False).encode()])
 
 
-def _as_gain(kept: Mapping[str, float] | None) -> Gain | None:
-    return None if kept is None else Gain(**kept)
+def _as_gains(kept: Mapping[str, Mapping[str, float] | None]) -> dict[str, Gain | None]:
+    return {phrase: None if each is None else Gain(**each) for phrase, each in kept.items()}
 
 
 def _read(path: Path) -> Mapping[str, Any]:

@@ -83,12 +83,14 @@ def test_suggesting_logs_no_run_but_counts_as_tries(clarify: Clarify, home: Path
     assert phrases_searched(project, model, "waterbird") == 0
     found = clarify("suggest", DATA_SET, "waterbird", "--json").result
     clarify("suggest", DATA_SET, "waterbird")  # the same phrases again are no more tries
-    assert phrases_searched(project, model, "waterbird") == found["searched"]
+    assert phrases_searched(project, model, "waterbird") == found["tries"]
+    assert 1 < found["tries"] < found["searched"]
+    assert {each["n_tried"] for each in found["suggestions"]} == {found["tries"]}
     assert phrases_searched(project, model, "landbird") == 0
     mine = home / "mine.txt"
     mine.write_text("at night\nlake\n")
     clarify("suggest", DATA_SET, "waterbird", "--vocabulary", str(mine))
-    assert phrases_searched(project, model, "waterbird") == found["searched"] + 2
+    assert phrases_searched(project, model, "waterbird") == found["tries"] + 2
     assert len(project.tracking.runs(DATA_SET, DescriptionRun)) == runs
 
 

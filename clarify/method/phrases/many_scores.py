@@ -186,7 +186,8 @@ class _Room:
         self, part: int, dtype: type[np.generic] | np.dtype[Any], shape: tuple[int, ...]
     ) -> NDArray[Any]:
         """Return part 0 to 3 as an array with whatever was left in it."""
-        return self._parts[part].view(dtype)[: math.prod(shape)].reshape(shape)
+        taken: NDArray[Any] = self._parts[part].view(dtype)[: math.prod(shape)].reshape(shape)
+        return taken
 
 
 def _sorted_keys(

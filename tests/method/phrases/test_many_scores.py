@@ -57,9 +57,9 @@ def test_without_parts_each_score_and_each_best_cut_are_those_of_one_phrase_alon
 
 
 def test_a_part_that_leaves_images_out_may_be_the_only_one() -> None:
-    similarity = np.array([[0.1, 0.2, 0.3, 0.0]], dtype=np.float32)
+    similarity = np.array([[0.1, 0.3, 0.2, 0.0]], dtype=np.float32)
     right = np.array([True, True, False, False])
-    assert error_scores(similarity, right, np.array([[True, True, True, False]])).tolist() == [[1.0]]
+    assert error_scores(similarity, right, np.array([[True, True, True, False]])).tolist() == [[0.5]]
 
 
 @pytest.mark.parametrize("decimals", [1, 2, 9])

@@ -25,8 +25,11 @@ __all__ = ["MOST_PARTS", "best_sides", "error_scores"]
 MOST_PARTS = 16
 """Parts of a class that one sort can serve; each takes a bit."""
 
-CELLS_AT_ONCE = 262144
-"""Similarities in work at a time in each thread: 2 MiB, which stays in the processor's cache."""
+CELLS_AT_ONCE = 65_536
+"""Similarities in work at a time in each thread: half a MiB, which stays in a core's cache."""
+
+LEAST_A_THREAD = 262_144
+"""Similarities for which another thread pays."""
 
 FITS = 2.0
 """Below it a float32 number does without its second bit, the highest of its exponent."""
@@ -64,7 +67,7 @@ def error_scores(
 
     Notes
     -----
-    Beside `similarity` about 10 MB a core are held. Cores share the phrases.
+    Beside `similarity` about 2 MB a core are held. Cores share the phrases of a large class.
     """
     correct = bool_vector(right, what="right")
     if similarity.dtype != np.float32 or similarity.shape[1:] != correct.shape:
@@ -77,7 +80,7 @@ def error_scores(
     found = np.empty((len(members), len(similarity)))
     rows = max(1, min(len(similarity), CELLS_AT_ONCE // max(1, len(correct))))
     starts = range(0, len(similarity), rows)
-    threads = min(len(starts), os.cpu_count() or 1)
+    threads = min(len(starts), similarity.size // LEAST_A_THREAD or 1, os.cpu_count() or 1)
 
     def score(thread: int) -> None:
         room = _Room(rows * len(correct))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable
 
@@ -19,8 +18,9 @@ from clarify.method.phrases.many_scores import error_scores
 Singles = NDArray[np.float32]
 
 PHRASES, IMAGES, WIDTH = 10_000, 1_300, 512
-PAIRS = 7
-MOST_RATIO = 1.5
+RUNS = 7
+MOST_RATIO = 1.3
+MOST_PROMISE_S = 8.0
 CLASSES, IMAGES_A_CLASS, VOCABULARY = 1_000, 50, 3_000
 
 
@@ -35,14 +35,20 @@ def seconds(run: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def paired_seconds(phrases: Singles, images: ImagesOfClass) -> tuple[float, float]:
-    """Return our seconds, and their ratio to a bare product and sort: medians of paired runs."""
-    ours, ratios = [], []
-    for _ in range(PAIRS):
-        bare = seconds(lambda: np.sort(phrases @ images.embeddings.T, axis=1))
-        ours.append(seconds(lambda: error_scores(images.similarities(phrases), images.right)))
-        ratios.append(ours[-1] / bare)
-    return statistics.median(ours), statistics.median(ratios)
+def processor_seconds(run: Callable[[], object]) -> float:
+    """Return what a run takes of all cores: both sides of a ratio may share them otherwise."""
+    start = time.process_time()
+    run()
+    return time.process_time() - start
+
+
+def least_seconds(phrases: Singles, images: ImagesOfClass) -> tuple[float, float]:
+    """Return our processor seconds, and their ratio to a bare product and sort: the least of some runs."""
+    ours, bare = [], []
+    for _ in range(RUNS):
+        bare.append(processor_seconds(lambda: np.sort(phrases @ images.embeddings.T, axis=1)))
+        ours.append(processor_seconds(lambda: error_scores(images.similarities(phrases), images.right)))
+    return min(ours), min(ours) / min(bare)
 
 
 def largest_difference(phrases: Singles, images: ImagesOfClass) -> float:
@@ -56,7 +62,7 @@ def measure() -> list[Measurement]:
     rng = np.random.default_rng(0)
     phrases = unit_rows(rng, PHRASES)
     images = ImagesOfClass(embeddings=unit_rows(rng, IMAGES), right=rng.random(IMAGES) < 0.85)
-    took, ratio = paired_seconds(phrases, images)
+    took, ratio = least_seconds(phrases, images)
     difference = largest_difference(phrases[:2_000], images)
     names = [f"word {number}" for number in range(PHRASES)]
     searched = seconds(lambda: suggest(names, phrases, images))
@@ -67,10 +73,13 @@ def measure() -> list[Measurement]:
         )
         for _ in range(CLASSES)
     ]
+    started = time.process_time()
     ordered = seconds(lambda: promise(phrases[:VOCABULARY], classes))
+    of_processors = time.process_time() - started
+    large = f"{CLASSES:,} classes x {IMAGES_A_CLASS} images x {VOCABULARY:,} phrases"
     shape = f"{PHRASES:,} phrases x {IMAGES:,} images x {WIDTH}"
     return [
-        Measurement(name=f"exact scores, {shape}", figure=took, unit="s"),
+        Measurement(name=f"exact scores, {shape}, of processors", figure=took, unit="s"),
         Measurement(
             name="exact scores, times a bare product and row sort",
             figure=ratio,
@@ -88,8 +97,11 @@ def measure() -> list[Measurement]:
         ),
         Measurement(name="suggestions with held-out halves, same size", figure=searched, unit="s"),
         Measurement(
-            name=f"promise, {CLASSES:,} classes x {IMAGES_A_CLASS} images x {VOCABULARY:,} phrases",
+            name=f"promise, {large}",
             figure=ordered,
             unit="s",
+            target=MOST_PROMISE_S,
+            holds=ordered <= MOST_PROMISE_S,
         ),
+        Measurement(name=f"promise, {large}, of processors", figure=of_processors, unit="s"),
     ]

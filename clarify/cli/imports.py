@@ -1,4 +1,4 @@
-"""Commands that bring in what other tools made: features with a bank of phrases, predictions."""
+"""Commands that bring in what other tools made, features and predictions; and what features are kept."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from clarify.errors import shown
 
 if TYPE_CHECKING:
     from clarify.workflow.exchange.imports import ImportedFeatures, ImportedPredictions
+    from clarify.workflow.home.features import KeptFeatures
 
 __all__ = ["add_features", "add_predictions"]
 
@@ -37,6 +38,38 @@ def _import_features(shell: Shell) -> None:
         usual=shell.settings.usual_encoder,
     )
     shell.answer(dataclasses.asdict(found), _imported_features(found))
+
+
+def _list_features(shell: Shell) -> None:
+    """List the features of all data sets, and which of them are used."""
+    from clarify.workflow.home.features import kept_features
+
+    kept = kept_features(shell.settings.home)
+    shell.answer({"features": [each.to_dict() for each in kept]}, _kept(kept) if kept else "none")
+
+
+def _clean_features(shell: Shell) -> None:
+    """Remove features of data sets that were changed or removed, which no command opens."""
+    from clarify.workflow.home.features import clean_features
+
+    removed = clean_features(shell.settings.home)
+    text = f"removed:\n{_kept(removed)}" if removed else "nothing to remove"
+    shell.answer({"removed": [each.to_dict() for each in removed]}, text)
+
+
+def _kept(features: Sequence[KeptFeatures]) -> str:
+    rows = [
+        [
+            each.data_set,
+            each.manifest,
+            each.encoder or "not complete",
+            f"{each.images:,}",
+            f"{each.size / 1e6:,.1f} MB",
+            "" if each.used else "unused",
+        ]
+        for each in features
+    ]
+    return table(["data set", "manifest", "encoder", "images", "size", ""], rows)
 
 
 def _import_predictions(shell: Shell) -> None:
@@ -123,7 +156,9 @@ def _imported_predictions(found: ImportedPredictions) -> str:
 
 def add_features(commands: Commands) -> None:
     """Add ``features``."""
-    features = commands.group("features", "Image features that another tool made.")
+    features = commands.group("features", "Image features: those that another tool made, and those kept.")
+    features.add("list", _list_features, "features list", data_set=False)
+    features.add("clean", _clean_features, "features clean", data_set=False)
     command = features.add(
         "import", _import_features, "features import birds clip.npz --bank words.npz --label clip-b32"
     )

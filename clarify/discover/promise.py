@@ -24,14 +24,18 @@ best alone is for classes of some fifty images, where the best on a half is ofte
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
-from clarify.discover.halves import BestCut, Half, ImagesOfClass, can_be_halved, halvings, scores_in_parts
+from clarify.discover.halves import Half, ImagesOfClass, can_be_halved, halvings, scores_in_parts
 from clarify.method.arrays import generator
 from clarify.method.phrases.error_score import FEW_WRONG
+from clarify.method.phrases.many_scores import best_sides
 
 __all__ = ["BEST_PHRASES", "HALVINGS", "MOST_IMAGES", "Promise", "promise"]
 
@@ -92,10 +96,12 @@ def promise(
         For embeddings that do not fit, or are not finite.
     """
     found = []
-    for number, images in enumerate(classes):
-        found.append(_of_class(embeddings, images, seed))
-        if progress is not None:
-            progress(number + 1)
+    # A class is too small for more than one core; all of them are shared out.
+    with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
+        for each in pool.map(lambda images: _of_class(embeddings, images, seed), classes):
+            found.append(each)
+            if progress is not None:
+                progress(len(found))
     return tuple(found)
 
 
@@ -126,14 +132,13 @@ def _checked(
     """Return held-out score and room (M, 2) of the half's best phrases on the other half."""
     best = np.argsort(-scores, kind="stable")[:BEST_PHRASES]
     right, among = images.right, half.checked_on
-    accuracy = right[among].mean()
-    found = []
-    for similarity in images.similarities(embeddings[best]):
-        chosen = BestCut.best(similarity, right, half.chosen_on)
-        worse = among & chosen.side
-        room = accuracy - right[worse].mean() if worse.any() else 0.0
-        found.append((chosen.score_on(right, among), room))
-    return np.array(found)
+    sides = best_sides(images.similarities(embeddings[best]), right, half.chosen_on)[:, among]
+    wrong = ~right[among]
+    held_out = sides[:, wrong].mean(axis=1) - sides[:, ~wrong].mean(axis=1)
+    count = sides.sum(axis=1)
+    on_side = (sides & ~wrong).sum(axis=1) / np.maximum(1, count)
+    room = np.where(count > 0, right[among].mean() - on_side, 0.0)
+    return np.stack((held_out, room), axis=1)
 
 
 def _drawn(images: ImagesOfClass, seed: int) -> ImagesOfClass:

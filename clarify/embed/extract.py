@@ -8,18 +8,19 @@ import dataclasses
 import itertools
 import os
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from clarify.data.files import locked, write_atomically, writing
 from clarify.data.images import BadImage, load_image
 from clarify.data.parallel import Progress
+from clarify.embed.reuse import Known, known_elsewhere, write_contents
 from clarify.embed.shards import BadRow, ShardLayout, Shards
-from clarify.embed.store import Features, FeatureStore, index_of
+from clarify.embed.store import Features, FeatureStore, image_part, index_of, taken
 from clarify.errors import FeatureError, InputError, ManifestError, StoreError
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def extract(
     shard_rows: int = 2048,
     progress: Callable[[Progress], None] | None = None,
 ) -> Features:
-    """Embed the images of a data set that have no features yet.
+    """Embed the images of a data set that have no features yet, in this data set or another.
 
     An interrupted extraction goes on where it stopped and ends with the same bytes. Images that
     cannot be read are listed in the result and left out; given again, the command embeds those
@@ -102,11 +103,7 @@ def extract(
         )
     folder = store.folder(manifest, encoder.identity)
     run = _Run(manifest=manifest, encoder=encoder, workers=workers, progress=progress)
-    taken = (
-        f"another process is embedding data set {manifest.name} into {folder}; wait for it, or "
-        "stop it, and give the command again"
-    )
-    with locked(folder, hint=f"then run: clarify embed {manifest.name}", taken=taken):
+    with locked(folder, hint=f"then run: clarify embed {manifest.name}", taken=taken(manifest, folder)):
         _fill(folder, plan, run, store)
     opened = store.open(manifest, encoder.identity)
     if opened is None:
@@ -124,7 +121,7 @@ class _Run:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class _Batch:
-    rows: range
+    rows: Sequence[int]
     inputs: list[torch.Tensor | BadImage]
 
 
@@ -139,7 +136,8 @@ def _fill(folder: Path, plan: ShardLayout, run: _Run, store: FeatureStore) -> No
         shards = Shards.begin(folder, plan)
         if found is not None:
             _reopen(found, shards, mended)
-    _embed_missing(shards, run)
+    encoder = image_part(run.encoder.identity)
+    _embed_missing(shards, run, known_elsewhere(folder, manifest, encoder, shards.plan.dtype))
     kept = f"all {plan.rows} embedded images are kept; {again}"
     with writing(folder, hint=kept):
         bad, hashes = shards.join(folder / "features.npy")
@@ -151,6 +149,7 @@ def _fill(folder: Path, plan: ShardLayout, run: _Run, store: FeatureStore) -> No
                 f"is {manifest.root / bad[0].path}: {bad[0].reason}"
             )
         index = index_of(manifest, run.encoder.identity, dataclasses.asdict(shards.plan), bad, hashes)
+        write_contents(folder, manifest)
         write_atomically(folder / "index.json", [index])
         shards.remove()
 
@@ -179,25 +178,31 @@ def _reopen(found: Features, shards: Shards, mended: list[int]) -> None:
     (found.folder / "features.npy").unlink()
 
 
-def _embed_missing(shards: Shards, run: _Run) -> None:
+def _embed_missing(shards: Shards, run: _Run, known: Known) -> None:
     plan = shards.plan
     finished = [shard for shard in plan.shards if shards.is_done(shard)]
     todo = [shard for shard in plan.shards if shard not in set(finished)]
     done = sum(len(plan.rows_of(shard)) for shard in finished)
     n_bad = sum(len(shards.read_bad(shard)) for shard in finished)
-    ranges = (batch for shard in todo for batch in plan.batches_of(shard))
-    with contextlib.closing(_decoded(ranges, run)) as batches:
+
+    def batches_of(shard: int) -> list[list[int]]:
+        missing = known.missing(plan.rows_of(shard))
+        return [missing[at : at + plan.batch_size] for at in range(0, len(missing), plan.batch_size)]
+
+    every = (batch for shard in todo for batch in batches_of(shard))
+    with contextlib.closing(_decoded(every, run)) as batches:
         for shard in todo:
             rows = plan.rows_of(shard)
             features = np.zeros((len(rows), plan.width), dtype=plan.dtype)
+            known.fill(features, rows)
             bad: list[BadRow] = []
-            for batch in itertools.islice(batches, len(list(plan.batches_of(shard)))):
-                start = batch.rows.start - rows.start
-                features[start : start + len(batch.rows)] = _embedded(batch, plan.width, run)
+            here = len(rows) - len(known.missing(rows))
+            for batch in itertools.islice(batches, len(batches_of(shard))):
+                features[np.array(batch.rows) - rows.start] = _embedded(batch, plan, run)
                 bad += _bad_rows(batch, run.manifest)
+                here += len(batch.rows)
                 if run.progress is not None:
-                    so_far = batch.rows.stop - rows.start + done
-                    run.progress(Progress(done=so_far, total=plan.rows, bad=n_bad + len(bad)))
+                    run.progress(Progress(done=here + done, total=plan.rows, bad=n_bad + len(bad)))
             kept = f"{done} of {plan.rows} images are embedded and kept"
             again = f"{kept}; then run: clarify embed {run.manifest.name}"
             with writing(shards.folder, hint=again):
@@ -206,13 +211,14 @@ def _embed_missing(shards: Shards, run: _Run) -> None:
             n_bad += len(bad)
 
 
-def _embedded(batch: _Batch, width: int, run: _Run) -> NDArray[np.float32]:
-    """Embed a batch; rows of unreadable images are zeros, and do not change its size."""
+def _embedded(batch: _Batch, plan: ShardLayout, run: _Run) -> NDArray[Any]:
+    """Embed a batch in the plan's dtype; rows of unreadable images are zeros, and do not change its size."""
     import torch
 
+    width = plan.width
     good = [entry for entry in batch.inputs if not isinstance(entry, BadImage)]
     if not good:
-        return np.zeros((len(batch.rows), width), dtype=np.float32)
+        return np.zeros((len(batch.rows), width), dtype=plan.dtype)
     blank = torch.zeros_like(good[0])
     stacked = torch.stack([blank if isinstance(entry, BadImage) else entry for entry in batch.inputs])
     embeddings = run.encoder.encode_images(stacked)
@@ -222,7 +228,9 @@ def _embedded(batch: _Batch, width: int, run: _Run) -> NDArray[np.float32]:
             f"{len(batch.rows)} images; its width is {width}"
         )
     bad = np.array([isinstance(entry, BadImage) for entry in batch.inputs])
-    wrong = ~np.isfinite(embeddings).all(axis=1) & ~bad
+    with np.errstate(over="ignore"):  # beyond float16: seen as what it becomes
+        kept = np.where(bad[:, None], np.float32(0), embeddings).astype(plan.dtype)
+    wrong = ~np.isfinite(kept).all(axis=1)
     if wrong.any():
         row = batch.rows[int(np.argmax(wrong))]
         raise FeatureError(
@@ -230,7 +238,7 @@ def _embedded(batch: _Batch, width: int, run: _Run) -> NDArray[np.float32]:
             f"{run.manifest.table['id'][row]!r} (row {row + 1}, {run.manifest.table['path'][row]}); "
             "check its weights, or take the image out of the table"
         )
-    return np.where(bad[:, None], np.float32(0), embeddings)
+    return kept
 
 
 def _bad_rows(batch: _Batch, manifest: Manifest) -> list[BadRow]:
@@ -242,21 +250,21 @@ def _bad_rows(batch: _Batch, manifest: Manifest) -> list[BadRow]:
     ]
 
 
-def _decoded(ranges: Iterator[range], run: _Run) -> Generator[_Batch, None, None]:
+def _decoded(batches: Iterator[Sequence[int]], run: _Run) -> Generator[_Batch, None, None]:
     """Decode batches in threads, a few ahead of the one that is asked for."""
     paths = run.manifest.table["path"]
 
-    def decode(rows: range) -> list[torch.Tensor | BadImage]:
+    def decode(rows: Sequence[int]) -> list[torch.Tensor | BadImage]:
         return [_input(paths[row], run.manifest.root, run.encoder) for row in rows]
 
-    waiting: collections.deque[tuple[range, list[Future[list[torch.Tensor | BadImage]]]]]
+    waiting: collections.deque[tuple[Sequence[int], list[Future[list[torch.Tensor | BadImage]]]]]
     waiting = collections.deque()
     with ThreadPoolExecutor(run.workers, "decode", initializer=_stand_back) as pool:
         try:
             while True:
-                for rows in itertools.islice(ranges, 1 + PREFETCHED - len(waiting)):
-                    starts = range(rows.start, rows.stop, DECODED_AT_ONCE)
-                    parts = [range(at, min(at + DECODED_AT_ONCE, rows.stop)) for at in starts]
+                for rows in itertools.islice(batches, 1 + PREFETCHED - len(waiting)):
+                    starts = range(0, len(rows), DECODED_AT_ONCE)
+                    parts = [rows[at : at + DECODED_AT_ONCE] for at in starts]
                     waiting.append((rows, [pool.submit(decode, part) for part in parts]))
                 if not waiting:
                     return

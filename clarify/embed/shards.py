@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import io
 import json
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -99,12 +100,6 @@ class ShardLayout:
         start = shard * self.shard_rows
         return range(start, min(start + self.shard_rows, self.rows))
 
-    def batches_of(self, shard: int) -> Iterator[range]:
-        """Cut the rows of one shard into batches."""
-        rows = self.rows_of(shard)
-        for start in range(rows.start, rows.stop, self.batch_size):
-            yield range(start, min(start + self.batch_size, rows.stop))
-
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Shards:
@@ -136,8 +131,12 @@ class Shards:
         return shards
 
     def is_done(self, shard: int) -> bool:
-        """Tell whether a shard is whole on the disk."""
-        return self._file(shard, "json").is_file() and self._file(shard, "npy").is_file()
+        """Tell whether a shard is whole on the disk; one that was cut short is made again."""
+        file = self._file(shard, "npy")
+        shape = (len(self.plan.rows_of(shard)), self.plan.width)
+        kind = np.dtype(self.plan.dtype)
+        size = len(_npy_header(kind, shape)) + math.prod(shape) * kind.itemsize
+        return self._file(shard, "json").is_file() and file.is_file() and file.stat().st_size == size
 
     def write(self, shard: int, features: NDArray[Any], bad: Sequence[BadRow]) -> None:
         """Put a shard on the disk: rows of the plan's dtype, zeros where bad.

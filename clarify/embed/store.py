@@ -11,15 +11,18 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clarify.data.files import write_atomically, writing
+from clarify.data.files import locked, write_atomically, writing
+from clarify.data.sizes import free_bytes
 from clarify.embed.identity import EncoderIdentity
-from clarify.embed.seals import SHARD_ROWS, Seal, hashes_of
+from clarify.embed.reuse import CONTENTS, write_contents
+from clarify.embed.seals import SHARD_ROWS, Seal, check_finite, hashes_of
 from clarify.embed.shards import BadRow, as_json, npy_parts
 from clarify.errors import FeatureError
 
@@ -31,8 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["BadRow", "FeatureStore", "Features"]
 
 SCHEMA_VERSION = 1
-CHECKED_AT_ONCE = 65_536
-EXPONENT = {"float16": (np.uint16, 0x7C00), "float32": (np.uint32, 0x7F800000)}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -74,7 +75,20 @@ class Features:
         return int(self.array.shape[1])
 
     def take(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Copy some rows into memory, shape (M, D) float32; FeatureError if they are damaged."""
+        """Copy some rows into memory, shape (M, D) float32.
+
+        Raises
+        ------
+        FeatureError
+            If they are damaged, not finite (names the image), or more than the memory that is free.
+        """
+        needed, free = 4 * self.width * len(rows), free_bytes()
+        if needed > free:
+            raise FeatureError(
+                f"{len(rows):,} rows of {self.folder / 'features.npy'} take {needed / 2**30:,.2f} GiB of "
+                f"memory, {free / 2**30:,.2f} GiB are free; {free // (4 * self.width):,} rows would do: end "
+                "other programs, or take a machine with more memory"
+            )
         self.seal.check(self.array, rows)
         return np.asarray(self.array[rows], dtype=np.float32)
 
@@ -118,8 +132,8 @@ class FeatureStore:
         Raises
         ------
         FeatureError
-            If what is there is damaged, has values that are not finite (names the image), or
-            belongs to another manifest or encoder.
+            If what is there is damaged, or belongs to another manifest or encoder. None of the numbers is
+            read: `Features.take` looks at those that it returns.
         """
         folder = self.folder(manifest, identity)
         index = _read_index(folder, manifest.name)
@@ -137,14 +151,19 @@ class FeatureStore:
                 f"{folder / 'features.npy'} has {array.shape[0]} rows, the manifest "
                 f"{manifest.table.height}; {way_out}"
             )
-        _check_finite(array, manifest, way_out)
-        seal = Seal.of_index(index, folder / "features.npy", len(array), way_out)
+        seal = Seal.of_index(index, folder / "features.npy", manifest, way_out)
         return Features(array=array, bad=bad, identity=identity, folder=folder, seal=seal)
 
     def sealed(self, manifest: Manifest, found: Features) -> Features:
         """Return features with hashes; those that have none (of older versions) get them as they are now."""
+        try:
+            if not (found.folder / CONTENTS).exists():
+                write_contents(found.folder, manifest)
+        except OSError:  # a home that is full or only read does without
+            return found
         if found.seal.hashes:
             return found
+        found.seal.check(found.array)
         path = found.folder / "index.json"
         index = json.loads(path.read_bytes()) | {
             "shard_rows": found.seal.shard_rows,
@@ -153,7 +172,7 @@ class FeatureStore:
         }
         try:
             write_atomically(path, [as_json(index)])
-        except OSError:  # a home that is full or only read does without
+        except OSError:
             return found
         return self.open(manifest, found.identity) or found
 
@@ -196,27 +215,39 @@ class FeatureStore:
         Raises
         ------
         StoreError
-            If the home is full or cannot be written.
+            If the home is full or cannot be written, or another process writes the same features.
         FeatureError
-            As `open`.
+            If a number is not finite (names the image), and as `open`.
         """
         folder = self.folder(manifest, identity)
+        check_finite(array, manifest, "nothing was written: make them again, or leave the image out")
         plan = {
             "rows": len(array),
             "width": array.shape[1],
             "dtype": str(array.dtype),
             "shard_rows": SHARD_ROWS,
         }
-        with writing(folder, hint="then give the same command again"):
-            folder.mkdir(parents=True, exist_ok=True)
+        hint = "then give the same command again"
+        index = index_of(manifest, identity, plan, list(bad), hashes_of(array))
+        with locked(folder, hint=hint, taken=taken(manifest, folder)), writing(folder, hint=hint):
+            # Under another name until they are whole: what was there before stays if the disk is full.
+            write_atomically(folder / "new.npy", npy_parts(array))
             (folder / "index.json").unlink(missing_ok=True)
-            write_atomically(folder / "features.npy", npy_parts(array))
-            index = index_of(manifest, identity, plan, list(bad), hashes_of(array))
+            os.replace(folder / "new.npy", folder / "features.npy")
+            write_contents(folder, manifest)
             write_atomically(folder / "index.json", [index])
         saved = self.open(manifest, identity)
         if saved is None:
             raise FeatureError(f"{folder} vanished while it was written; give the command again")
         return saved
+
+
+def taken(manifest: Manifest, folder: Path) -> str:
+    """Say that another process writes the features in a folder."""
+    return (
+        f"another process is embedding data set {manifest.name} into {folder}; wait for it, or stop it, and "
+        "give the command again"
+    )
 
 
 def index_of(
@@ -226,7 +257,7 @@ def index_of(
     values = {
         "schema_version": SCHEMA_VERSION,
         "manifest": manifest.digest,
-        "encoder": _image_part(identity),
+        "encoder": image_part(identity),
         **plan,
         "bad": [row.to_dict() for row in bad],
         "hashes": hashes,
@@ -238,19 +269,22 @@ def index_of(
 
 def _hash_of_ids(manifest: Manifest) -> str:
     """Hash the order of the rows, of which a manifest's digest says nothing: features are told by it."""
-    return hashlib.sha256("\n".join(manifest.table["id"]).encode()).hexdigest()
+    ids: str = manifest.table["id"].str.join("\n").item()
+    return hashlib.sha256(ids.encode()).hexdigest()
 
 
-def _image_part(identity: EncoderIdentity) -> dict[str, Any]:
+def image_part(identity: EncoderIdentity) -> dict[str, Any]:
+    """Return what an encoder makes of images: all of it but the template."""
     return {key: value for key, value in identity.to_dict().items() if key != "template"}
 
 
 def _read_index(folder: Path, name: str) -> dict[str, Any] | None:
     path = folder / "index.json"
     try:
-        index = json.loads(path.read_bytes())
-        if not isinstance(index, dict) or index.get("schema_version") != SCHEMA_VERSION:
-            raise ValueError("not of this version")
+        index: dict[str, Any] = json.loads(path.read_bytes())
+        version = index.get("schema_version") if isinstance(index, dict) else None
+        if version != SCHEMA_VERSION:
+            raise ValueError(f"schema_version is {version!r}; this Clarify reads {SCHEMA_VERSION}")
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
@@ -271,7 +305,7 @@ def _check_owner(index: dict[str, Any], manifest: Manifest, identity: EncoderIde
             f"the rows of data set {manifest.name} stand in another order than when it was embedded; put "
             f"them back, or {way_out}"
         )
-    if index.get("encoder") != _image_part(identity):
+    if index.get("encoder") != image_part(identity):
         raise FeatureError(f"the features are by another encoder than {identity.describe()}; {way_out}")
 
 
@@ -287,18 +321,3 @@ def _mapped(path: Path, index: dict[str, Any], way_out: str) -> NDArray[Any]:
             f"{recorded[:2]}; {way_out}"
         )
     return array
-
-
-def _check_finite(array: NDArray[Any], manifest: Manifest, way_out: str) -> None:
-    kind, exponent = EXPONENT[str(array.dtype)]
-    for start in range(0, len(array), CHECKED_AT_ONCE):
-        # NaN and infinity are the values whose exponent bits are all set: far cheaper to see
-        # so than by arithmetic on float16.
-        bits = array[start : start + CHECKED_AT_ONCE].view(kind) & exponent
-        wrong = (bits == exponent).any(axis=1)
-        if wrong.any():
-            row = start + int(np.argmax(wrong))
-            raise FeatureError(
-                f"the features of image {manifest.table['id'][row]!r} (row {row + 1}) of data set "
-                f"{manifest.name} are not finite; {way_out}"
-            )

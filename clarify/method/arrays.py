@@ -141,14 +141,14 @@ def unit_chunks(
 
 
 def measured_chunks(
-    rows: Matrix, *, what: str = "features", numbers: int = CHUNK_NUMBERS
+    rows: Matrix, *, what: str = "features", numbers: int = CHUNK_NUMBERS, first: int = 0
 ) -> Iterator[tuple[int, NDArray[np.float64], NDArray[np.float64]]]:
     """Yield (first row, float64 rows, their lengths), about so many numbers at a time.
 
     Raises
     ------
     FeatureError
-        For a row that is zero, NaN or infinite (says which).
+        For a row that is zero, NaN or infinite (says which, if the first one is row `first`).
     """
     step = max(1, numbers // rows.shape[1])
     for start in range(0, len(rows), step):
@@ -158,7 +158,9 @@ def measured_chunks(
         if bad.any():
             place = int(np.argmax(bad))
             seen = "all zeros" if lengths[place] == 0 else "NaN or infinite"
-            raise FeatureError(f"{what}: row {start + place} is {seen}; leave out images without features")
+            raise FeatureError(
+                f"{what}: row {first + start + place} is {seen}; leave out images without features"
+            )
         yield start, chunk, lengths
 
 

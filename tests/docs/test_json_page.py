@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -159,6 +160,10 @@ def test_features_and_predictions(clarify: Clarify, home: Path, tmp_path: Path) 
     )
     features = clarify("features", "import", DATA_SET, str(tmp_path / "clip.npz"), "--json")
     compare("clarify features import", features.result)
+    compare("clarify features list", clarify("features", "list", "--json").result)
+    (kept,) = (home / "features").iterdir()
+    shutil.copytree(kept, kept.with_name(f"{DATA_SET}-{'0' * 12}"))
+    compare("clarify features clean", clarify("features", "clean", "--json").result)
     predictions = table.select("id", pl.col("label").alias("predicted"))
     predictions.write_csv(tmp_path / "predicted.csv")
     found = clarify("predictions", "import", DATA_SET, str(tmp_path / "predicted.csv"), "--json")

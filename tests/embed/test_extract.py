@@ -393,3 +393,34 @@ def test_what_is_written_down_says_whose_features_they_are(
     assert (index["rows"], index["width"], index["dtype"]) == (4, 16, "float16")
     assert index["complete"] is True
     assert os.listdir(features.folder / "..") == [tiny.identity.image_digest]
+
+
+def test_a_shard_that_was_cut_short_is_made_again_unasked(
+    make_manifest: MakeManifest, tiny: Encoder, tmp_path: Path
+) -> None:
+    manifest = make_manifest(30)
+    calls = iter(range(100))
+
+    def stop(found: np.ndarray) -> np.ndarray:
+        if next(calls) == 6:
+            raise KeyboardInterrupt
+        return found
+
+    with pytest.raises(KeyboardInterrupt):
+        small(manifest, Changed(tiny, stop), tmp_path)  # type: ignore[arg-type]
+    folder = FeatureStore(tmp_path).folder(manifest, tiny.identity)
+    for shard in (0, 1):
+        path = folder / f"shard-{shard:05d}.npy"
+        path.write_bytes(path.read_bytes()[:-5])
+    found = small(manifest, tiny, tmp_path)
+    whole = small(manifest, tiny, tmp_path / "whole")
+    assert content(found.folder) == content(whole.folder)
+
+
+def test_numbers_too_large_for_float16_are_refused_as_they_are_embedded(
+    make_manifest: MakeManifest, tiny: Encoder, tmp_path: Path
+) -> None:
+    large = Changed(tiny, lambda found: found * 1e6)
+    with pytest.raises(FeatureError, match="not finite for image 'n0'"):
+        small(make_manifest(4), large, tmp_path)  # type: ignore[arg-type]
+    assert small(make_manifest(4), large, tmp_path, dtype="float32").array.max() > 65_504  # type: ignore[arg-type]

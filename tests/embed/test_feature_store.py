@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,11 +13,12 @@ import numpy as np
 import polars as pl
 import pytest
 
+from clarify.data.files import locked
 from clarify.data.manifest import Manifest
 from clarify.embed.encoders import Encoder, EncoderIdentity
 from clarify.embed.extract import extract
 from clarify.embed.store import Features, FeatureStore
-from clarify.errors import FeatureError
+from clarify.errors import FeatureError, StoreError
 
 MakeManifest = Callable[..., Manifest]
 OTHER = EncoderIdentity(architecture="other", weights="0" * 64, preprocessing="x")
@@ -96,7 +99,12 @@ def test_a_value_that_is_not_finite_is_refused_with_the_images_id(
     array = np.load(path)
     array[7, 2] = value
     np.save(path, array)
-    assert "features of image 'n7' (row 8) of data set noise are not finite" in refused(made, tiny)
+    opened = made[0].open(made[1], tiny.identity)
+    assert opened is not None
+    with pytest.raises(
+        FeatureError, match=r"features of image 'n7' \(row 8\) of data set noise are not finite"
+    ):
+        opened.take(np.array([0]))  # of the same shard
 
 
 def test_a_file_cut_short_or_of_another_shape_is_refused(made: Made, tiny: Encoder) -> None:
@@ -211,3 +219,70 @@ def test_a_label_that_was_edited_is_told_as_a_change(made: Made) -> None:
     assert told.endswith("put the table back, or run: clarify embed noise")
     longer = dataclasses.replace(edited, name="noise-0")
     assert store.changed(longer) == ""
+
+
+def test_features_that_are_not_finite_are_not_saved_and_what_was_there_stays(made: Made) -> None:
+    store, manifest, _ = made
+    array = np.eye(10, dtype=np.float32)
+    store.save(manifest, OTHER, array)
+    array[4, 4] = np.nan
+    with pytest.raises(FeatureError, match=r"image 'n4' .* are not finite; nothing was written"):
+        store.save(manifest, OTHER, array)
+    opened = store.open(manifest, OTHER)
+    assert opened is not None
+    assert opened.take(np.array([4]))[0, 4] == 1
+
+
+def test_a_disk_that_is_full_at_nine_tenths_loses_nothing(made: Made) -> None:
+    store, manifest, _ = made
+    kept = store.save(manifest, OTHER, np.eye(10, 4096, dtype=np.float32))
+    script = (
+        f"import resource, sys; sys.path[:0] = [{str(Path(__file__).parent)!r}]\n"
+        "import numpy as np; from pathlib import Path\n"
+        "from conftest import noise_manifest\n"
+        "from clarify.embed.encoders import EncoderIdentity; from clarify.embed.store import FeatureStore\n"
+        "from clarify.errors import StoreError\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (147456, resource.RLIM_INFINITY))\n"
+        "other = EncoderIdentity(architecture='other', weights='0' * 64, preprocessing='x')\n"
+        "root = Path(sys.argv[1])\n"
+        "try:\n"
+        "    FeatureStore(root.parent).save(noise_manifest(root, 10), other,"
+        " np.eye(10, 4096, dtype=np.float32))\n"
+        "except StoreError as error:\n"
+        "    print(error)\n"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", script, str(manifest.root)], capture_output=True, text=True, check=True
+    )
+    assert "no room left to write" in found.stdout, found.stderr
+    assert found.stdout.count("\n") == 1
+    opened = store.open(manifest, OTHER)
+    assert opened is not None
+    opened.seal.check(opened.array)
+    assert not list(kept.folder.glob(".*.tmp"))
+
+
+def test_two_at_once_do_not_write_the_same_features(made: Made) -> None:
+    store, manifest, _ = made
+    array = np.eye(10, dtype=np.float32)
+    with (
+        locked(store.folder(manifest, OTHER), hint="", taken=""),
+        pytest.raises(StoreError, match="another process is embedding data set noise"),
+    ):
+        store.save(manifest, OTHER, array)
+    store.save(manifest, OTHER, array)
+
+
+def test_more_rows_than_memory_is_free_are_refused_with_how_many_would_do(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clarify.embed.store.free_bytes", lambda: 16 * 4 * 7 + 3)
+    assert len(made[2].take(np.arange(7))) == 7
+    with pytest.raises(FeatureError, match=r"8 rows of .* GiB are free; 7 rows would do: ") as caught:
+        made[2].take(np.arange(8))
+    assert "\n" not in str(caught.value)
+
+
+def test_features_of_another_version_are_told_with_both(made: Made, tiny: Encoder) -> None:
+    spoil(made, schema_version=9)
+    assert "(schema_version is 9; this Clarify reads 1)" in refused(made, tiny)

@@ -5,6 +5,10 @@ Source: arXiv 2402.03715, section 4 (CLIP similarity of an image and a prompt).
 
 from __future__ import annotations
 
+import contextlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -15,6 +19,9 @@ __all__ = ["normalised", "similarities"]
 
 IN_CACHE = 1 << 18
 """Numbers that a core's cache holds: each is read three times."""
+
+LEAST_A_THREAD = 1 << 22
+"""Numbers for which another thread pays."""
 
 
 def normalised(embeddings: ArrayLike) -> NDArray[np.float32]:
@@ -74,7 +81,17 @@ def similarities(image_embeddings: ArrayLike, text_embedding: ArrayLike) -> NDAr
         raise FeatureError("text embedding: it is zero, NaN or infinite; embed the phrase again")
     text = text / length
     result = np.empty(len(rows), dtype=np.float64)
-    for start, chunk, lengths in measured_chunks(rows, what="embeddings", numbers=IN_CACHE):
-        # einsum adds up each row alone: a matrix product may round a row by its neighbours.
-        result[start : start + len(chunk)] = np.einsum("nd,d->n", chunk, text) / lengths
+
+    def compare(first: int) -> None:
+        part = rows[first : first + share]
+        for start, chunk, lengths in measured_chunks(part, what="embeddings", numbers=IN_CACHE, first=first):
+            # einsum adds up each row alone: a matrix product may round a row by its neighbours.
+            place = first + start
+            result[place : place + len(chunk)] = np.einsum("nd,d->n", chunk, text) / lengths
+
+    threads = min(os.cpu_count() or 1, rows.size // LEAST_A_THREAD) or 1
+    share = max(1, -(-len(rows) // threads))
+    with ThreadPoolExecutor(threads) if threads > 1 else contextlib.nullcontext() as pool:
+        for _ in (pool.map if pool else map)(compare, range(0, len(rows), share)):
+            pass
     return np.clip(result, -1.0, 1.0, out=result)

@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as npst
 from clarify.errors import FeatureError, InputError, NoScoreError
 from clarify.method.phrases import many_scores
 from clarify.method.phrases.error_score import error_score
-from clarify.method.phrases.many_scores import MOST_PARTS, error_scores
+from clarify.method.phrases.many_scores import MOST_PARTS, best_sides, error_scores
 
 SINGLE = st.floats(-1, 1, width=32)
 
@@ -28,6 +28,38 @@ def test_each_score_is_exactly_that_of_one_phrase_alone(data: st.DataObject) -> 
     for scores, among in zip(found, parts, strict=True):
         for score, row in zip(scores, similarity, strict=True):
             assert score == error_score(row[among & right], row[among & ~right]).value
+
+
+@given(data=st.data())
+def test_without_parts_each_score_and_each_best_cut_are_those_of_one_phrase_alone(
+    data: st.DataObject,
+) -> None:
+    n_images = data.draw(st.integers(3, 30))
+    values = data.draw(
+        st.sampled_from(
+            [
+                SINGLE,
+                st.sampled_from([-0.0, 0.0, 1e-45, -1e-45, 0.25, -0.5]),
+                st.floats(-3, 3, width=32),  # beyond what a cosine can be
+            ]
+        )
+    )
+    similarity = data.draw(npst.arrays(np.float32, (3, n_images), elements=values))
+    right = data.draw(npst.arrays(np.bool_, n_images))
+    right[:2] = True, False
+    among = data.draw(npst.arrays(np.bool_, n_images))
+    among[:2] = True
+    alone = [error_score(row[right], row[~right]) for row in similarity]
+    assert error_scores(similarity, right)[0].tolist() == [each.value for each in alone]
+    chosen = [error_score(row[among & right], row[among & ~right]) for row in similarity]
+    sides = [each.wrong_side(row) for each, row in zip(chosen, similarity, strict=True)]
+    np.testing.assert_array_equal(best_sides(similarity, right, among), sides)
+
+
+def test_a_part_that_leaves_images_out_may_be_the_only_one() -> None:
+    similarity = np.array([[0.1, 0.3, 0.2, 0.0]], dtype=np.float32)
+    right = np.array([True, True, False, False])
+    assert error_scores(similarity, right, np.array([[True, True, True, False]])).tolist() == [[0.5]]
 
 
 @pytest.mark.parametrize("decimals", [1, 2, 9])

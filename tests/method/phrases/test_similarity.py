@@ -87,3 +87,15 @@ def test_text_of_another_width_or_without_direction_is_refused() -> None:
 def test_what_is_not_a_table_of_floats_is_refused(bad: np.ndarray) -> None:
     with pytest.raises(FeatureError, match="embeddings"):
         normalised(bad)
+
+
+def test_many_images_are_shared_among_threads_and_no_digit_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    images, text = rng.normal(size=(1_001, 32)).astype(np.float16), rng.normal(size=32)
+    alone = similarities(images, text)
+    monkeypatch.setattr("clarify.method.phrases.similarity.LEAST_A_THREAD", 1_000)
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    assert similarities(images, text).tobytes() == alone.tobytes()
+    images[900] = 0
+    with pytest.raises(FeatureError, match="row 900 is all zeros"):
+        similarities(images, text)

@@ -10,14 +10,14 @@ import numpy as np
 import streamlit as st
 
 from clarify import Comparison
-from clarify.errors import ClarifyError
+from clarify.errors import ClarifyError, NotFoundError, shown
 from clarify.track.runs import ModelRun
 from clarify.ui.compare.differences import draw_differences
 from clarify.ui.compare.figures import changed, compare_link, models, rows_of, splits_of, verdicts_of
 from clarify.ui.compare.model_table import distinct, model_table, title_of
 from clarify.ui.pieces import blocks
 from clarify.ui.pieces.gallery import Picture, gallery
-from clarify.ui.pieces.page import PAGES, Page, current, stop_with
+from clarify.ui.pieces.page import PAGES, Page, current, refuse, stop_with
 from clarify.workflow.decide.compare import Changed
 from clarify.workflow.decide.compared import CONTROL, Compared, remarks
 
@@ -53,9 +53,9 @@ def draw(page: Page) -> None:
     first = [alike[0] for alike in retrained]
     if champion is not None and champion.run is not None and champion.run not in first:
         first.insert(0, champion.run)
-    run = chosen_run(first, verdicts)
+    run, is_chosen = chosen_run(first, verdicts)
     with st.container(border=True, key="panel-models"):
-        draw_table(page, rows, verdicts, run, split)
+        draw_table(page, rows, verdicts, run, split, promotes=is_chosen and run.id in verdicts)
     row = next(each for each in rows if each.run_id == run.id)
     other = choose_other(rows, row)
     runs = {each.id: each for each in (base, *first)}
@@ -106,20 +106,31 @@ def choose_other(rows: Sequence[Compared], row: Compared) -> Compared:
     return others[str(chosen)]
 
 
-def chosen_run(retrained: list[ModelRun], verdicts: dict[str, bool]) -> ModelRun:
-    """Return the model that the address names, else the newest that passes, else the newest."""
+def chosen_run(retrained: list[ModelRun], verdicts: dict[str, bool]) -> tuple[ModelRun, bool]:
+    """Return the model that is looked at, and whether somebody chose it: its row, or an address.
+
+    Else it is the newest that passes, or the newest: to be looked at, not to be promoted.
+    """
     asked = st.query_params.get("model", "")
     for run in retrained:
         if asked and run.id == asked:
-            return run
+            return run, True
+    if asked:
+        refuse(NotFoundError(f"the address names the model {shown(asked)}, and none of these is it"))
     passing = [run for run in retrained if verdicts.get(run.id)]
-    return (passing or retrained)[-1]
+    return (passing or retrained)[-1], False
 
 
 def draw_table(
-    page: Page, rows: Sequence[Compared], verdicts: dict[str, bool], run: ModelRun, split: str
+    page: Page,
+    rows: Sequence[Compared],
+    verdicts: dict[str, bool],
+    run: ModelRun,
+    split: str,
+    *,
+    promotes: bool,
 ) -> None:
-    """Draw the table, and what can be done with it."""
+    """Draw the table, and what can be done with it; a model is promoted only if somebody chose it."""
     model_table(
         rows,
         verdicts,
@@ -134,7 +145,7 @@ def draw_table(
     table.write_parquet(parquet)
     file = f"{page.project.manifest.name}-{split}"
     with st.container(horizontal=True):
-        if run.id in verdicts and st.button(blocks.plain(f"Promote “{name}”"), type="primary"):
+        if promotes and st.button(blocks.plain(f"Promote “{name}”"), type="primary"):
             st.session_state["candidate"] = run.id
             st.switch_page(PAGES / "registry.py")
         link = compare_link(page, [row.run_id for row in rows if row.kind != CONTROL])
@@ -179,18 +190,18 @@ def draw_images(page: Page, found: Changed, what: str, of: str, name: str) -> No
     at = min(int(st.session_state.get(f"at-{key}", 0)), pages - 1)
     # One fixed order, so that every page is a fair sample.
     order = np.random.default_rng(0).permutation(len(rows))[at * SHOWN : (at + 1) * SHOWN]
-    shown = [int(row) for row in rows[np.sort(order)]]
+    seen = [int(row) for row in rows[np.sort(order)]]
     pictures = [
         Picture(
             address=page.picture(row),
             wrong=what == "broken",
             name=f"{table['id'][row]}, a {table['label'][row]}",
         )
-        for row in shown
+        for row in seen
     ]
     opened = gallery(pictures, key=f"gallery-{what}", none=f"It has {what} no image.", side=74)
     if opened is not None:
-        look_at(page, shown[opened], says)
+        look_at(page, seen[opened], says)
     if pages > 1:
         draw_pager(key, at, pages)
 

@@ -8,6 +8,7 @@ import streamlit as st
 from clarify.errors import ClarifyError
 from clarify.ui.describe.halves import draw_halves, draw_spread
 from clarify.ui.describe.task import draw_preview, draw_task
+from clarify.ui.describe.view import follow, write
 from clarify.ui.pieces import blocks
 from clarify.ui.pieces.page import Page, current, stop_with
 from clarify.workflow.model.failures import Failures
@@ -17,7 +18,7 @@ def draw(page: Page) -> None:
     """Draw the page."""
     try:
         failures = page.desk.failures()
-        name = chosen_class(page)
+        name = follow(page, failures)
         label = page.project.manifest.class_index(name)
     except ClarifyError as error:
         stop_with(error)
@@ -26,27 +27,12 @@ def draw(page: Page) -> None:
         task, pictures = st.columns([344, 950], gap="medium")
     with task:
         task = draw_task(page, failures, name)
+        write(page, name, task.tried)
     with pictures, st.container(border=True, key="panel-pictures"):
         draw_halves(page, failures, failures.explored(label), task.tried)
         if task.tried is not None:
             draw_spread(page, failures, task.tried)
     draw_preview(page, failures, task)
-
-
-def chosen_class(page: Page) -> str:
-    """Return the class that the address names, or that was looked at last."""
-    classes = page.project.manifest.classes
-    before = st.session_state.get("class")
-    asked = str(st.query_params.get("class") or before or classes[0])
-    if asked not in classes and asked == before:  # of the data set that was looked at before
-        asked = classes[0]
-    if st.query_params.get("class") != asked:
-        st.query_params["class"] = asked
-    if before != asked:
-        for key in ("phrase", "page-left", "page-right"):
-            st.session_state.pop(key, None)
-    st.session_state["class"] = asked
-    return asked
 
 
 def facts(page: Page, failures: Failures, label: int) -> str:

@@ -22,7 +22,7 @@ from clarify.ui.registry.actions import (
     standing_of,
     verdict_of,
 )
-from clarify.ui.registry.champion import draw_champion
+from clarify.ui.registry.champion import draw_beside, draw_champion
 from clarify.workflow.decide.champions import RegistryState
 
 EVENTS_SHOWN = 20
@@ -69,9 +69,8 @@ def draw_promote(page: Page, found: RegistryState, models: list[ModelRun]) -> No
     st.html('<div class="c-name">Promote a model</div>')
     champion = found.champion.run_id if found.champion else ""
     runs = {run.id: run for run in models}
-    if st.session_state.get("candidate") not in runs:
-        others = [run.id for run in models if run.id != champion]
-        st.session_state["candidate"] = (others or list(runs))[0]
+    if st.session_state.get("candidate") not in runs:  # nobody chose: the newest is not at hand by itself
+        st.session_state["candidate"] = None
     chosen = st.selectbox(
         "Model",
         list(runs),
@@ -79,8 +78,13 @@ def draw_promote(page: Page, found: RegistryState, models: list[ModelRun]) -> No
         persist_state="session",
         format_func=labels_of(models).__getitem__,
         label_visibility="collapsed",
+        placeholder="Choose a model",
     )
+    if chosen is None:
+        st.html(blocks.muted("It is then set beside the base model and the champion."))
+        return
     run = runs[chosen]
+    draw_beside(page, found, run)
     try:
         verdict = verdict_of(page, run)
     except ClarifyError as error:

@@ -19,7 +19,7 @@ from clarify.method.arrays import class_tuple
 from clarify.method.groups.metrics import HalvesAccuracy, Side
 from clarify.method.phrases.evidence import Evidence
 from clarify.workflow.describe.phrases import TriedPhrase, try_phrase
-from clarify.workflow.describe.recording import ScoredPhrase, attach_pictures, record_phrase, score_phrase
+from clarify.workflow.describe.recording import ScoredPhrase, attach_pictures, keep_phrase, score_phrase
 from clarify.workflow.model import failures as model_failures
 from clarify.workflow.model.arrays import ArrayData, CallableEncoder, ClassNames, DataSet, split_of
 from clarify.workflow.model.failures import ClassDiagnosis, Failures
@@ -219,7 +219,8 @@ class Score:
     def keep(self, note: str = "") -> Score:
         """Keep the phrase for retraining, once however often it is said; returns itself.
 
-        The note of the first time stays. What retraining with it brings is worked out and recorded.
+        Another cut, or another note, takes the place of the one of before. What retraining with it brings is
+        worked out and recorded.
 
         Raises
         ------
@@ -235,11 +236,9 @@ class Score:
             )
         check_home(self._project.home)
         check_type("note", note, str, legal="a text")
-        if self.recorded is None or not self.recorded.kept:
-            gain = gain_when_kept(self._project, self._failures, self.tried.description)
-            self.recorded = record_phrase(
-                self._project, self._failures, self.tried, keep=True, note=note, gain=gain
-            )
+        gain = functools.partial(gain_when_kept, self._project, self._failures)
+        self.recorded, new = keep_phrase(self._project, self._failures, self.tried, note=note, gain=gain)
+        if new:
             attach_pictures(self._project, self._failures, self.recorded)
         return self
 

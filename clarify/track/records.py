@@ -197,6 +197,8 @@ def description_record(
             "template": description.template,
             "n_tried": evidence.n_tried,
             "machine": str(machine).lower(),
+            "note": description.note,
+            "caution": caution,
         },
         metrics=metric_keys("validation", metrics),
         tags=context.tags(
@@ -277,9 +279,9 @@ def _charts(description: Description, similarities: pl.DataFrame) -> tuple[Artif
     from clarify.track.figures import distribution_page
 
     page = distribution_page(
-        similarities["similarity"].to_numpy(),
+        description.shown(similarities["similarity"].to_numpy()),
         similarities["right"].to_numpy(),
-        description.threshold,
+        description.shown_cut,
         title=f"{description.class_name}: {description.phrase}",
     )
     return (Artifact(path="distribution.html", content=page.encode()),)

@@ -142,6 +142,10 @@ class DescriptionRun(Run):
         What retraining with it brought when it was kept: the change of the classes' mean accuracy.
     machine : bool
         Whether it was a machine's suggestion.
+    threshold : float or None
+        Where it was cut.
+    note, caution : str
+        What the reviewer noted; why the score says nothing, empty if it says something.
     """
 
     kind = "description"
@@ -152,6 +156,9 @@ class DescriptionRun(Run):
     kept: bool
     gain: float | None = None
     machine: bool = False
+    threshold: float | None = None
+    note: str = ""
+    caution: str = ""
 
     @classmethod
     def _own(cls, stored: StoredRun) -> dict[str, Any]:
@@ -162,6 +169,9 @@ class DescriptionRun(Run):
             "kept": stored.tags["kept"] == "true",
             "gain": stored.metrics.get("validation/gain"),
             "machine": stored.params.get("machine") == "true",
+            "threshold": float(stored.params["threshold"]) if "threshold" in stored.params else None,
+            "note": stored.params.get("note", ""),
+            "caution": stored.params.get("caution", ""),
         }
 
 

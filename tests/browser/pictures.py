@@ -45,6 +45,9 @@ def take(page: Any, address: str) -> None:
     keep(page, "describe")
     for name in ("Retrain", "Compare", "Registry"):
         page.get_by_role("link", name=re.compile(f"^{name}")).first.click()
+        if name == "Registry":  # nothing is at hand by itself
+            page.get_by_role("combobox", name="Model").click()
+            page.get_by_role("option", name=re.compile("^Red")).click()
         keep(page, name.lower())
 
 

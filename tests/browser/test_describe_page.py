@@ -93,6 +93,61 @@ def test_a_click_and_the_slider_move_the_threshold_and_everything_follows(visito
     page.get_by_text("By the cut as you moved it; the best one scores").wait_for()
 
 
+def test_a_moved_cut_is_kept_once_with_its_note_and_its_address_brings_it_to_a_colleague(
+    visitor: Visitor, home: Path, served: str
+) -> None:
+    page = visitor(PLACE)
+    enter(page, "meadow")
+    page.locator(".js-plotly-plot .shapelayer path").first.wait_for(state="attached")
+    page.locator('[data-test-script-state="notRunning"]').wait_for()
+    page.get_by_role("slider").first.focus()
+    for _ in range(60):
+        page.keyboard.press("ArrowRight")
+    page.get_by_text("By the cut as you moved it; the best one scores").wait_for()
+    # Each key runs the page again and draws the chart anew; then the handle stands under the line.
+    page.wait_for_function(
+        """() => {
+            const middle = (name) => {
+                const box = document.querySelector(name)?.getBoundingClientRect();
+                return box ? box.x + box.width / 2 : NaN;
+            };
+            const line = middle(".js-plotly-plot .shapelayer path");
+            return Math.abs(line - middle("[data-testid=stSliderThumbValue]")) < 2;
+        }"""
+    )
+    page.locator('[data-test-script-state="notRunning"]').wait_for()
+    page.wait_for_timeout(1500)
+    score, address = page.locator(".c-big").inner_text(), page.url
+    page.get_by_text("Add a note").click()
+    page.get_by_label("Anything worth remembering").press_sequentially("at the shore")
+    page.keyboard.press("Escape")
+    page.get_by_text("Phrases tried for").click()
+    page.get_by_text("A note to it waits for Keep it: “at the shore”").wait_for()
+    seen(page, "describe-note")
+    enter(page, "lake")
+    assert page.get_by_text("waits for Keep it").count() == 0
+    page.go_back()
+    page.get_by_text("with meadow", exact=True).wait_for()
+    page.get_by_text("By the cut as you moved it; the best one scores").wait_for()
+    assert page.locator(".c-big").inner_text() == score
+    page.locator('[data-test-script-state="notRunning"]').wait_for()
+    page.get_by_role("button", name=re.compile("Keep it")).dblclick()
+    page.get_by_role("button", name="Kept · undo").wait_for()
+    page.locator('[data-test-script-state="notRunning"]').wait_for()
+    seen(page, "describe-kept")
+    found = [run for run in TrackingStore(home).runs(DATA_SET, DescriptionRun) if run.phrase == "meadow"]
+    (kept,) = [run for run in found if run.kept]
+    assert (f"{kept.score:.2f}", kept.note) == (score, "at the shore")
+    other = visitor(address.removeprefix(served), name="Grace")
+    other.get_by_text("with meadow", exact=True).wait_for()
+    assert other.get_by_placeholder(FIELD).input_value() == "meadow"
+    assert other.locator(".c-big").inner_text() == score
+    assert halves(other) == halves(page)
+    other.reload()
+    other.get_by_text("with meadow", exact=True).wait_for()
+    assert other.locator(".c-big").inner_text() == score
+
+
 def test_points_that_are_drawn_around_are_shown_as_pictures(visitor: Visitor) -> None:
     page = visitor(PLACE)
     enter(page, "meadow")

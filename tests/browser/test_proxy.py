@@ -89,7 +89,7 @@ def test_pages_pictures_and_names_work_behind_a_proxy_with_a_prefix_and_tls(
         "[...document.querySelectorAll('.grid img')].slice(0, 6).every(i => i.naturalWidth)"
     )
     page.get_by_role("button", name="Keep it").click()
-    page.get_by_role("button", name="Take it back").wait_for()
+    page.get_by_role("button", name="Kept · undo").wait_for()
     (cookie,) = (each for each in context.cookies() if "clarify" in each["name"])
     assert (cookie["path"], cookie["secure"], cookie["httpOnly"]) == ("/a/team", True, True)
     page.goto(f"{proxied}/compare")  # the name is remembered

@@ -148,6 +148,8 @@ def test_only_leads_are_offered_to_promote(chromium: Any, home: Path, tmp_path: 
             page.get_by_placeholder("Ada Lovelace").fill(name)
             page.keyboard.press("Enter")
             page.get_by_text(f"reviewer · {name}").wait_for()
+            page.get_by_role("combobox", name="Model").click()
+            page.get_by_role("option").first.click()
             page.wait_for_timeout(4000)
             buttons = page.get_by_role("button", name=re.compile("^(Promote|Overrule)"))
             assert min(1, buttons.count()) == offered

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import numpy as np
 import polars as pl
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from clarify.assembly import open_project
 from clarify.config import Settings
@@ -273,3 +274,25 @@ def test_of_many_classes_those_that_changed_most_are_drawn() -> None:
 @pytest.mark.parametrize("kind", ["svg", "png"])
 def test_a_figure_is_saved_by_its_own_button(kind: str) -> None:
     assert saving("gain", kind)["toImageButtonOptions"]["format"] == kind
+
+
+def test_only_a_model_that_somebody_chose_can_be_promoted_and_an_unknown_one_is_told(
+    visit: Visit, retrained: Workspace
+) -> None:
+    def promotes(page: AppTest) -> bool:
+        return any(each.label.startswith("Promote") for each in page.button)
+
+    page = visit("compare")
+    run = find_run(retrained, None, kind="retraining").id
+    assert not promotes(page)
+    assert promotes(visit("compare", model=run))
+    unknown = visit("compare", model="nobody")
+    assert not promotes(unknown)
+    assert "the address names the model 'nobody'" in unknown.error[0].value.replace("\\", "")
+
+
+def test_the_sidebar_counts_corrections_as_the_title_does(visit: Visit, retrained: Workspace) -> None:
+    page = visit("compare")
+    assert "One correction of one model" in html_of(page)
+    links = [each.proto.label for each in page.get("page_link")]
+    assert [label for label in links if label.startswith("Compare")] == ["Compare :gray[1]"]

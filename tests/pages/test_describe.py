@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -13,15 +16,20 @@ from streamlit.testing.v1 import AppTest
 from clarify.assembly import open_project
 from clarify.config import Settings
 from clarify.data.manifest import open_manifest
+from clarify.method.phrases.descriptions import Description
 from clarify.track.runs import DescriptionRun
-from clarify.ui.describe import halves
+from clarify.ui.describe import halves, view
+from clarify.ui.describe.phrases import phrases_of
 from clarify.ui.pieces import page as page_module
 from clarify.ui.pieces.gallery import Picture
+from clarify.ui.pieces.page import Page
 from clarify.ui.pieces.page import apologise as APOLOGISE
 from clarify.ui.server.shared import shared
+from clarify.ui.server.visitors import visitor
 from clarify.workflow.describe.recording import kept_descriptions
 from clarify.workflow.describe.tries import descriptions_said
 from clarify.workflow.model.models import open_model
+from clarify.workflow.retrain.preview import who_pays
 from tests.conftest import DATA_SET, Done, captioned_by_place
 from tests.pages.conftest import Visit, html_of
 
@@ -52,6 +60,13 @@ def kept(clarify: Clarify, phrase: str) -> bool:
     return phrase in clarify("retrain", DATA_SET).out
 
 
+def tried_on(page: AppTest, phrase: str) -> Description:
+    """Return what the page's session tried on waterbirds."""
+    run = shared().desks.desk(DATA_SET).failures().model.run_id
+    found: Description = page.session_state[f"tried-{run}"]["waterbird", phrase].description
+    return found
+
+
 def test_a_class_is_shown_by_its_right_and_wrong_images(visit: Visit) -> None:
     html = html_of(describe(visit))
     assert "100 validation images" in html
@@ -69,6 +84,17 @@ def test_a_phrase_is_scored_splits_the_class_and_shows_what_retraining_would_do(
         page.run()
     html = html_of(page)
     assert "If retrained with it" in html
+    found, _ = (
+        shared()
+        .desks.desk(DATA_SET)
+        .preview(shared().desks.desk(DATA_SET).failures(), tried_on(page, "meadow"))
+    )
+    classes = [each for each in found if each.whole]
+    assert classes
+    for each in classes:  # a row a class that changes, a loss in the colour of wrong
+        assert f"<td>{each.name}</td>" in html
+    assert html.count("<b class=c-loses>") == sum(each.gain < 0 for each in found)
+    assert who_pays(found) in html
     assert "without meadow" in html
     assert "with meadow" in html
     assert "95% interval" in html
@@ -90,7 +116,7 @@ def test_keeping_is_in_the_store_when_the_page_says_so_and_can_be_taken_back(
     page = after(describe(visit), "land")
     page = button(page, "Keep it")
     assert "Kept." in page.toast[0].value
-    assert any(each.label == "Take it back" for each in page.button)
+    assert any(each.label == "Kept · undo" for each in page.button)
     project = open_project(Settings(home=home), DATA_SET)
     (first,) = (
         run for run in project.tracking.runs(DATA_SET, DescriptionRun) if run.phrase == "land" and run.kept
@@ -101,13 +127,13 @@ def test_keeping_is_in_the_store_when_the_page_says_so_and_can_be_taken_back(
     while "without.png" not in project.tracking.files(first.id) and time.monotonic() < until:
         time.sleep(0.1)  # what nobody waits for follows
     assert {"with.png", "without.png"} <= set(project.tracking.files(first.id))
-    page = button(page, "Take it back")
+    page = button(page, "Kept · undo")
     assert not kept(clarify, "waterbird: land")
 
 
 def test_only_who_kept_a_phrase_is_offered_to_take_it_back(visit: Visit) -> None:
     page = after(describe(visit, reviewer="Grace"), "forest")  # kept by Ada
-    assert not any(each.label == "Take it back" for each in page.button)
+    assert not any(each.label == "Kept · undo" for each in page.button)
 
 
 def test_the_threshold_moves_the_split_and_the_score_is_of_the_moved_cut(visit: Visit) -> None:
@@ -279,3 +305,180 @@ def test_a_fault_in_the_program_is_apologised_for_without_its_insides(
     assert "This page met a fault in the program (ZeroDivisionError)." in html_of(page)
     assert "secret insides" not in html_of(page)
     assert "secret insides" in caplog.text
+
+
+def shown_score(page: AppTest) -> str:
+    return html_of(page).partition('<b class="c-big">')[2][:4]
+
+
+def labels(page: AppTest) -> list[str]:
+    return [each.label for each in page.button]
+
+
+def kept_runs(home: Path, phrase: str) -> list[DescriptionRun]:
+    tracking = open_project(Settings(home=home), DATA_SET).tracking
+    return [run for run in tracking.runs(DATA_SET, DescriptionRun) if run.phrase == phrase and run.kept]
+
+
+def move(page: AppTest, part: float = 0.25) -> float:
+    (slider,) = page.slider
+    slider.set_value(slider.min + part * (slider.max - slider.min)).run()
+    assert not page.exception
+    return float(page.slider[0].value)
+
+
+def test_a_cut_that_was_moved_stays_while_another_phrase_is_looked_at_and_is_what_is_recorded(
+    visit: Visit, home: Path
+) -> None:
+    page = after(describe(visit), "meadow")
+    best = shown_score(page)
+    cut, score = move(page), shown_score(page)
+    assert score != best
+    after(page, "lake")
+    after(page, "meadow")
+    assert (page.slider[0].value, shown_score(page)) == (pytest.approx(cut), score)
+    halves = re.findall(r"<span>([\d.]+)% right", html_of(page))
+    button(page, "Keep it")
+    (run,) = kept_runs(home, "meadow")
+    assert f"{run.score:.2f}" == score
+    assert run.threshold == pytest.approx(cut, rel=1e-5)
+    figures = run.figures("validation")
+    assert [f"{100 * figures[each]:.1f}" for each in ("without_accuracy", "with_accuracy")] == halves
+    project = open_project(Settings(home=home), DATA_SET)
+    (said,) = kept_descriptions(project, open_model(project, None), [run.id])
+    found, _ = shared().desks.desk(DATA_SET).preview(shared().desks.desk(DATA_SET).failures(), said)
+    assert said.threshold == run.threshold == found[0].cut  # preview and retraining cut at the very place
+
+
+def test_a_compound_phrase_is_cut_on_its_membership(visit: Visit, home: Path) -> None:
+    page = after(describe(visit), "land AND NOT water")
+    (slider,) = page.slider
+    assert 0 <= slider.min < slider.value < slider.max <= 1
+    assert f"threshold {slider.value:.3f}" in page.get("plotly_chart")[0].proto.spec
+    best, cut, score = slider.value, move(page, 0.5), shown_score(page)
+    assert cut != best
+    button(page, "Keep it")
+    (run,) = kept_runs(home, "land AND NOT water")
+    assert f"{run.score:.2f}" == score
+    assert run.threshold == pytest.approx(math.log(cut / (1 - cut)), abs=1e-3)  # in log-odds, as before
+    tracking = open_project(Settings(home=home), DATA_SET).tracking
+    assert f"threshold {cut:.3f}" in tracking.artifact(run.id, "distribution.html").decode()
+
+
+def test_keeping_twice_keeps_once_and_another_cut_or_note_takes_its_place(visit: Visit, home: Path) -> None:
+    page = after(describe(visit), "land")
+    button(page, "Keep it")
+    assert "Kept · undo" in labels(page)
+    assert "Keep it" not in labels(page)
+    (first,) = kept_runs(home, "land")
+    again = after(describe(visit), "land")  # another session of the same person
+    assert "Keep it" not in labels(again)
+    move(again)
+    button(again, "Keep it")
+    (second,) = kept_runs(home, "land")
+    assert second.id != first.id
+    assert second.threshold != first.threshold
+    again.text_area(key="note-waterbird-land").set_value("at the shore").run()
+    button(again, "Keep it")
+    (third,) = kept_runs(home, "land")
+    assert (third.note, third.threshold) == ("at the shore", second.threshold)
+    fresh = after(describe(visit), "land")
+    assert fresh.slider[0].value == pytest.approx(third.threshold)  # where this person keeps it
+    assert fresh.text_area(key="note-waterbird-land").value == "at the shore"
+    button(fresh, "Kept · undo")
+    assert kept_runs(home, "land") == []
+
+
+def test_a_note_belongs_to_its_phrase_and_the_page_says_that_it_waits(visit: Visit, home: Path) -> None:
+    page = after(describe(visit), "land")
+    page.text_area(key="note-waterbird-land").set_value("sand under its feet").run()
+    assert "A note to it waits for Keep it: “sand under its feet”" in html_of(page)
+    after(page, "lake")
+    assert page.text_area(key="note-waterbird-lake").value == ""
+    assert "waits for Keep it" not in html_of(page)
+    button(page, "Keep it")
+    after(page, "land")
+    assert page.text_area(key="note-waterbird-land").value == "sand under its feet"
+    button(page, "Keep it")
+    assert "waits for Keep it" not in html_of(page)
+    assert [run.note for phrase in ("lake", "land") for run in kept_runs(home, phrase)] == [
+        "",
+        "sand under its feet",
+    ]
+
+
+def test_what_the_encoder_does_not_know_leads_instead_of_a_score(visit: Visit) -> None:
+    page = after(describe(visit), "zxqv")
+    html = html_of(page)
+    assert "The encoder does not know: zxqv" in page.warning[0].value.replace("\\", "")
+    assert '<b class="c-big">' not in html
+    assert "No verdict." in html
+    after(page, "land")
+    desk = shared().desks.desk(DATA_SET)
+    ada = Page(shared=shared(), visitor=visitor("Ada", ()), desk=desk)
+    rows = phrases_of(ada, desk.failures(), "waterbird")
+    assert rows[-1].phrase == "zxqv"
+    assert rows[-1].caution
+
+
+def address_of(page: AppTest) -> dict[str, str]:
+    return {key: str(np.ravel(value)[0]) for key, value in page.query_params.items()}
+
+
+def test_the_address_brings_the_very_view_and_going_back_too(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(view, "SETTLES_S", 0.0)
+    page = after(describe(visit), "meadow")
+    best = address_of(page)
+    move(page)
+    score, address = shown_score(page), address_of(page)
+    assert set(address) == {"data", "class", "phrase", "cut"}
+    other = visit("describe", reviewer="Grace", **address)
+    assert not other.exception
+    assert (other.text_input(key="phrase").value, shown_score(other)) == ("meadow", score)
+    page.query_params.clear()
+    for key, value in best.items():
+        page.query_params[key] = value
+    page.run()
+    assert shown_score(page) != score
+    page.query_params.clear()
+    page.query_params["class"] = "waterbird"
+    page.run()
+    assert page.text_input(key="phrase").value == ""
+    assert '<div class="c-name">wrong</div>' in html_of(page)
+
+
+def test_the_slider_counts_where_the_address_of_the_browser_is_behind(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(view, "SETTLES_S", 0.0)
+    page = after(describe(visit), "meadow")
+    behind = address_of(page)
+    move(page)
+    page.query_params.clear()
+    for key, value in behind.items():
+        page.query_params[key] = value
+    cut = move(page, 0.4)  # the next step of the hand, sent before the address was changed
+    assert cut == pytest.approx(page.slider[0].min + 0.4 * (page.slider[0].max - page.slider[0].min))
+    assert address_of(page)["cut"] == f"{cut:.6g}"
+
+
+@pytest.mark.parametrize("cut", ["abc", "7", "nan", "-inf"])
+def test_a_cut_that_is_none_is_told_and_the_best_is_shown(visit: Visit, cut: str) -> None:
+    page = describe(visit, phrase="meadow", cut=cut)
+    assert f"the address cuts 'meadow' at '{cut}'" in page.error[0].value.replace("\\", "")
+    assert shown_score(page) == shown_score(after(describe(visit), "meadow"))
+
+
+def test_an_unknown_data_set_in_an_address_is_told_with_the_nearest(visit: Visit) -> None:
+    assert f"nearest: {DATA_SET}" in html_of(visit("describe", data=f"{DATA_SET}x"))
+
+
+def test_without_a_class_the_most_promising_one_is_opened(visit: Visit) -> None:
+    run = shared().desks.desk(DATA_SET).failures().model.run_id
+    found = {"landbird": 0.1, "waterbird": 0.4}
+    shared().background.once(("promises", run), lambda say: found).future.result(60)
+    page = visit("describe")
+    assert "<b>waterbird</b>" in html_of(page)
+    assert page.session_state["class"] == "waterbird"

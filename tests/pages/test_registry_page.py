@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from clarify.workflow.decide.promote import promote
 from clarify.workflow.describe.recording import kept_descriptions
 from clarify.workflow.model.models import find_run, open_model
 from clarify.workflow.model.project import Workspace
+from clarify.workflow.model.recipe import Recipe
 from clarify.workflow.retrain.retrain import retrain, retrain_oracle
 from tests.conftest import DATA_SET, Done
 from tests.pages.conftest import Visit, html_of
@@ -49,6 +51,13 @@ def button(page: AppTest, text: str) -> object:
     return next((each for each in page.button if each.label.startswith(text)), None)
 
 
+def chosen(page: AppTest, number: int = 0) -> AppTest:
+    """Choose a model of the list: nobody does so for the visitor."""
+    next(each for each in page.selectbox if each.label == "Model").select_index(number).run()
+    assert not page.exception
+    return page
+
+
 def press(page: AppTest, text: str) -> AppTest:
     return next(each for each in page.button if each.label.startswith(text)).click().run()
 
@@ -69,6 +78,8 @@ def test_without_champion_a_model_that_passes_can_be_promoted_with_a_note(
 ) -> None:
     page = visit("registry", reviewer="Ada")
     assert "No champion yet" in html_of(page)
+    assert button(page, "Promote") is None
+    chosen(page)
     page.text_input[-1].set_value("agreed in review")
     press(page, "Promote")
     assert not page.exception
@@ -121,7 +132,7 @@ def test_what_the_gate_refuses_is_told_with_its_reasons_and_not_promoted(
     visit: Visit, project: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with_limits(monkeypatch, STRICT)
-    page = visit("registry")
+    page = chosen(visit("registry"))
     assert not page.exception
     told = html_of(page)
     assert "The gate refuses it" in told
@@ -135,10 +146,10 @@ def test_a_lead_overrules_the_gate_with_a_reason_that_the_page_tells_from_then_o
 ) -> None:
     with_limits(monkeypatch, STRICT)
     monkeypatch.setenv("CLARIFY_LEADS", "Grace")
-    page = visit("registry", reviewer="Ada")
+    page = chosen(visit("registry", reviewer="Ada"))
     assert "A lead may overrule the gate" in html_of(page)
     assert button(page, "Overrule") is None
-    page = visit("registry", reviewer="Grace")
+    page = chosen(visit("registry", reviewer="Grace"))
     press(page, "Overrule the gate for")
     assert "with a reason only" in page.error[0].value
     assert registry_state(project).versions == ()
@@ -247,3 +258,30 @@ def test_models_that_are_called_alike_are_told_apart_and_the_chosen_one_is_promo
         choice.select_index(number).run()
         assert not page.exception
         assert page.session_state["candidate"] == runs[number]
+
+
+def test_a_candidate_stands_beside_base_and_champion_and_the_page_says_if_it_is_worse(
+    visit: Visit, project: Workspace
+) -> None:
+    promoted(project)
+    base = open_model(project)
+    kept = kept_descriptions(project, base)
+    retrain(project, base, kept[:1], recipe=Recipe(objective="worst_group"))
+    page = chosen(visit("registry"))
+    told = html_of(page)
+    assert "<th>base</th><th>champion, v1</th><th>this one</th>" in told
+    newest, champion = project.tracking.runs(DATA_SET, ModelRun)
+    now, before = (each.figures("validation") for each in (newest, champion))
+    worse = [key for key in ("average_accuracy", "worst_group_accuracy") if now[key] < before[key]]
+    assert worse
+    assert "Worse than the champion: " in told
+    for key, name in (("average_accuracy", "average"), ("worst_group_accuracy", "worst group")):
+        said = f"{name} {100 * before[key]:.1f}% to {100 * now[key]:.1f}%"
+        assert (said in told) == (key in worse)
+
+
+def test_the_history_tells_the_time_of_day(visit: Visit, project: Workspace) -> None:
+    promoted(project)
+    (event,) = registry_state(project).events
+    at = datetime.fromtimestamp(event.at / 1000, tz=UTC)
+    assert f"promoted it on {at.day} {at:%b %Y, %H:%M} UTC." in html_of(visit("registry"))

@@ -178,7 +178,11 @@ def test_what_is_not_corrected_is_said_beside_the_figures(
     [
         ("running", "", "It was killed before it ended.</b> The machine was stopped"),
         ("failed", "class 'landbird': no image is on one side", "It could not be done.</b> Class"),
-        ("cancelled", "It was cancelled; nothing is recorded.", "Cancelled.</b> It was cancelled"),
+        (
+            "cancelled",
+            "It was cancelled; nothing is recorded.",
+            '<div class="c-ended">It was cancelled; nothing',
+        ),
     ],
 )
 def test_how_a_job_ended_is_said_in_a_sentence_with_the_next_step(
@@ -252,3 +256,21 @@ def test_other_ways_are_chosen_and_go_into_the_job(visit: Visit, home: Path) -> 
     )
     told = html_of(page)
     assert "mean difference taken out, fitted to validation too, by worst class" in told
+
+
+def test_what_was_retrained_elsewhere_is_listed_with_what_it_came_to(
+    visit: Visit, home: Path, clarify: Callable[..., Done]
+) -> None:
+    clarify("retrain", DATA_SET, "--reviewer", "Lin")
+    page = visit("retrain")
+    assert not page.exception
+    told = html_of(page)
+    assert "Nothing was retrained here yet." not in told
+    assert "Lin · just now" in told
+    assert "not from this page" in told
+    assert told.count("worst described half") == 1
+    (run,) = TrackingStore(home).runs(DATA_SET, ModelRun)
+    pretend(home, "done", run=run.id)  # from this page after all: once
+    again = html_of(visit("retrain"))
+    assert again.count("worst described half") == 1
+    assert "not from this page" not in again

@@ -104,6 +104,28 @@ class Description:
         """Return the phrase's score (N,) of images, from the similarities (N,) to its atoms."""
         return phrase_scores(parse_phrase(self.phrase), atom_similarities, self.calibrations)
 
+    def shown(self, scores: ArrayLike) -> NDArray[np.float64]:
+        """Return scores (N,) as people see them, in the same order.
+
+        A plain phrase's similarities are shown as they are; log-odds, which nobody reads, as the membership
+        in [0, 1] that they stand for: how likely it is that the image has what the phrase says.
+        """
+        values = finite_vector(scores, what="scores")
+        # tanh has no overflow, whatever the log-odds.
+        return 0.5 + 0.5 * np.tanh(0.5 * values) if self.calibrations else values
+
+    @property
+    def shown_cut(self) -> float:
+        """The threshold as people see it."""
+        return float(self.shown([self.threshold])[0])
+
+    def cut_of(self, shown: float) -> float:
+        """Return the threshold that is shown so; see `shown`."""
+        if not self.calibrations:
+            return shown
+        # Beyond, neighbouring numbers are the same membership.
+        return float(2 * np.arctanh(np.clip(2 * shown - 1, -1 + 1e-15, 1 - 1e-15)))
+
     def with_half(self, scores: ArrayLike) -> NDArray[np.bool_]:
         """Return which images (N,) have what the phrase says: ``scores > threshold``.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from clarify.ui.pieces import blocks
 from clarify.ui.retrain.outcomes import part_words
@@ -13,7 +14,7 @@ from clarify.workflow.decide.compared import CONTROL, DESCRIBED, halves_are_alik
 if TYPE_CHECKING:
     from clarify.workflow.decide.compared import Compared
 
-__all__ = ["corrected_by", "day", "distinct", "model_table", "table_html", "title_of"]
+__all__ = ["corrected_by", "day", "distinct", "minute", "model_table", "table_html", "title_of"]
 
 COLUMNS = {
     "average_accuracy": "average",
@@ -63,6 +64,18 @@ def day(milliseconds: int) -> str:
     """Return a date as people say it: 24 Nov 2026."""
     when = datetime.fromtimestamp(milliseconds / 1000, tz=UTC)
     return f"{when.day} {when:%b %Y}"
+
+
+def minute(milliseconds: int) -> str:
+    """Return a date with the time of day where the visitor is, or else in UTC: 24 Nov 2026, 14:05 UTC."""
+    import streamlit as st
+
+    try:
+        zone = ZoneInfo(st.context.timezone or "")
+    except (ValueError, ZoneInfoNotFoundError):
+        return f"{day(milliseconds)}, {datetime.fromtimestamp(milliseconds / 1000, tz=UTC):%H:%M} UTC"
+    when = datetime.fromtimestamp(milliseconds / 1000, tz=zone)
+    return f"{when.day} {when:%b %Y, %H:%M}"
 
 
 def model_table(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from clarify.ui.describe.phrases import cut_key
+from clarify.ui.describe.cuts import cut_key
 from clarify.ui.pieces import blocks, charts
 from clarify.ui.pieces.gallery import Picture, gallery
 from clarify.ui.pieces.page import Page
@@ -130,31 +130,36 @@ def draw_spread(page: Page, failures: Failures, tried: TriedPhrase) -> None:
 
 
 def _draw_similarities(tried: TriedPhrase) -> None:
-    key, low, high = cut_key(tried), float(tried.scores.min()), float(tried.scores.max())
+    key, state, (low, high) = cut_key(tried), st.session_state, charts.cut_range(tried)
     figure = charts.similarities(tried, dark=st.context.theme.type == "dark")
-    shown = st.plotly_chart(
-        figure,
-        key=f"chart-{key}",
-        on_select="rerun",
-        selection_mode="points",
-        config={"displayModeBar": False},
-    )
-    points = shown.selection.points if shown else []
-    clicked = float(points[0]["x"]) if points else None
-    if clicked is not None and st.session_state.get(f"clicked-{key}") != clicked:
-        st.session_state[f"clicked-{key}"] = clicked
-        st.session_state[key] = min(max(clicked, low), high - (high - low) / 1000)
-        st.rerun()
-    if high > low:
+    with st.container(key="spread", gap=None):  # the slider is the chart's axis: its handle stands on it
+        shown = st.plotly_chart(
+            figure,
+            key=f"chart-{key}",
+            on_select="rerun",
+            selection_mode="points",
+            config={"displayModeBar": False},
+        )
+        points = shown.selection.points if shown else []
+        clicked = float(points[0]["x"]) if points else None
+        if clicked is not None and state.get(f"clicked-{key}") != clicked:
+            state[f"clicked-{key}"] = clicked
+            state[key] = min(max(clicked, low), high)
+            st.rerun()
+        if high <= low:
+            return
+        now = state.get(key, tried.description.shown_cut)
+        if key not in state or not low <= now <= high:  # set at each run, it would fall back under the hand
+            state[key] = min(max(now, low), high)
         st.slider(
             "Threshold",
             low,
-            high - (high - low) / 1000,
+            high,
             key=key,
-            value=None if key in st.session_state else tried.description.threshold,
             step=(high - low) / 500,
             format="%.3f",
             label_visibility="collapsed",
+            persist_state="session",  # it stays while another phrase is looked at
         )
 
 

@@ -10,12 +10,13 @@ from clarify.ui.pieces.blocks import component, nothing, score
 __all__ = ["phrase_chips", "phrase_rows"]
 
 
-def phrase_rows(phrases: Sequence[tuple[str, str, float, bool]], *, key: str) -> int | None:
+def phrase_rows(phrases: Sequence[tuple[str, str, float | None, bool]], *, key: str) -> int | None:
     """Draw phrases, best first; return the number of the one that was just clicked, else None.
 
     Parameters
     ----------
     phrases : sequence of (phrase, by whom, error score, kept)
+        Without a score where it says nothing.
     key : str
         Of the widget, unique on the page.
     """
@@ -24,8 +25,8 @@ def phrase_rows(phrases: Sequence[tuple[str, str, float, bool]], *, key: str) ->
             "phrase": phrase,
             "by": by,
             "score": score(value),
-            "share": max(0.0, min(1.0, value)),
-            "best": number == 0,
+            "share": max(0.0, min(1.0, value or 0.0)),
+            "best": number == 0 and value is not None,
             "kept": kept,
         }
         for number, (phrase, by, value, kept) in enumerate(phrases)

@@ -10,17 +10,24 @@ import streamlit as st
 
 from clarify.errors import ClarifyError
 from clarify.track.runs import DescriptionRun
+from clarify.ui.describe.cuts import cut_now
 from clarify.ui.pieces.page import Page
 from clarify.workflow.describe.phrases import TriedPhrase, try_phrase
-from clarify.workflow.describe.recording import attach_pictures, record_phrase, take_back
+from clarify.workflow.describe.recording import (
+    attach_pictures,
+    keep_phrase,
+    kept_by,
+    record_phrase,
+    take_back,
+)
 from clarify.workflow.describe.tries import phrases_searched
 
 if TYPE_CHECKING:
+    from clarify.method.phrases.descriptions import Description
     from clarify.workflow.model.failures import Failures
 
 __all__ = [
     "Listed",
-    "cut_key",
     "keep",
     "own_kept",
     "phrases_of",
@@ -36,19 +43,20 @@ MOST_SUGGESTIONS = 6
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """A phrase in the list."""
+    """A phrase in the list; its score says nothing where there is a caution."""
 
     phrase: str
     by: str
     score: float
     kept: bool
+    caution: str = ""
 
 
 def phrases_of(page: Page, failures: Failures, class_name: str) -> list[Listed]:
-    """Return each phrase that was tried on a class once, best first."""
+    """Return each phrase that was tried on a class once, best first, those whose score says nothing last."""
     best: dict[str, Listed] = {}
     for run in _recorded(page, failures, class_name):
-        listed = Listed(phrase=run.phrase, by=run.by, score=run.score, kept=run.kept)
+        listed = Listed(phrase=run.phrase, by=run.by, score=run.score, kept=run.kept, caution=run.caution)
         before = best.get(listed.phrase)
         if before is None or (listed.kept and not before.kept):
             best[listed.phrase] = listed
@@ -56,9 +64,13 @@ def phrases_of(page: Page, failures: Failures, class_name: str) -> list[Listed]:
         phrase = tried.description.phrase
         if name == class_name and phrase not in best:
             best[phrase] = Listed(
-                phrase=phrase, by=page.visitor.name, score=tried.evidence.score.value, kept=False
+                phrase=phrase,
+                by=page.visitor.name,
+                score=tried.evidence.score.value,
+                kept=False,
+                caution=tried.caution,
             )
-    return sorted(best.values(), key=lambda each: -each.score)
+    return sorted(best.values(), key=lambda each: (bool(each.caution), -each.score))
 
 
 def tried_now(page: Page, failures: Failures, class_name: str, text: str) -> TriedPhrase | None:
@@ -81,33 +93,34 @@ def tried_now(page: Page, failures: Failures, class_name: str, text: str) -> Tri
         page.desk.later(functools.partial(record_phrase, page.project, failures, own[key], keep=False))
     tried = own[key].after(tries)
     # The slider puts the best cut into the session by itself, which is nobody's choice.
-    cut = float(st.session_state.get(cut_key(tried), tried.description.threshold))
+    cut = cut_now(tried, own_kept(page, failures, tried))
     return tried if cut == tried.description.threshold else tried.cut_at(cut)
 
 
-def cut_key(tried: TriedPhrase) -> str:
-    """Return under which name the session keeps where a phrase was cut."""
-    return f"cut-{tried.description.class_name}-{tried.description.phrase}"
-
-
 def keep(page: Page, failures: Failures, tried: TriedPhrase, *, note: str) -> None:
-    """Keep a phrase: it is in the store, or in the outbox, when this returns; its pictures follow."""
-    # What it gains decides what a retraining takes by itself: it is known before the person goes on.
-    kept = record_phrase(
-        page.project, failures, tried, keep=True, note=note, gain=_gain(page, failures, tried)
+    """Keep a phrase, once however often; it is in the store, or in the outbox, when this returns."""
+    kept, new = keep_phrase(
+        page.project,
+        failures,
+        tried,
+        note=note,
+        # It decides what a retraining takes by itself: it is known before the person goes on.
+        gain=lambda what: _gain(page, failures, what),
+        said=lambda: page.desk.runs(DescriptionRun),
     )
-    page.desk.later(functools.partial(attach_pictures, page.project, failures, kept))
-    page.desk.look_again()
+    if new:
+        page.desk.later(functools.partial(attach_pictures, page.project, failures, kept))
+        page.desk.forget_runs()  # those that it takes the place of are kept no longer
     where = " It waits here until the tracking store is back." if kept.waiting else ""
     st.toast(f"Kept.{where}")
 
 
-def _gain(page: Page, failures: Failures, tried: TriedPhrase) -> float | None:
+def _gain(page: Page, failures: Failures, what: Description) -> float | None:
     """Return what retraining with it gains; None where nothing can be retrained."""
     if failures.model.head is None:
         return None
     try:
-        _, gain = page.desk.preview(failures, tried.description)
+        _, gain = page.desk.preview(failures, what)
     except ClarifyError:
         return None
     return gain
@@ -115,11 +128,8 @@ def _gain(page: Page, failures: Failures, tried: TriedPhrase) -> float | None:
 
 def own_kept(page: Page, failures: Failures, tried: TriedPhrase) -> DescriptionRun | None:
     """Return the run in which this visitor kept a phrase, if they did."""
-    what = tried.description
-    for run in _recorded(page, failures, what.class_name):
-        if run.kept and (run.phrase, run.by) == (what.phrase, page.visitor.name):
-            return run
-    return None
+    said = page.desk.runs(DescriptionRun)
+    return next(iter(kept_by(page.visitor.name, failures.model, tried.description, said)), None)
 
 
 def undo(page: Page, run: DescriptionRun) -> None:

@@ -18,18 +18,21 @@ from clarify.ui.describe.phrases import (
     undo,
     wants_suggestions,
 )
+from clarify.ui.describe.view import PHRASE
 from clarify.ui.pieces import blocks
 from clarify.ui.pieces.page import Page, refuse
+from clarify.workflow.retrain.preview import who_pays
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
+    from clarify.track.runs import DescriptionRun
     from clarify.workflow.describe.phrases import TriedPhrase
     from clarify.workflow.model.failures import Failures
 
 __all__ = ["TaskPanel", "draw_preview", "draw_task"]
 
-PHRASE, NEXT = "phrase", "next_phrase"
+NEXT, KEEP = "next_phrase", "Keep it"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +46,15 @@ class TaskPanel:
 def draw_task(page: Page, failures: Failures, class_name: str) -> TaskPanel:
     """Draw it, but for the preview: that comes last, when the pictures are there."""
     with st.container(border=True, key="panel-task", gap="xsmall"):
-        wants_keeping = _draw_sentence()
+        buttons = _draw_sentence()
         tried = None
         try:
             tried = tried_now(page, failures, class_name, str(st.session_state[PHRASE]))
+            with buttons:
+                kept = _draw_keep(page, failures, tried)
             if tried is not None:
                 _draw_score(tried)
-                _draw_keeping(page, failures, tried, now=wants_keeping)
+                _draw_after(tried, kept)
         except ClarifyError as error:
             refuse(error)
         place = st.empty()
@@ -62,23 +67,30 @@ def draw_task(page: Page, failures: Failures, class_name: str) -> TaskPanel:
 
 
 def draw_preview(page: Page, failures: Failures, task: TaskPanel) -> None:
-    """Say what retraining with the phrase would do."""
+    """Say what retraining with the phrase would do, and who pays for it."""
     if task.tried is None:
         return
+    what = task.tried.description
     try:
-        found, _ = page.desk.preview(failures, task.tried.description)
+        found, _ = page.desk.preview(failures, what)
     except ClarifyError as error:
         task.preview.html(f'<div class="c-box c-preview">{blocks.muted(str(error))}</div>')
         return
     rows = [
-        [blocks.cell(each.name), blocks.percent(each.now), f"<b>{blocks.percent(each.then)}</b>"]
+        [
+            blocks.cell(each.name),
+            blocks.percent(each.now),
+            f"<b{' class=c-loses' if each.gain < 0 else ''}>{blocks.percent(each.then)}</b>",
+        ]
         for each in found
     ]
+    pays = who_pays(found)
+    said = f'<div class="c-pays">{blocks.cell(pays)}</div>' if pays else ""
     table = blocks.table(["If retrained with it", "now", "then"], rows)
-    cut = found[0].cut
-    moved = cut != task.tried.description.threshold
-    told = blocks.muted(f"Retraining cuts at {cut:.3f}, where the concept ends.") if moved else ""
-    task.preview.html(f'<div class="c-box c-preview">{table}{told}</div>')
+    cut, moved = found[0].cut, found[0].cut != what.threshold
+    shown = float(what.shown([cut])[0])
+    told = blocks.muted(f"Retraining cuts at {shown:.3f}, where the concept ends.") if moved else ""
+    task.preview.html(f'<div class="c-box c-preview">{said}{table}{told}</div>')
 
 
 def choose(phrase: str) -> None:
@@ -87,8 +99,8 @@ def choose(phrase: str) -> None:
     st.rerun()
 
 
-def _draw_sentence() -> bool:
-    """Draw the sentence and its buttons; returns whether it is to be kept."""
+def _draw_sentence() -> DeltaGenerator:
+    """Draw the sentence and the button that tests it; returns where the other buttons go."""
     # A phrase that was chosen elsewhere is put in before the field is made.
     if NEXT in st.session_state:
         st.session_state[PHRASE] = st.session_state.pop(NEXT)
@@ -103,21 +115,64 @@ def _draw_sentence() -> bool:
             autocomplete="off",
         )
         st.html('<div class="c-sentence">in them.</div>', width="content")
-    with st.container(horizontal=True, gap="small", key="try"):
-        st.button("Test it", type="primary", shortcut="Ctrl+Enter")
-        return st.button("Keep it", shortcut="Alt+K", disabled=not st.session_state[PHRASE])
+    buttons = st.container(horizontal=True, gap="small", key="try")
+    buttons.button("Test it", type="primary", shortcut="Ctrl+Enter")
+    return buttons
+
+
+def _draw_keep(page: Page, failures: Failures, tried: TriedPhrase | None) -> DescriptionRun | None:
+    """Draw what keeps a phrase, or shows that this visitor keeps it as it is; return the run that does."""
+    keeps, undoes = st.empty(), st.empty()
+    if tried is None:
+        keeps.button(KEEP, shortcut="Alt+K", disabled=True)
+        return None
+    kept = own_kept(page, failures, tried)
+    if not _is_kept(kept, tried) and keeps.button(KEEP, shortcut="Alt+K"):
+        keep(page, failures, tried, note=_note(tried))
+        kept = own_kept(page, failures, tried)
+    if _is_kept(kept, tried):
+        keeps.empty()
+    if kept is not None and undoes.button("Kept · undo", key=f"undo-{kept.id}", help=_how(kept, tried)):
+        undo(page, kept)
+        st.rerun()
+    return kept
+
+
+def _is_kept(kept: DescriptionRun | None, tried: TriedPhrase) -> bool:
+    """Whether a phrase is kept with this very cut and note."""
+    cut = tried.description.threshold
+    return kept is not None and kept.threshold == cut and _note(tried) in ("", kept.note)
+
+
+def _how(kept: DescriptionRun, tried: TriedPhrase) -> str:
+    shown = "" if kept.threshold is None else f" at {tried.description.shown([kept.threshold])[0]:.3f}"
+    return f"You keep it, cut{shown}. Undo: it stays in the list as one that was tried."
+
+
+def _note_key(tried: TriedPhrase) -> str:
+    return f"note-{tried.description.class_name}-{tried.description.phrase}"
+
+
+def _note(tried: TriedPhrase) -> str:
+    """Return the note that this visitor wrote to a phrase, kept yet or not."""
+    return str(st.session_state.get(_note_key(tried), "")).strip()
 
 
 def _draw_score(tried: TriedPhrase) -> None:
-    """Say how well the phrase explains the errors, and how far to trust that."""
+    """Say how well the phrase explains the errors, and how far to trust that; or why nobody can say."""
     score, found = tried.evidence.score, tried.evidence
+    sides = (
+        f"It puts {100 * score.wrong_on_wrong_side:.0f}% of the wrong images on one side and "
+        f"{100 * (1 - score.correct_on_wrong_side):.0f}% of the right ones on the other."
+    )
     if tried.caution:
         st.warning(blocks.plain(f"{tried.caution[0].upper()}{tried.caution[1:]}. This score says nothing."))
+        said = f"{tried.verdict.capitalize()}. {sides} The number would be {score.value:.2f}."
+        st.html(blocks.muted(said))
+        return
     st.html(
         f'<div class="c-score"><b class="c-big">{score.value:.2f}</b><div class="c-muted">'
-        f"<b>{blocks.cell(tried.verdict.capitalize())}.</b> It puts "
-        f"{100 * score.wrong_on_wrong_side:.0f}% of the wrong images on one side and "
-        f"{100 * (1 - score.correct_on_wrong_side):.0f}% of the right ones on the other.</div>"
+        f"<b>{blocks.cell(tried.verdict.capitalize())}.</b> {sides}</div>"
         f"</div>{blocks.bar(score.value)}"
         '<div class="c-ends"><span>0 chance</span><span>1 perfect</span></div>'
     )
@@ -143,19 +198,26 @@ def _doubts(tried: TriedPhrase) -> list[str]:
     return said
 
 
-def _draw_keeping(page: Page, failures: Failures, tried: TriedPhrase, *, now: bool) -> None:
-    """Keep the phrase if asked, with a note; offer to take back what this visitor kept."""
-    if now:
-        keep(page, failures, tried, note=str(st.session_state.get("note", "")))
-    kept = own_kept(page, failures, tried)
-    with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="after"):
-        with st.popover("Add a note", width="content", type="tertiary"):
-            st.text_area("Anything worth remembering", max_chars=2000, key="note")
+def _draw_after(tried: TriedPhrase, kept: DescriptionRun | None) -> None:
+    """Let the visitor write a note, which belongs to the phrase, and say whether one waits to be kept."""
+    key, noted = _note_key(tried), "" if kept is None else kept.note
+    if key not in st.session_state:
+        st.session_state[key] = noted
+    waits = _note(tried) not in ("", noted)
+    label = "A note waits" if waits else "Your note" if noted else "Add a note"
+    with st.container(gap=None, key="after"):
+        # Not in what closes by Escape: that would lose what is typed. It stays with its phrase.
+        with st.expander(label, key="note", type="compact"):
+            st.text_area(
+                f"Anything worth remembering of “{blocks.plain(tried.description.phrase)}”",
+                max_chars=2000,
+                key=key,
+                persist_state="session",
+            )
         if st.button("See original data", type="tertiary"):
             choose("")
-        if kept is not None and st.button("Take it back", type="tertiary"):
-            undo(page, kept)
-            st.rerun()
+    if waits:
+        st.html(blocks.muted(f"A note to it waits for {KEEP}: “{blocks.short(_note(tried), 60)}”"))
 
 
 def _draw_phrases(page: Page, failures: Failures, class_name: str) -> None:
@@ -165,7 +227,7 @@ def _draw_phrases(page: Page, failures: Failures, class_name: str) -> None:
     if not listed:
         st.html(blocks.muted("None yet. Look at the wrong images: what do they have in common?"))
         return
-    rows = [(each.phrase, each.by, each.score, each.kept) for each in listed]
+    rows = [(each.phrase, each.by, None if each.caution else each.score, each.kept) for each in listed]
     chosen = phrase_rows(rows, key="phrases")
     if chosen is not None and listed[chosen].phrase != st.session_state[PHRASE]:
         choose(listed[chosen].phrase)

@@ -12,11 +12,14 @@ if TYPE_CHECKING:
 
     from clarify.workflow.describe.phrases import TriedPhrase
 
-__all__ = ["INK", "PAPER", "RIGHT", "WRONG", "confidence", "similarities"]
+__all__ = ["INK", "PAPER", "RIGHT", "WRONG", "confidence", "cut_range", "similarities"]
 
 RIGHT, WRONG = "#0072B2", "#D55E00"
 INK, PAPER = "#1C1F23", "#E9E8E4"
 """What is drawn in the colour of text, on light and on dark."""
+
+HANDLE = 8
+"""Half of the slider's handle in pixels: so far from its ends the slider begins and ends."""
 
 POINTS = 200
 MOST_POINTS = 5_000
@@ -30,9 +33,9 @@ def similarities(tried: TriedPhrase, *, dark: bool) -> Figure:
     """
     import plotly.graph_objects as go
 
-    scores, right = tried.scores, tried.right
-    spread = float(scores.std()) or 1e-6
-    at = np.linspace(scores.min() - spread / 2, scores.max() + spread / 2, POINTS)
+    scores, right = tried.description.shown(tried.scores), tried.right
+    low, high = cut_range(tried)
+    at = np.linspace(low, high, POINTS)
     curves = [
         {
             "type": "scatter",
@@ -50,7 +53,7 @@ def similarities(tried: TriedPhrase, *, dark: bool) -> Figure:
         }
         for name, colour, chosen in (("right", RIGHT, right), ("wrong", WRONG, ~right))
     ]
-    cut = tried.description.threshold
+    cut = tried.description.shown_cut
     line = {
         "type": "line",
         "x0": cut,
@@ -70,7 +73,16 @@ def similarities(tried: TriedPhrase, *, dark: bool) -> Figure:
     }
     # Made in one go: each change of a figure is checked anew, which takes four times as long.
     layout = {**_quiet(height=190), "hovermode": "x", "shapes": [line], "annotations": [text]}
+    # From edge to edge as the slider under it, so that its handle stands under the line.
+    layout["xaxis"] = {**layout["xaxis"], "range": [low, high]}
+    layout["margin"] = {**layout["margin"], "l": HANDLE, "r": HANDLE}
     return go.Figure({"data": curves, "layout": layout})
+
+
+def cut_range(tried: TriedPhrase) -> tuple[float, float]:
+    """Return from where to where a phrase may be cut, as people see it."""
+    low, high = tried.description.shown([tried.scores.min(), tried.scores.max()])
+    return float(low), float(high)
 
 
 def _quiet(*, height: int) -> dict[str, Any]:
@@ -110,6 +122,7 @@ def confidence(tried: TriedPhrase, values: NDArray[np.float64]) -> tuple[Figure,
     """
     import plotly.graph_objects as go
 
+    shown = tried.description.shown(tried.scores)
     order = np.sort(np.random.default_rng(0).permutation(len(values))[:MOST_POINTS])
     figure, rows = go.Figure(), []
     for name, colour, symbol, chosen in (
@@ -119,7 +132,7 @@ def confidence(tried: TriedPhrase, values: NDArray[np.float64]) -> tuple[Figure,
         at = order[chosen]
         rows.append(tried.rows[at])
         figure.add_scatter(
-            x=tried.scores[at],
+            x=shown[at],
             y=values[at],
             mode="markers",
             name=name,

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import streamlit as st
 
-from clarify.errors import ClarifyError, InputError
+from clarify.errors import ClarifyError, InputError, NotFoundError, nearest, shown
 from clarify.ui.pieces import blocks
 from clarify.ui.server.desk import Desk
 from clarify.ui.server.shared import Shared, shared
@@ -124,7 +124,9 @@ def _desk(found: Shared) -> Desk:
             "There is no data set yet; import one: clarify data import folder PATH --name NAME, "
             "or run: clarify demo"
         )
-    asked = st.query_params.get(DATA) or st.session_state.get(DATA)
-    name = asked if asked in names else names[0]
+    before = st.session_state.get(DATA)
+    name = str(st.query_params.get(DATA) or (before if before in names else names[0]))
+    if name not in names:
+        raise NotFoundError(f"There is no data set {shown(name)}; {nearest(name, names)}")
     st.session_state[DATA] = name
     return found.desks.desk(name)

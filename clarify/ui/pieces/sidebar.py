@@ -12,6 +12,8 @@ from clarify.errors import ClarifyError
 from clarify.track.runs import BaseRun, ModelRun, PromotionRun
 from clarify.ui.pieces import blocks
 from clarify.ui.pieces.page import DATA, Page
+from clarify.workflow.decide.compare import retrained_from
+from clarify.workflow.model.models import usable_runs
 
 __all__ = ["draw_foot", "draw_sidebar"]
 
@@ -22,6 +24,8 @@ REDRAWN_S = 3.0
 def draw_sidebar(page: Page, pages: dict[str, StreamlitPage]) -> DeltaGenerator:
     """Draw it; returns where `draw_foot` draws again what the page may have changed."""
     manifest = page.desk.project.manifest
+    looked_at = st.session_state.get("class", "")
+    last = {"class": looked_at} if looked_at in manifest.classes else {}
     facts = {
         "classes": f"{len(manifest.classes):,}",
         "describe": st.query_params.get("class", st.session_state.get("class", "")),
@@ -37,7 +41,7 @@ def draw_sidebar(page: Page, pages: dict[str, StreamlitPage]) -> DeltaGenerator:
                 pages[name],
                 label=_label(name.capitalize(), fact),
                 width="stretch",
-                query_params={DATA: manifest.name},
+                query_params={DATA: manifest.name, **(last if name == "describe" else {})},
             )
         with st.container(key="foot", gap=None):
             foot = st.empty()
@@ -84,7 +88,9 @@ def _label(name: str, fact: str) -> str:
 
 
 def _models(page: Page) -> str:
-    count = len(page.desk.runs(ModelRun)) + len(page.desk.runs(BaseRun))
+    """Return how many corrections the page lists: its title says the same."""
+    bases = usable_runs(page.desk.project, page.desk.runs(BaseRun))
+    count = len(retrained_from(page.desk.runs(ModelRun), bases[0])) if bases else 0
     return str(count) if count else ""
 
 

@@ -9,7 +9,7 @@ import streamlit as st
 
 from clarify.errors import InputError, RefusedError
 from clarify.track.runs import BaseRun, ModelRun
-from clarify.ui.compare.model_table import corrected_by, day, distinct
+from clarify.ui.compare.model_table import corrected_by, day, distinct, minute
 from clarify.ui.pieces import blocks
 from clarify.ui.retrain.outcomes import part_words
 from clarify.workflow.decide import champions as registry
@@ -182,7 +182,7 @@ def event_html(event: Event, title: str, *, now: bool, overruled: str = "") -> s
     return (
         f'<div class="c-event {kind}"><div><b>{blocks.cell(title)}</b>, version '
         f"{blocks.cell(event.to_version)}{note}</div>"
-        + blocks.muted(f"{event.by} {what} it on {day(event.at)}.{undone}{against}")
+        + blocks.muted(f"{event.by} {what} it on {minute(event.at)}.{undone}{against}")
         + "</div>"
     )
 

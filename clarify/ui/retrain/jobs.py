@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import streamlit as st
 
 from clarify.errors import ClarifyError
+from clarify.track.runs import ModelRun
 from clarify.ui.pieces import blocks
 from clarify.ui.pieces.page import DATA, PAGES, Page, refuse
-from clarify.ui.retrain.outcomes import Outcome, job_html, outcome_of
+from clarify.ui.retrain.outcomes import Outcome, job_html, outcome_of, run_html
+from clarify.workflow.jobs.files import Job
 from clarify.workflow.jobs.queue import cancel, jobs, start
 
-if TYPE_CHECKING:
-    from clarify.workflow.jobs.files import Job
-
 __all__ = ["draw_jobs"]
+
+MOST = 20
 
 AT_WORK_S, IDLE_S = 1.0, 5.0
 """How often the jobs are looked at: also where nothing runs, since somebody else may start one."""
@@ -23,14 +24,14 @@ AT_WORK_S, IDLE_S = 1.0, 5.0
 
 def draw_jobs(page: Page) -> None:
     """Draw them, and look at them again from then on."""
-    found = _jobs(page)
-    at_work = any(job.active for job in found)
+    found = _listed(page)
+    at_work = any(isinstance(each, Job) and each.active for each in found)
     st.fragment(_draw_live, run_every=AT_WORK_S if at_work else IDLE_S)(page, _states(found))
 
 
 def _draw_live(page: Page, drawn: list[tuple[str, str]]) -> None:
-    """Draw the jobs; where one began or ended, the whole page is drawn anew."""
-    found = _jobs(page)
+    """Draw what there is; where something began or ended, the whole page is drawn anew."""
+    found = _listed(page)
     if _states(found) != drawn:
         page.desk.forget_runs()
         st.rerun()
@@ -41,24 +42,24 @@ def _draw_live(page: Page, drawn: list[tuple[str, str]]) -> None:
                     "Nothing was retrained here yet.", "Choose phrases on the left and press Retrain."
                 )
             )
-    for job in found:
-        with st.container(border=True, key=f"panel-job-{job.digest}"):
-            _draw_job(page, job)
+    for each in found:
+        with st.container(border=True, key=f"panel-job-{each.digest if isinstance(each, Job) else each.id}"):
+            if isinstance(each, Job):
+                _draw_job(page, each)
+            else:
+                st.html(run_html(each, _outcome(page, each.id)))
+                _draw_link(page)
 
 
 def _draw_job(page: Page, job: Job) -> None:
-    st.html(job_html(job, _outcome(page, job)))
+    st.html(job_html(job, _outcome(page, job.status.run)))
     try:
         if job.active:
             if st.button("Cancel", key=f"cancel-{job.digest}", disabled=job.stopping):
                 cancel(page.project.home, job.digest)
                 st.rerun()
         elif job.status.state == "done":
-            st.page_link(
-                str(PAGES / "compare.py"),
-                label="Compare it with the others",
-                query_params={DATA: page.project.manifest.name},
-            )
+            _draw_link(page)
         elif st.button("Start again", key=f"again-{job.digest}"):
             start(page.project, job.request, job.phrases)
             st.rerun()
@@ -66,9 +67,16 @@ def _draw_job(page: Page, job: Job) -> None:
         refuse(error)
 
 
-def _outcome(page: Page, job: Job) -> Outcome | None:
-    """Return what a job came to; read once a session, None if it cannot be."""
-    run = job.status.run
+def _draw_link(page: Page) -> None:
+    st.page_link(
+        str(PAGES / "compare.py"),
+        label="Compare it with the others",
+        query_params={DATA: page.project.manifest.name},
+    )
+
+
+def _outcome(page: Page, run: str) -> Outcome | None:
+    """Return what a retraining came to; read once a session, None if it cannot be."""
     if not run:
         return None
     key = f"outcome-{run}"
@@ -82,9 +90,21 @@ def _outcome(page: Page, job: Job) -> Outcome | None:
     return found
 
 
-def _jobs(page: Page) -> list[Job]:
-    return jobs(page.project.home, page.project.manifest.name)
+def _listed(page: Page) -> list[Job | ModelRun]:
+    """Return what is at work, then what ended, newest first: jobs, and what was retrained elsewhere.
+
+    That is by the command line, and by others on the same store. Of several seeds the first stands for all.
+    """
+    found = jobs(page.project.home, page.project.manifest.name, most=MOST)
+    own = {job.status.run for job in found}
+    others = [run for run in page.desk.runs(ModelRun) if run.seed == 0 and not run.ids & own]
+    at_work = [job for job in found if job.active]
+    ended: list[Job | ModelRun] = [*(job for job in found if not job.active), *others[:MOST]]
+    ended.sort(key=lambda each: -(each.asked_at if isinstance(each, Job) else each.started))
+    return [*at_work, *ended][:MOST]
 
 
-def _states(found: list[Job]) -> list[tuple[str, str]]:
-    return [(job.digest, job.status.state) for job in found]
+def _states(found: Sequence[Job | ModelRun]) -> list[tuple[str, str]]:
+    return [
+        (each.digest, each.status.state) if isinstance(each, Job) else (each.id, "done") for each in found
+    ]

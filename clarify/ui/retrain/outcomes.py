@@ -17,7 +17,7 @@ from clarify.workflow.describe.grouping import THIN
 from clarify.workflow.model.recipe import OBJECTIVES, PARTS, Recipe
 
 if TYPE_CHECKING:
-    from clarify.track.runs import DescriptionRun
+    from clarify.track.runs import DescriptionRun, ModelRun
     from clarify.workflow.describe.grouping import GroupSize
     from clarify.workflow.jobs.files import Job
 
@@ -30,13 +30,10 @@ __all__ = [
     "offered_of",
     "outcome_of",
     "part_words",
+    "run_html",
 ]
 
-ENDED = {
-    "cancelled": "Cancelled",
-    "failed": "It could not be done",
-    "killed": "It was killed before it ended",
-}
+ENDED = {"failed": "It could not be done", "killed": "It was killed before it ended"}
 MOST_WHOLE = 6
 LABEL_APART = 13.0
 """Percent of the height of the lines that a label needs."""
@@ -190,21 +187,36 @@ def job_html(job: Job, outcome: Outcome | None) -> str:
             f"{lines_html(status.losses)}"
         )
     elif status.state == "done" and outcome is not None:
-        rows = [
-            ("worst described half", outcome.base_worst, outcome.worst),
-            ("all validation images", outcome.base_average, outcome.average),
-        ]
-        figures = blocks.table(
-            ["", "before", "now"],
-            [[name, blocks.percent(was), f"<b>{blocks.percent(now)}</b>"] for name, was, now in rows],
-        )
-        lines = lines_html(status.losses)
-        said = f'<div class="c-done"><div>{figures}</div><div>{lines}</div></div>'
-        if outcome.not_corrected:
-            said += f'<div class="c-ended"><b>{blocks.cell(_sentence(outcome.not_corrected))}</b></div>'
+        said = _outcome_html(outcome, status.losses)
     elif status.state != "done":
-        said = f'<div class="c-ended"><b>{ENDED[status.state]}.</b> {_why(job)}</div>'
+        word = ENDED.get(status.state, "")
+        said = f'<div class="c-ended">{f"<b>{word}.</b> " if word else ""}{_why(job)}</div>'
     return f'<div class="c-job"><div>{chips}</div><div class="c-muted">{who}</div>{said}</div>'
+
+
+def run_html(run: ModelRun, outcome: Outcome | None) -> str:
+    """Return what was retrained elsewhere: by the command line, or by others on the same store."""
+    chips = "".join(blocks.chip(each) for each in dict.fromkeys(run.phrases)) or blocks.chip("labels used")
+    objective = OBJECTIVES[run.objective].words if run.objective in OBJECTIVES else run.objective
+    how = f"{objective[:1].lower()}{objective[1:]}"
+    who = blocks.cell(f"{run.by} · {_ago(run.started)} · {how} · not from this page")
+    said = "" if outcome is None else _outcome_html(outcome, {})
+    return f'<div class="c-job"><div>{chips}</div><div class="c-muted">{who}</div>{said}</div>'
+
+
+def _outcome_html(outcome: Outcome, losses: Mapping[str, Sequence[float]]) -> str:
+    rows = [
+        ("worst described half", outcome.base_worst, outcome.worst),
+        ("all validation images", outcome.base_average, outcome.average),
+    ]
+    figures = blocks.table(
+        ["", "before", "now"],
+        [[name, blocks.percent(was), f"<b>{blocks.percent(now)}</b>"] for name, was, now in rows],
+    )
+    said = f'<div class="c-done"><div>{figures}</div><div>{lines_html(losses)}</div></div>'
+    if outcome.not_corrected:
+        said += f'<div class="c-ended"><b>{blocks.cell(_sentence(outcome.not_corrected))}</b></div>'
+    return said
 
 
 def _figures(figures: Mapping[str, float]) -> str:

@@ -124,7 +124,7 @@ class TriedPhrase:
         """Return how the scores of right and of wrong images are spread, with the cut."""
         what = self.description
         return distribution_figure(
-            self.scores, self.right, what.threshold, title=f"{what.class_name}: {what.phrase}"
+            what.shown(self.scores), self.right, what.shown_cut, title=f"{what.class_name}: {what.phrase}"
         )
 
     def grid(self, project: Workspace, data: SplitData, half: Side, *, seed: int = 0) -> Image:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import json
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from clarify.errors import AwayError, InputError, NotFoundError, nearest
@@ -25,6 +27,8 @@ from clarify.workflow.model.project import Workspace, run_context
 __all__ = [
     "ScoredPhrase",
     "attach_pictures",
+    "keep_phrase",
+    "kept_by",
     "kept_descriptions",
     "record_phrase",
     "score_phrase",
@@ -84,11 +88,76 @@ def score_phrase(
     """
     tries = n_tried(project, failures.model, class_name, text)
     tried = try_phrase(project, failures, class_name, text, n_tried=tries, threshold=threshold)
-    brings = gain(tried.description) if keep and gain is not None else None
-    done = record_phrase(project, failures, tried, keep=keep, note=note, gain=brings)
-    if keep:
+    if not keep:
+        return record_phrase(project, failures, tried, keep=False, note=note)
+    done, new = keep_phrase(project, failures, tried, note=note, gain=gain)
+    if new:
         attach_pictures(project, failures, done)
     return done
+
+
+def keep_phrase(
+    project: Workspace,
+    failures: Failures,
+    tried: TriedPhrase,
+    *,
+    note: str = "",
+    gain: Callable[[Description], float | None] | None = None,
+    said: Callable[[], Iterable[DescriptionRun]] | None = None,
+) -> tuple[ScoredPhrase, bool]:
+    """Keep a phrase, once however often it is said; returns whether anything was new beside it.
+
+    A reviewer has one kept run of a phrase on a class: with another cut, or another note, the new one takes
+    its place. Without a note, that of before stays.
+
+    Parameters
+    ----------
+    gain : callable, optional
+        Asked what retraining with it brings, if it is new.
+    said : callable, optional
+        Lists what was recorded of phrases; the store is asked unless given.
+
+    Raises
+    ------
+    InputError, StoreError
+        As `record_phrase` and `take_back`.
+    """
+    what = tried.description
+    with _turn(project.reviewer, failures.model.run_id, what.class_name, what.phrase):
+        listed = descriptions_said(project, failures.model) if said is None else said()
+        before = kept_by(project.reviewer, failures.model, what, listed)
+        for run in before:
+            if run.threshold == what.threshold and note in ("", run.note):
+                return _again(tried, run), False
+        brings = None if gain is None else gain(what)
+        noted = note or next((run.note for run in before), "")
+        done = record_phrase(project, failures, tried, keep=True, note=noted, gain=brings)
+        for run in before:
+            project.tracking.retag(run.id, "kept", "false")
+    return done, True
+
+
+def kept_by(
+    reviewer: str, model: Model, what: Description, said: Iterable[DescriptionRun]
+) -> list[DescriptionRun]:
+    """Return the runs, newest first, in which a reviewer keeps a phrase of a class of a model."""
+    asked = (reviewer, model.run_id, what.class_name, what.phrase, what.encoder)
+    return [
+        run
+        for run in said
+        if run.kept and (run.by, run.parent, run.class_name, run.phrase, run.encoder) == asked
+    ]
+
+
+def _again(tried: TriedPhrase, run: DescriptionRun) -> ScoredPhrase:
+    described = dataclasses.replace(tried.description, run=run.id, note=run.note)
+    return ScoredPhrase(run_id=run.id, tried=dataclasses.replace(tried, description=described), kept=True)
+
+
+@functools.lru_cache(maxsize=1024)
+def _turn(*key: str) -> threading.Lock:
+    """Return what two clicks of one person on one phrase take in turn; nobody else waits for it."""
+    return threading.Lock()
 
 
 def record_phrase(
@@ -163,7 +232,7 @@ def attach_pictures(project: Workspace, failures: Failures, kept: ScoredPhrase, 
 
 
 def take_back(project: Workspace, run_id: str) -> None:
-    """Keep a description no longer; its run stays, as one that was only tried.
+    """Keep a description no longer, however often it was kept; its runs stay, as ones that were only tried.
 
     Raises
     ------
@@ -173,17 +242,17 @@ def take_back(project: Workspace, run_id: str) -> None:
         If the store is away, or the description still waits in the outbox.
     """
     name = project.manifest.name
-    own = [
-        run
-        for run in project.tracking.runs(name, DescriptionRun)
-        if run.id == run_id and run.by == project.reviewer
-    ]
-    if not own:
+    mine = [run for run in project.tracking.runs(name, DescriptionRun) if run.by == project.reviewer]
+    asked = next((run for run in mine if run.id == run_id), None)
+    if asked is None:
         raise NotFoundError(
             f"data set {name}: no description {run_id[:8]} by {project.reviewer}; only who kept "
             "one takes it back"
         )
-    project.tracking.retag(run_id, "kept", "false")
+    for run in mine:
+        same = (run.parent, run.class_name, run.phrase) == (asked.parent, asked.class_name, asked.phrase)
+        if run.kept and same:
+            project.tracking.retag(run.id, "kept", "false")
 
 
 def kept_descriptions(project: Workspace, model: Model, runs: Sequence[str] = ()) -> tuple[Description, ...]:

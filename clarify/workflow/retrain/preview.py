@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,16 @@ from clarify.workflow.model.project import SplitData
 from clarify.workflow.model.recipe import Recipe
 from clarify.workflow.retrain.heads import correct_head
 
-__all__ = ["MOST_CLASSES", "MOST_IMAGES", "Previewed", "Retrained", "corrected", "preview_of", "retrained"]
+__all__ = [
+    "MOST_CLASSES",
+    "MOST_IMAGES",
+    "Previewed",
+    "Retrained",
+    "corrected",
+    "preview_of",
+    "retrained",
+    "who_pays",
+]
 
 MOST_CLASSES = 10
 """Of many classes, the described one and those that it is mixed up with most are looked at."""
@@ -32,7 +42,9 @@ class Previewed:
     Parameters
     ----------
     name : str
-        Of the images: with the phrase, without it, all.
+        Of the images: with the phrase, without it, of a class that changes, all.
+    whole : bool
+        Whether they are of a whole class.
     now, then : float or None
         Fractions; None where there are no such images.
     cut : float
@@ -43,6 +55,12 @@ class Previewed:
     now: float | None
     then: float | None
     cut: float
+    whole: bool = False
+
+    @property
+    def gain(self) -> float:
+        """What retraining brings, a fraction; below 0 is what it costs, and 0 where nobody knows."""
+        return 0.0 if self.now is None or self.then is None else self.then - self.now
 
 
 def corrected(project: DataSet, failures: Failures, description: Description, train: SplitData) -> Failures:
@@ -132,24 +150,44 @@ def retrained(project: DataSet, failures: Failures, description: Description, tr
 
 
 def preview_of(project: DataSet, found: Retrained) -> tuple[Previewed, ...]:
-    """Return what retraining with one description does to its halves, and to all images."""
+    """Return what retraining with one description does to its halves, to each class that changes, to all.
+
+    Of the classes the one that loses most comes first.
+    """
     of_class = found.data.labels == found.label
+
+    def row(name: str, mask: NDArray[np.bool_], *, whole: bool = False) -> Previewed:
+        now, then = _share(found.now, mask), _share(found.then, mask)
+        return Previewed(name=name, now=now, then=then, cut=found.cut.threshold, whole=whole)
+
+    classes = [row(name, found.data.labels == label, whole=True) for label, name in enumerate(found.classes)]
     of_all = (
         "all validation images"
         if len(found.classes) == len(project.manifest.classes)
         else f"all of the {len(found.classes)} classes it is mixed up with"
     )
-    named = {
-        f"{found.cut.class_name} with it": of_class & found.having,
-        "without it": of_class & ~found.having,
-        of_all: np.ones_like(of_class),
-    }
-    return tuple(
-        Previewed(
-            name=name, now=_share(found.now, mask), then=_share(found.then, mask), cut=found.cut.threshold
-        )
-        for name, mask in named.items()
+    return (
+        row(f"{found.cut.class_name} with it", of_class & found.having),
+        row("without it", of_class & ~found.having),
+        *sorted((each for each in classes if each.gain), key=lambda each: each.gain),
+        row(of_all, np.ones_like(of_class)),
     )
+
+
+def who_pays(found: Sequence[Previewed]) -> str:
+    """Say in one sentence which classes lose how many points by a retraining; empty where none does."""
+    costs = [(each.name, -100 * each.gain) for each in found if each.whole and each.gain < 0]
+    if not costs:
+        return ""
+    first, *others = [f"{name} pays {_points(cost)}" for name, cost in costs]
+    *between, last = [each.replace(" pays", "") for each in others] or [""]
+    told = ", ".join([first, *between])
+    return f"{told} and {last}." if last else f"{told}."
+
+
+def _points(value: float) -> str:
+    number = f"{value:.0f}" if value >= 1 else f"{value:.1f}"
+    return "1 point" if number == "1" else f"{number} points"
 
 
 def _mixed_up(failures: Failures, own: int, count: int) -> list[int]:

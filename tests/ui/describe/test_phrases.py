@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from clarify.track.runs import DescriptionRun
-from clarify.ui.describe import phrases
+from clarify.ui.describe import cuts, phrases
 from clarify.ui.describe.phrases import own_kept, phrases_of, suggestions, tried_now, wants_suggestions
 from clarify.workflow.model.arrays import CallableEncoder, ClassNames, split_of
 from clarify.workflow.model.failures import Failures
@@ -20,10 +20,12 @@ from clarify.workflow.model.models import Model
 
 CLASS, MODEL = "landbird", "m" * 32
 WORDS = {"water": [1.0, 0.0], "sea": [1.0, 0.0], "land": [0.0, 1.0]}
+ENCODER = CallableEncoder(encode=lambda asked: [WORDS.get(each, [0.6, 0.8]) for each in asked])
 
 
 def run(phrase: str, score: float = 0.5, **own: Any) -> DescriptionRun:
     usual = {"class_name": CLASS, "kept": False, "by": "Ada", "parent": MODEL, "started": 0, "name": ""}
+    usual["encoder"] = ENCODER.identity.digest
     return DescriptionRun(
         **{"id": phrase, "origin": phrase, "phrase": phrase, "score": score, **usual, **own}
     )
@@ -48,10 +50,10 @@ class Desk:
 
 @pytest.fixture
 def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(phrases, "st", SimpleNamespace(session_state={}))
-    encoder = CallableEncoder(encode=lambda asked: [WORDS.get(each, [0.6, 0.8]) for each in asked])
+    for module in (phrases, cuts):
+        monkeypatch.setattr(module, "st", SimpleNamespace(session_state={}))
     names = ClassNames(name="birds", classes=(CLASS, "waterbird"))
-    project = SimpleNamespace(manifest=names, encoder=encoder, reviewer="Ada", home=tmp_path, caution="")
+    project = SimpleNamespace(manifest=names, encoder=ENCODER, reviewer="Ada", home=tmp_path, caution="")
     return SimpleNamespace(project=project, desk=Desk(), visitor=SimpleNamespace(name="Ada"))
 
 

@@ -32,3 +32,23 @@ def test_both_scores_are_recorded_and_the_list_has_that_of_the_cut(
     assert "p_corrected" not in seen  # later tries change it
     with_it = told["with_phrase"]
     assert with_it["count"] != best["with_phrase"]["count"]
+
+
+def test_the_same_phrase_is_kept_once_and_another_cut_takes_its_place(
+    home: Path, clarify: Callable[..., Done]
+) -> None:
+    def keep(*options: str) -> str:
+        return str(clarify("describe", DATA_SET, "waterbird", "grass", *options, "--json").result["run"])
+
+    first = keep("--note", "on the shore")
+    assert keep() == keep("--note", "on the shore") == first
+    best = clarify("score", DATA_SET, "waterbird", "grass", "--json").result
+    moved = best["threshold"] + 0.02 * (1 if best["evidence"]["wrong_is_above"] else -1)
+    second = keep("--threshold", str(moved))
+    tracking = open_project(Settings(home=home, reviewer="Ada"), DATA_SET).tracking
+    (run,) = [
+        each for each in tracking.runs(DATA_SET, DescriptionRun) if each.phrase == "grass" and each.kept
+    ]
+    assert (run.id, run.threshold, run.note) == (second, pytest.approx(moved), "on the shore")
+    other = keep("--reviewer", "Grace")
+    assert other != second  # what two people say is two descriptions

@@ -10,7 +10,7 @@ from clarify.workflow.model.arrays import ArrayData, CallableEncoder, ClassNames
 from clarify.workflow.model.failures import Failures
 from clarify.workflow.model.models import Model
 from clarify.workflow.model.project import SplitData
-from clarify.workflow.retrain.preview import preview_of, retrained
+from clarify.workflow.retrain.preview import Previewed, preview_of, retrained, who_pays
 
 COUNT, EACH = 12, 20
 NAMES = tuple(f"class {k}" for k in range(COUNT))
@@ -50,7 +50,10 @@ def test_the_classes_it_is_mixed_up_with_most_are_kept_and_counted_alone() -> No
     project = ArrayData(manifest=ClassNames(name="many", classes=NAMES), encoder=ENCODER)
     failures = Failures(model=model, data=data, predicted=predicted)
     found = retrained(project, failures, description, split("train"))
-    having, without, whole = preview_of(project, found)
+    having, without, *classes, whole = preview_of(project, found)
+    # Class 0 goes from 12 to 20 of 20, class 11 from 19 to 20; the others stay as they are.
+    assert [(each.name, round(each.gain, 3)) for each in classes] == [("class 11", 0.05), ("class 0", 0.4)]
+    assert who_pays(preview_of(project, found)) == ""
     assert (having.name, without.name) == ("class 0 with it", "without it")
     assert whole.name == "all of the 10 classes it is mixed up with"
     # Wrong of class 0 are images 0 to 7, half of them with it: 6 of 10 and 6 of 10 are right.
@@ -59,3 +62,15 @@ def test_the_classes_it_is_mixed_up_with_most_are_kept_and_counted_alone() -> No
     assert whole.now == pytest.approx(191 / 200)
     # Each class has a feature of its own, so a head that is fitted tells them all.
     assert (having.then, without.then, whole.then) == (1.0, 1.0, 1.0)
+
+
+def row(name: str, now: float, then: float, *, whole: bool = True) -> Previewed:
+    return Previewed(name=name, now=now, then=then, cut=0.0, whole=whole)
+
+
+def test_who_pays_is_said_in_one_sentence_of_whole_classes() -> None:
+    half = row("without it", 0.9, 0.5, whole=False)
+    assert who_pays([half, row("cat", 0.5, 0.75)]) == ""
+    assert who_pays([half, row("cat", 0.75, 0.59)]) == "cat pays 16 points."
+    several = [row("cat", 0.75, 0.5), row("dog", 0.5, 0.49), row("cow", 0.5, 0.498)]
+    assert who_pays(several) == "cat pays 25 points, dog 1 point and cow 0.2 points."

@@ -13,10 +13,10 @@ LONGEST = 200
 ELLIPSIS = "…"
 
 
-def plain(text: str) -> str:
-    """Return a text in one line so that Markdown shows it as it is, cut where it is very long."""
+def plain(text: str, *, most: int = LONGEST) -> str:
+    """Return a text in one line so that Markdown shows it as it is, cut where it is longer than `most`."""
     line = " ".join(text.split())
-    line = line if len(line) <= LONGEST else line[: LONGEST - 1] + ELLIPSIS
+    line = line if len(line) <= most else line[: most - 1] + ELLIPSIS
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_{}\[\]#|~!$])", r"\\\1", line)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ACCURACIES", "SPLITS", "changed_groups", "note_of", "pictures", "reasons"]
 
+LONGEST_REASON = 1000
 SPLITS = ("validation", "test")
 ACCURACIES = {
     "average_accuracy": "average",
@@ -67,7 +68,8 @@ def changed_groups(found: GateEvidence) -> str:
 def reasons(said: Iterable[Mapping[str, Any]]) -> str:
     """Return the gate's reasons, one an item."""
     return "\n".join(
-        f"- {'passes' if each['passed'] else '**fails**'}: {plain(each['text'])}" for each in said
+        f"- {'passes' if each['passed'] else '**fails**'}: {plain(each['text'], most=LONGEST_REASON)}"
+        for each in said
     )
 
 

@@ -60,7 +60,7 @@ COMMANDS = {
         exchange.add_import,
         exchange.add_export,
     ),
-    "models and registry": (serving.add_predict, decide.add_history, decide.add_rollback),
+    "models and registry": (serving.add_predict, decide.add_card, decide.add_history, decide.add_rollback),
     "team": (dashboard.add_serve,),
     "look after": (doctor.add_doctor, doctor.add_relocate, benchmark.add_benchmark),
 }

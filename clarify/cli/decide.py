@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from clarify.workflow.decide.promote import Promotion
 
 __all__ = [
+    "add_card",
     "add_compare",
     "add_gate",
     "add_history",
@@ -83,6 +84,14 @@ def _history(shell: Shell) -> None:
 
     found = registry_state(shell.project())
     shell.answer(found.to_dict(), _history_text(shell.args.name, found))
+
+
+def _card(shell: Shell) -> None:
+    """Tell what a registered model is: data, phrases, halves before and after, gate, limits."""
+    from clarify.workflow.decide.card import card_of
+
+    found = card_of(shell.project(), shell.args.version)
+    shell.answer(found.to_dict(), found.text.rstrip())
 
 
 def _comparison(rows: Sequence[Compared]) -> str:
@@ -237,6 +246,12 @@ def add_gate(commands: Commands) -> None:
 def add_history(commands: Commands) -> None:
     """Add ``history``."""
     commands.add("history", _history, "history rendered-waterbirds")
+
+
+def add_card(commands: Commands) -> None:
+    """Add ``card``."""
+    command = commands.add("card", _card, "card rendered-waterbirds > card.md")
+    command.takes("version VERSION", "a version of the registry (default: the champion)", nargs="?")
 
 
 def add_rollback(commands: Commands) -> None:

@@ -17,7 +17,22 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-__all__ = ["Artifact", "arrays_artifact", "json_artifact", "parquet_artifact", "png_artifact", "read_arrays"]
+__all__ = [
+    "TABLE",
+    "Artifact",
+    "arrays_artifact",
+    "json_artifact",
+    "parquet_artifact",
+    "png_artifact",
+    "read_arrays",
+    "table_artifacts",
+]
+
+TABLE = ".table.json"
+"""How the names end of tables that MLflow's page shows."""
+
+SHOWN = 200
+"""Rows of a longer table that its page shows: all of them would be megabytes."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,9 +43,9 @@ class Artifact:
     content: bytes
 
 
-def json_artifact(path: str, value: object) -> Artifact:
-    """Return a value as readable JSON."""
-    text = json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)
+def json_artifact(path: str, value: object, *, indent: int | None = 2) -> Artifact:
+    """Return a value as JSON, which people can read unless `indent` is None."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False)
     return Artifact(path=path, content=(text + "\n").encode())
 
 
@@ -39,6 +54,22 @@ def parquet_artifact(path: str, table: pl.DataFrame) -> Artifact:
     content = io.BytesIO()
     table.write_parquet(content)
     return Artifact(path=path, content=content.getvalue())
+
+
+def table_artifacts(name: str, table: pl.DataFrame) -> tuple[Artifact, Artifact]:
+    """Return a table as Parquet, and its rows, of a long one the first, as MLflow's page shows tables."""
+    shown = table.head(SHOWN)
+    rows = [[_legal(cell) for cell in row] for row in shown.rows()]
+    part = "" if table.height <= SHOWN else f".first-{SHOWN}"
+    return (
+        parquet_artifact(f"{name}.parquet", table),
+        json_artifact(f"{name}{part}{TABLE}", {"columns": table.columns, "data": rows}, indent=None),
+    )
+
+
+def _legal(cell: Any) -> Any:
+    """Return a cell as JSON can hold it: a number that is none is nothing."""
+    return None if isinstance(cell, float) and not np.isfinite(cell) else cell
 
 
 def png_artifact(path: str, image: Image) -> Artifact:

@@ -7,6 +7,7 @@ first and say so. Nothing here imports MLflow.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import sqlite3
@@ -36,6 +37,15 @@ LOCATIONS = (
     ("model_versions", "storage_location"),
 )
 """Tables and columns of MLflow's schema that hold absolute places of artifacts."""
+
+IN_HOME = "mlruns"
+"""Folder of a home that holds the folder of artifacts."""
+
+SOURCES = (
+    "UPDATE datasets SET dataset_source = replace(dataset_source, :home, :new_home) "
+    "WHERE dataset_source <> replace(dataset_source, :home, :new_home)"
+)
+"""Of the data sets, whose places are texts within JSON: where their images lie."""
 
 SETTLED_NS = 100_000_000
 FULL_BYTES = 1_000_000
@@ -124,14 +134,22 @@ def relocate(path: Path, old: Path, new: Path) -> int:
 
 
 def relocations(old: Path, new: Path) -> tuple[list[str], dict[str, str | int]]:
-    """Return the statements that point every place below `old` to the same below `new`, and values."""
+    """Return the statements that point every place below `old` to the same below `new`, and values.
+
+    So are the places of images below the home of either.
+    """
     statements = [
         f"UPDATE {table} SET {column} = :new || substr({column}, :rest) "
         f"WHERE {column} = :old OR substr({column}, 1, :length) = :below"
         for table, column in LOCATIONS
     ]
     rest = len(str(old)) + 1
-    return statements, {"new": str(new), "old": str(old), "below": f"{old}/", "rest": rest, "length": rest}
+    values = {"new": str(new), "old": str(old), "below": f"{old}/", "rest": rest, "length": rest}
+    if old.parent.name == new.parent.name == IN_HOME:  # else nobody knows where the home was
+        statements.append(SOURCES)
+        homes = (json.dumps(str(place.parent.parent)).removesuffix('"') for place in (old, new))
+        values |= dict(zip(("home", "new_home"), (f"{each}/" for each in homes), strict=True))
+    return statements, values
 
 
 def _rows(path: Path, query: str) -> list[tuple[str]]:

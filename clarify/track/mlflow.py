@@ -20,6 +20,7 @@ from clarify.track.backends import backend_of
 from clarify.track.connection import ATTEMPTS, CALL_S, FILES_S, Connection
 from clarify.track.copies import Copies
 from clarify.track.outbox import DamagedError, Entry, Outbox
+from clarify.track.pages import CONTENT, with_pictures
 from clarify.track.record import RunRecord
 from clarify.track.run import PREFIX, WAITING, StoredRun, completed, end_abandoned, now, search, write_once
 from clarify.track.runs import read_run
@@ -155,7 +156,10 @@ class TrackingStore:
             return
         with self._connection.turn(self.patience):
             run = self._run(self._delivered(run_id))
+            note = run.data.tags.get(CONTENT, "")
             self._trying(lambda _: self.backend.write(run, artifacts), seconds=FILES_S)
+            if (whole := with_pictures(note, artifacts, run.info.run_id)) != note:
+                self._trying(lambda _: self.client.set_tag(run.info.run_id, CONTENT, whole))
 
     def _attach_waiting(self, run_id: str, artifacts: Sequence[Artifact]) -> bool:
         """Add to an entry of the outbox, while nobody delivers; whether it still waits."""

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import polars as pl
 
 from clarify.method.groups.metrics import worst_described_half
-from clarify.track.artifacts import Artifact, arrays_artifact, json_artifact, parquet_artifact, png_artifact
+from clarify.track.artifacts import (
+    Artifact,
+    arrays_artifact,
+    json_artifact,
+    parquet_artifact,
+    png_artifact,
+    table_artifacts,
+)
 from clarify.track.record import RunContext, RunRecord, metric_keys
 
 if TYPE_CHECKING:
@@ -84,8 +91,8 @@ def model_record(
     metrics |= metric_keys("cost", cost or {})
     artifacts = [
         *files,
-        parquet_artifact("predictions.parquet", predictions),
-        parquet_artifact("groups.parquet", _group_table(evaluations, described)),
+        *table_artifacts("predictions", predictions),
+        *table_artifacts("groups", _group_table(evaluations, described)),
         json_artifact("encoder.json", dict(context.encoder)),
         json_artifact("backbone.json", dict(context.backbone)),
         json_artifact(
@@ -159,7 +166,7 @@ def description_record(
 ) -> RunRecord:
     """Return the record of a phrase that was tried, or kept.
 
-    A chart is drawn of those that are kept only: people try many phrases, and it can be drawn again.
+    A chart is drawn of those that are kept only, as is what MLflow's page shows: people try many phrases.
 
     Parameters
     ----------
@@ -212,8 +219,7 @@ def description_record(
             json_artifact("description.json", description.to_dict()),
             json_artifact("evidence.json", {**_lasting(evidence), **doubts}),
             json_artifact("encoder.json", dict(context.encoder)),
-            parquet_artifact("similarities.parquet", similarities),
-            *(_charts(description, similarities) if kept else ()),
+            *_similarities(description, similarities, kept=kept),
         ),
         dataset=context.dataset,
     )
@@ -269,13 +275,17 @@ def bridge_record(
             json_artifact("bridge.json", dict(described)),
             json_artifact("encoder.json", dict(context.encoder)),
             json_artifact("backbone.json", dict(context.backbone)),
-            parquet_artifact("words.parquet", pl.DataFrame(list(words), schema=columns)),
+            *table_artifacts("words", pl.DataFrame(list(words), schema=columns)),
         ),
         dataset=context.dataset,
     )
 
 
-def _charts(description: Description, similarities: pl.DataFrame) -> tuple[Artifact, ...]:
+def _similarities(
+    description: Description, similarities: pl.DataFrame, *, kept: bool
+) -> tuple[Artifact, ...]:
+    if not kept:
+        return (parquet_artifact("similarities.parquet", similarities),)
     from clarify.track.figures import distribution_page
 
     page = distribution_page(
@@ -284,4 +294,7 @@ def _charts(description: Description, similarities: pl.DataFrame) -> tuple[Artif
         description.shown_cut,
         title=f"{description.class_name}: {description.phrase}",
     )
-    return (Artifact(path="distribution.html", content=page.encode()),)
+    return (
+        *table_artifacts("similarities", similarities),
+        Artifact(path="distribution.html", content=page.encode()),
+    )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from clarify.data.files import why
 from clarify.errors import InputError, StoreError
 from clarify.track.history import Event, check_note, event_record, events_of, promoted_last
+from clarify.track.markdown import plain, shortened
 from clarify.track.model_folder import LABEL, ModelEncoder, write_model
 from clarify.track.run import now, paged, search
 from clarify.track.runs import PromotionRun
@@ -47,6 +48,12 @@ CHAMPION = "champion"
 RUN_TAG = "clarify.run"
 REASONS = "clarify.reasons"
 """Tag of what the gate said; a version without it was registered by something else than Clarify."""
+
+CARD = "card.md"
+"""The card's file, in the model's folder."""
+
+LONGEST = 5000
+"""Characters of a version's description: PostgreSQL takes no more."""
 
 MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """What MLflow answers for a model, and for an alias, that there is not."""
@@ -92,9 +99,10 @@ def register(
     verdict: Verdict,
     by: str,
     note: str,
+    card: str,
     images_by: ModelEncoder | None = None,
 ) -> Version:
-    """Register a run's head as a new version, the gate's verdict stored with it.
+    """Register a run's head as a new version, the gate's verdict and its card stored with it.
 
     Parameters
     ----------
@@ -108,6 +116,8 @@ def register(
         Identity of the encoder whose features it takes.
     by, note : str
         Who asked for it and why.
+    card : str
+        What it is, in Markdown: the version's description, and a file beside it.
     images_by : ModelEncoder, optional
         The encoder, for a model that takes images; without it the model takes features.
 
@@ -128,6 +138,7 @@ def register(
             model = write_model(
                 Path(folder), head=head, name=model_name, identity=encoder, encoder=images_by, verdict=verdict
             )
+            (model / CARD).write_text(card, encoding="utf-8")
             source = store.add_folder(run_id, model)
     except OSError as error:
         raise StoreError(
@@ -135,6 +146,7 @@ def register(
             "the temporary folder or mend its permissions, then promote again"
         ) from None
     store.ask(lambda client: _create(client, model_name))
+    described = shortened(card, LONGEST, CARD)
     tags = {
         RUN_TAG: run_id,
         "clarify.by": by,
@@ -144,7 +156,9 @@ def register(
         "clarify.overruled": verdict.overruled,
         REASONS: json.dumps(verdict.to_dict()["reasons"], ensure_ascii=False),
     }
-    made = store.ask(lambda client: client.create_model_version(model_name, source, run_id, tags=tags))
+    made = store.ask(
+        lambda client: client.create_model_version(model_name, source, run_id, tags, description=described)
+    )
     return _version(made)
 
 
@@ -263,11 +277,17 @@ def _version(found: ModelVersion) -> Version:
 def _create(client: MlflowClient, model_name: str) -> None:
     from mlflow.exceptions import MlflowException
 
+    what = (
+        f"What was retrained of **{plain(model_name)}** with what reviewers said of its errors. The alias "
+        f"`{CHAMPION}` is on the version in use; each version's description is its card."
+    )
     try:
-        client.create_registered_model(model_name)
+        client.create_registered_model(model_name, description=what)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
+        if not client.get_registered_model(model_name).description:  # of an older version
+            client.update_registered_model(model_name, what)
 
 
 def _holder(client: MlflowClient, model_name: str, alias: str) -> ModelVersion | None:

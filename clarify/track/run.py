@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from clarify.errors import StoreError
 from clarify.track.backend import LocalFiles
+from clarify.track.pages import EXPERIMENT_KIND, experiment_tags, run_tags
 from clarify.track.record import TAGS, RunRecord
 
 if TYPE_CHECKING:
@@ -201,12 +202,18 @@ def _experiment(client: MlflowClient, backend: Backend, data_set: str) -> str:
     if known is None:
         place = backend.experiment_place(data_set)
         try:
-            return str(client.create_experiment(_name(data_set), artifact_location=place))
+            made = client.create_experiment(_name(data_set), artifact_location=place)
+            known = client.get_experiment(made)
         except MlflowException:  # another process may have been faster
             known = experiment_of(client, backend, data_set)
             if known is None:
                 raise
-    return str(known.experiment_id)
+    found = str(known.experiment_id)
+    if EXPERIMENT_KIND not in known.tags:  # it is new, or of an older version; the kind is set last
+        for name, value in experiment_tags(data_set, found).items():
+            if name not in known.tags:  # what people wrote stays
+                client.set_experiment_tag(found, name, value)
+    return found
 
 
 def begin(client: MlflowClient, backend: Backend, tags: Mapping[str, str], name: str, delivery: str) -> str:
@@ -289,7 +296,7 @@ def _write(
     run = _create(client, experiment, record.tags, record.name, delivery, at)
     run_id = str(run.info.run_id)
     try:
-        _log_values(client, run_id, record, at)
+        _log_values(client, run_id, experiment, record, at)
         backend.write(run, record.artifacts)
         _log_dataset(client, run_id, record)
         client.set_tag(run_id, STATUS, COMPLETED)
@@ -302,16 +309,17 @@ def _write(
     return run_id
 
 
-def _log_values(client: MlflowClient, run_id: str, record: RunRecord, at: int) -> None:
-    from mlflow.entities import Metric, Param
+def _log_values(client: MlflowClient, run_id: str, experiment: str, record: RunRecord, at: int) -> None:
+    from mlflow.entities import Metric, Param, RunTag
 
+    tags = [RunTag(key, value) for key, value in run_tags(record, run_id, experiment).items()]
     params = [Param(key, str(value)) for key, value in record.params.items()]
     metrics = [Metric(key, value, at, 0) for key, value in record.metrics.items()]
     metrics += [
         Metric(key, value, at, step) for step, values in record.history for key, value in values.items()
     ]
-    client.log_batch(run_id, params=params[:BATCH], metrics=metrics[: PAGE - BATCH])
-    for start in range(BATCH, len(params), BATCH):
+    client.log_batch(run_id, params=params[: BATCH - len(tags)], metrics=metrics[: PAGE - BATCH], tags=tags)
+    for start in range(BATCH - len(tags), len(params), BATCH):
         client.log_batch(run_id, params=params[start : start + BATCH])
     for start in range(PAGE - BATCH, len(metrics), PAGE):
         client.log_batch(run_id, metrics=metrics[start : start + PAGE])

@@ -9,7 +9,7 @@ from tests.conftest import run_clarify
 HEADINGS = {
     "the loop": "demo embed train diagnose promise suggest score describe retrain compare gate promote",
     "data": "data bridge encoder features predictions import export",
-    "models and registry": "predict history rollback",
+    "models and registry": "predict card history rollback",
     "team": "serve",
     "look after": "doctor relocate benchmark",
 }

@@ -115,6 +115,7 @@ def test_champions(told: Told, tmp_path: Path, place: Path) -> None:
     compare("clarify promote", first, told("promote", DATA_SET))
     compare("clarify rollback", told("rollback", DATA_SET))
     compare("clarify history", told("history", DATA_SET))
+    compare("clarify card", told("card", DATA_SET))
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no picture")
     images = [str(next((place / "images").rglob("*.png"))), str(broken)]

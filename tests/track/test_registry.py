@@ -56,7 +56,29 @@ def registered(store: TrackingStore, said: Verdict, *, name: str = "birds", run_
         verdict=said,
         by="Ada",
         note="it finds birds over water",
+        card="# Card\n" + "a line\n" * 1000,
     )
+
+
+def test_a_version_has_its_card_as_description_and_whole_beside_the_model(store: TrackingStore) -> None:
+    made = registered(store, verdict())
+    found = store.client.get_model_version(made.model_name, made.version)
+    assert found.description.startswith("# Card\na line\n")
+    assert found.description.endswith("(whole in `card.md`)")
+    assert len(found.description) <= 5000
+    assert (Path(found.source) / "card.md").read_text().endswith("a line\n" * 1000)
+    model = store.client.get_registered_model(made.model_name)
+    assert "`champion`" in model.description
+
+
+def test_a_registered_model_of_an_older_version_gets_its_description_but_peoples_own_stays(
+    store: TrackingStore,
+) -> None:
+    name = registered(store, verdict()).model_name
+    for theirs, expected in (("", "`champion`"), ("ours", "ours")):
+        store.client.update_registered_model(name, theirs)
+        registered(store, verdict())
+        assert expected in store.client.get_registered_model(name).description
 
 
 @pytest.mark.slow
@@ -88,7 +110,7 @@ def test_no_file_of_a_registered_model_is_a_pickle(store: TrackingStore) -> None
     version = registered(store, verdict())
     folder = store.artifact_folder(version.run_id) / "model-1"
     files = [path for path in folder.rglob("*") if path.is_file()]
-    assert {path.suffix for path in files} <= {"", ".json", ".py", ".safetensors", ".txt", ".yaml"}
+    assert {path.suffix for path in files} <= {"", ".json", ".md", ".py", ".safetensors", ".txt", ".yaml"}
     assert any(path.suffix == ".safetensors" for path in files)
     assert not any(path.read_bytes().startswith(b"\x80\x04") for path in files)
 

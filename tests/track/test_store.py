@@ -177,6 +177,27 @@ def test_relocating_keeps_a_copy_and_leaves_no_trace_of_the_old_place(home: Path
     assert TrackingStore(home).relocate() == 0
 
 
+def test_relocating_takes_the_places_of_images_along(template: Path, tmp_path: Path) -> None:
+    old, new = tmp_path / "ä'lt", tmp_path / "neu"
+    shutil.copytree(template, old)
+    store = TrackingStore(old)
+    store.relocate()
+    for digest, source in (("1" * 64, f"{old}/images/birds"), ("2" * 64, f"{old}-other/images/birds")):
+        record = model()
+        store.log(
+            dataclasses.replace(
+                record, dataset=dataclasses.replace(record.dataset, digest=digest, source=source)
+            )
+        )
+    old.rename(new)
+    assert TrackingStore(new).relocate() > 0
+    with closing(sqlite3.connect(new / "mlruns" / "mlflow.db")) as database:
+        rows = database.execute("SELECT dataset_source FROM datasets").fetchall()
+    places = {json.loads(source)["tags"]["mlflow.source.name"] for (source,) in rows}
+    assert {f"{new}/images/birds", f"{old}-other/images/birds"} <= places
+    assert f"{old}/images/birds" not in places
+
+
 def test_relocating_does_not_touch_a_place_that_only_begins_alike(template: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
     shutil.copytree(template, home)

@@ -23,6 +23,7 @@ __all__ = [
     "Lineage",
     "RegistryState",
     "lineage",
+    "loading",
     "registry_state",
     "rollback",
     "snippet",
@@ -259,11 +260,13 @@ def lineage(project: Workspace, run_id: str) -> Lineage:
 
 def snippet(project: Workspace) -> str:
     """Return the Python that loads the champion; a password in the store's address is hidden."""
-    return (
-        "import mlflow\n\n"
-        f'mlflow.set_tracking_uri("{project.tracking.address.shown}")\n'
-        f'model = mlflow.pyfunc.load_model("models:/{model_name(project)}@champion")\n'
-    )
+    first, _, rest = loading(project).partition("\n\n")
+    return f'{first}\n\nmlflow.set_tracking_uri("{project.tracking.address.shown}")\n{rest}'
+
+
+def loading(project: Workspace) -> str:
+    """Return the same for whoever told MLflow where the store is: it names no place."""
+    return f'import mlflow\n\nmodel = mlflow.pyfunc.load_model("models:/{model_name(project)}@champion")\n'
 
 
 def _of_id(runs: list[RunOf], run_id: str) -> RunOf | None:

@@ -13,6 +13,7 @@ from clarify.track.model_folder import ModelEncoder
 from clarify.track.promotion import Gate
 from clarify.track.registry import Version, crown, register
 from clarify.track.verdict import Verdict
+from clarify.workflow.decide.card import model_card
 from clarify.workflow.decide.champions import registry_state, turn
 from clarify.workflow.decide.gate import judge
 from clarify.workflow.model.models import open_model
@@ -104,6 +105,7 @@ def promote(
         verdict=verdict,
         by=project.reviewer,
         note=note,
+        card=model_card(project, model.run_id, verdict, note=note),
         images_by=images_by,
     )
     if verdict.stands:

@@ -312,6 +312,7 @@ def test_the_history_of_one_model_is_not_anothers(project: Workspace) -> None:
         verdict=judge(project, None, gate=LENIENT),
         by="Ada",
         note="",
+        card="",
     )
     assert version_of(project.tracking, "other") is None
     assert events_of(project.tracking, DATA_SET, "other", "") == ()

@@ -218,7 +218,7 @@ def _judged(at: Situation, slices: Sequence[ImageSlice], bank: PhraseBank) -> _F
     return dataclasses.replace(
         _found(at, slices),
         by_slices=_worst_group(at, data, described, splits),
-        by_words=_by_words(at, {name: word for name, word in words.items() if word}),
+        by_words=_by_words(at, tuple((name, word) for name, word in sorted(words.items()) if word)),
         words=tuple(words.values()),
     )
 
@@ -231,10 +231,11 @@ def _best_phrase(at: Situation, what: Description, columns: SplitData, bank: Phr
     return found[0][0] if found else ""
 
 
-def _by_words(at: Situation, words: Mapping[str, str]) -> float | None:
-    """Return the worst group on test after `clarify retrain` with a phrase of each class."""
+@functools.lru_cache(maxsize=16)  # several methods come to the same words
+def _by_words(at: Situation, words: tuple[tuple[str, str], ...]) -> float | None:
+    """Return the worst group on test after `clarify retrain` with a phrase of each of some classes."""
     described = []
-    for name, phrase in words.items():
+    for name, phrase in words:
         try:
             described.append(try_phrase(at.project, at.failures, name, phrase, n_tried=1).description)
         except NoScoreError:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -21,6 +24,7 @@ from clarify.evidence.discovery import (
 from clarify.evidence.planted import PLANTED, planted_slices
 from clarify.evidence.situation import truth_of
 from clarify.evidence.tables import study_markdown
+from tests.conftest import DATA_SET, Done
 
 
 def test_precision_at_k_is_counted_by_hand_and_equal_scores_are_no_luck() -> None:
@@ -88,3 +92,19 @@ def _gain(classes: float | None) -> Gain | None:
 def test_an_unknown_method_is_refused_before_anything_is_done() -> None:
     with pytest.raises(NotFoundError, match="no discovery method is called 'barlov'; nearest: barlow"):
         compare_discovery([], methods=["barlov"])
+
+
+def test_the_suite_runs_on_a_data_set_of_ones_own(clarify: Callable[..., Done]) -> None:
+    asked = ("benchmark", "--suite", "discovery", "--data-set", DATA_SET, "--seeds", "1")
+    phrases = ("--phrase", "landbird=water", "--phrase", "waterbird=land")
+    found = clarify(*asked, *phrases, "--method", "confusion-cells", "--json").result
+    rows = {(row["validation"], row["method"]): row for row in found["rows"]}
+    kinds = {kind for kind, _ in rows}
+    assert kinds == {"balanced", "ordinary"}
+    assert len(rows) == 2 * 5
+    balanced = rows["balanced", "confusion-cells"]
+    assert balanced["AP"]["mean"] > balanced["chance"]["mean"] + 0.2
+    assert Path(found["written"], f"{DATA_SET}.json").is_file()
+    assert "--suite discovery takes --data-set NAME and --phrase" in clarify(*asked).refusal
+    unknown = clarify(*asked, *phrases, "--method", "barlov").refusal
+    assert unknown == "no discovery method is called 'barlov'; nearest: barlow"

@@ -48,6 +48,7 @@ def measure() -> list[Measurement]:
         rendered = _told(home, "--suite", "rendered")
         minutes = (time.perf_counter() - began) / 60
         _write("rendered", rendered)
+        _write("discovery", _told(home, "--suite", "discovery"))
         for name in STUDIES:
             _write(f"study-{name}", _told(home, "--study", name))
         if REAL.is_file():
@@ -63,6 +64,9 @@ def measure() -> list[Measurement]:
             )
         if real_waterbirds.at_hand():
             real_waterbirds.prepare(home)
+            on_words = [f"--phrase={name}={real_waterbirds.TRUE}" for name in real_waterbirds.CLASSES]
+            asked = ("--suite", "discovery", "--data-set", real_waterbirds.NAME, *on_words)
+            _write("discovery-waterbirds", _told(home, *asked, "--encoder", "bridge:captions"))
             for learned_from, word in REAL_NAMES.items():
                 said = [f"--phrase={name}={word}" for name in real_waterbirds.CLASSES]
                 suite = ("--suite", "features", "--data-set", real_waterbirds.NAME, *said)

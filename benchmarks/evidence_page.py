@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.evidence_curves import CURVES, curve
+from benchmarks.evidence_discovery import discovery_part
 from benchmarks.evidence_findings import (
     REAL,
     REAL_NAMES,
@@ -103,7 +104,7 @@ def document(folder: Path) -> str:
             markdown(_printed(features["rows"])),
             _refused(features["refused"]),
         ]
-    parts += _real(folder)
+    parts += [*_real(folder), *discovery_part(folder)]
     parts += [
         "## Studies",
         "On the hardest drawn birds unless it says otherwise; `clarify benchmark --study NAME`. "

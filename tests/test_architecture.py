@@ -153,6 +153,7 @@ DOORS = {
         "clarify.discover.mentions",
         "clarify.discover.promise",
         "clarify.discover.settings",
+        "clarify.discover.slices",
         "clarify.discover.suggest",
         "clarify.discover.vocabulary",
     },

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from clarify.assembly import open_project
 from clarify.cli.shell import Commands, Shell, phrases_of
@@ -35,6 +35,9 @@ def _benchmark(shell: Shell) -> None:
     if args.study:
         _study(shell, opened)
         return
+    if args.suite == "discovery":
+        _discovery(shell, opened, phrases)
+        return
     if args.suite == "rendered":
         if args.data_set or phrases:
             raise InputError("--data-set and --phrase are for --suite features; leave them out")
@@ -61,18 +64,53 @@ def _benchmark(shell: Shell) -> None:
     shell.answer({**result, "written": str(place)}, f"{markdown(result['rows'])}\ntables and charts: {place}")
 
 
-def _study(shell: Shell, opened: Callable[[str], Workspace]) -> None:
+def _discovery(shell: Shell, opened: Callable[[str], Workspace], phrases: dict[str, str]) -> None:
+    """Compare discovery methods, on a data set of one's own where it is given."""
+    import sys
+
+    from tqdm import tqdm
+
+    from clarify.discover.vocabulary import vocabulary
+    from clarify.evidence.discovery import compare_discovery
+    from clarify.evidence.suites import CORE, discovery, resampled
+    from clarify.evidence.tables import study_markdown
+
+    args, settings = shell.args, shell.settings
+    if bool(args.data_set) != bool(phrases):
+        raise InputError(
+            "--suite discovery takes --data-set NAME and --phrase CLASS=PHRASE together, or neither"
+        )
+    seeds, move = args.seeds, tqdm(desc="methods", unit="cell", file=sys.stderr, dynamic_ncols=True)
+    with move as bar:
+        rows = compare_discovery(
+            ((at, vocabulary()) for at in resampled(opened(args.data_set), phrases, seeds=seeds))
+            if args.data_set
+            else discovery(settings.home, opened, seeds=seeds, workers=settings.workers),
+            methods=tuple(args.method),
+            told=lambda _: bar.update(),
+        )
+    place = settings.home / "comparisons" / "discovery"
+    result = {"suite": "discovery", "core": CORE, "seeds": args.seeds, "rows": rows}
+    _write_json(place / f"{args.data_set or 'rows'}.json", result)
+    shown = [{name: value for name, value in row.items() if name != "reasons"} for row in rows]
+    shell.answer({**result, "written": str(place)}, f"{study_markdown(shown)}\nwritten: {place}")
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
     import json
 
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+
+def _study(shell: Shell, opened: Callable[[str], Workspace]) -> None:
     from clarify.evidence.suites import drawn_birds, study
     from clarify.evidence.tables import study_markdown
 
     args, settings = shell.args, shell.settings
     draws = drawn_birds(settings.home, opened, seeds=args.seeds, workers=settings.workers)
     found = study(args.study, draws)
-    place = settings.home / "comparisons" / "studies"
-    place.mkdir(parents=True, exist_ok=True)
-    (place / f"{args.study}.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
+    _write_json(settings.home / "comparisons" / "studies" / f"{args.study}.json", found)
     shell.answer(found, f"{found['question']}\n\n{study_markdown(found['rows'])}")
 
 
@@ -96,9 +134,10 @@ def add_benchmark(commands: Commands) -> None:
     command = commands.add("benchmark", _benchmark, "benchmark --suite rendered", data_set=False)
     command.takes(
         "--suite",
-        "the drawn birds in four difficulties, or a data set of your own with an annotated attribute "
+        "the drawn birds in four difficulties; a data set of your own with an annotated attribute; or "
+        "methods that discover slices, on planted ones and drawn birds, or with --data-set on your own "
         "(default: rendered)",
-        choices=["rendered", "features"],
+        choices=["rendered", "features", "discovery"],
         default="rendered",
     )
     command.takes(
@@ -107,7 +146,9 @@ def add_benchmark(commands: Commands) -> None:
         "template, compound, one-class, classes, outliers, wrong-phrases, reviewers, crowds, oversight, "
         "labels",
     )
-    command.takes("--data-set NAME", "for features: the data set")
-    command.takes("--phrase CLASS=PHRASE", "for features: what a person says of a class", repeated=True)
+    command.takes("--data-set NAME", "for features and discovery: the data set")
+    command.takes(
+        "--phrase CLASS=PHRASE", "for features and discovery: what a person says of a class", repeated=True
+    )
     command.takes("--seeds", "(default: 5)", type=int, default=5)
     command.takes("--method NAME", "one of them only; may be repeated (default: all)", repeated=True)

@@ -19,9 +19,10 @@ from clarify.method.fit.training import Fit
 from clarify.method.groups.groups import AnnotatedGroups, DescribedGroups
 from clarify.method.phrases.descriptions import Description
 from clarify.track.gate_evidence import GateEvidence
+from clarify.workflow.describe.columns import column_phrase, with_columns
 from clarify.workflow.describe.grouping import groups_by_descriptions, in_force
 from clarify.workflow.describe.phrases import TriedPhrase, phrase_similarity, try_phrase
-from clarify.workflow.model.arrays import ArrayData, CallableEncoder, ClassNames, DataSet
+from clarify.workflow.model.arrays import ArrayData, DataSet
 from clarify.workflow.model.failures import Failures, failures_of
 from clarify.workflow.model.models import Model
 from clarify.workflow.model.project import SplitData
@@ -257,34 +258,26 @@ def told_the_truth(at: Situation) -> tuple[ArrayData, dict[str, SplitData], list
 
     Each value but the first is a phrase of every class, and images are as like it as they have it.
     """
-    values = len(at.values)
-
-    def encode(phrases: Sequence[str]) -> NDArray[np.float64]:
-        return np.eye(values)[[int(each.removeprefix("value ")) for each in phrases]]
-
-    encoder = CallableEncoder(encode=encode)
-    project = ArrayData(manifest=ClassNames(name=at.data_set, classes=at.classes), encoder=encoder)
-    splits = {
-        name: dataclasses.replace(
-            data, embeddings=np.eye(values, dtype=np.float32)[truth_of(data).index % values]
-        )
+    columns = {
+        name: (truth_of(data).index[:, None] % len(at.values)) == np.arange(1, len(at.values))
         for name, data in at.splits.items()
     }
+    project, splits = with_columns(at.project, at.splits, columns)
     said = [
         Description(
             data_set=at.data_set,
             class_name=name,
-            phrase=f"value {value}",
-            template=encoder.identity.template,
-            encoder=encoder.identity.digest,
+            phrase=column_phrase(number),
+            template=project.encoder.identity.template,
+            encoder=project.encoder.identity.digest,
             calibrations={},
-            threshold=0.5,
+            threshold=0.5 / np.sqrt(len(at.values) - 1),
             wrong_is_above=True,
             author="oracle",
             created_at="1970-01-01T00:00:00+00:00",
             fixed_cut=True,
         )
         for name in at.classes
-        for value in range(1, values)
+        for number in range(len(at.values) - 1)
     ]
     return project, splits, said

@@ -14,6 +14,7 @@ from clarify.errors import InputError, NotFoundError, nearest
 from clarify.evidence.cells import Cell, Figures, Ledger, Refused, cells_of
 from clarify.evidence.comparison import Row, rows_of
 from clarify.evidence.methods import methods as all_methods
+from clarify.evidence.planted import PLANTED, planted_slices
 from clarify.evidence.situation import Situation, ordinary, seen_by, truth_of
 from clarify.evidence.studies import STUDIES
 from clarify.workflow.describe.phrase_cache import known_phrases
@@ -26,6 +27,7 @@ __all__ = [
     "SEEDS",
     "SuiteResult",
     "compare_methods",
+    "discovery",
     "drawn_birds",
     "prepare_rendered",
     "rendered",
@@ -160,6 +162,20 @@ def rendered(
             yield from resampled(
                 prepare_rendered(home, name, open_project, workers=workers), phrases, seeds=seeds
             )
+
+
+def discovery(
+    home: Path, open_project: Callable[[str], Workspace], *, seeds: int = SEEDS, workers: int
+) -> Iterator[tuple[Situation, Sequence[str]]]:
+    """Yield what discovery methods are compared on, each with its vocabulary.
+
+    Made-up features with planted slices, then the hardest drawn birds with both kinds of validation.
+    """
+    for kind in PLANTED:
+        for seed in _checked(seeds):
+            yield planted_slices(kind, seed=seed)
+    for at in drawn_birds(home, open_project, seeds=seeds, workers=workers):
+        yield from ((at, vocabulary()), (ordinary(at, at.seed), vocabulary()))
 
 
 def _checked(seeds: int) -> range:

@@ -7,7 +7,8 @@ import re
 from tests.conftest import run_clarify
 
 HEADINGS = {
-    "the loop": "demo embed train diagnose promise suggest score describe retrain compare gate promote",
+    "the loop": "demo embed train diagnose promise suggest discover score describe retrain compare gate "
+    "promote",
     "data": "data bridge encoder features predictions import export",
     "models and registry": "predict card history rollback",
     "team": "serve",

@@ -131,6 +131,10 @@ def test_the_machines_search(told: Told, place: Path) -> None:
     compare("clarify suggest", told("suggest", DATA_SET, "waterbird"), with_captions)
 
 
+def test_slices(told: Told) -> None:
+    compare("clarify discover", told("discover", DATA_SET, "waterbird", "--method", "failure-direction"))
+
+
 @pytest.mark.slow
 def test_handing_on(told: Told, tmp_path: Path) -> None:
     bundle = tmp_path / "birds.tar"

@@ -32,7 +32,15 @@ from clarify.workflow.model.failures import Failures, failures_of
 from clarify.workflow.model.models import Model
 from clarify.workflow.model.project import SplitData, Workspace
 
-__all__ = ["ClassPromise", "ClassSuggestions", "promises", "suggest"]
+__all__ = [
+    "ClassPromise",
+    "ClassSuggestions",
+    "SearchedPhrases",
+    "embedded_phrases",
+    "phrases_to_search",
+    "promises",
+    "suggest",
+]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +121,7 @@ class ClassPromise:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class _Searched:
+class SearchedPhrases:
     """The phrases of a vocabulary that an encoder knows."""
 
     name: str
@@ -157,7 +165,7 @@ def suggest(
     failures = failures_of(model, data)
     images = ImagesOfClass(embeddings=data.embeddings[rows], right=failures.right[rows])
     captioned_rows, words = _captioned(project, failures, rows)
-    searched = _searched(project, vocabulary_file, needed=not words.phrases)
+    searched = phrases_to_search(project, vocabulary_file, needed=not words.phrases)
     phrases = searched.phrases
     if vocabulary_file is None:  # the names that somebody lists are asked for
         phrases = without_names(phrases, class_name, project.manifest.classes)
@@ -170,7 +178,7 @@ def suggest(
     tried = len(phrases_tried(project, model, class_name))
     found, mentioned = searching.nothing(images.right), searching.nothing(images.right)
     if phrases:
-        embeddings = _embeddings(project, phrases, vocabulary_file, progress)
+        embeddings = embedded_phrases(project, phrases, vocabulary_file, progress)
         found = sought(phrases, embeddings, images, aside=failures.aside(rows))
         note_searched(project, model, class_name, phrases, tries=found.tries)
     if words.phrases:
@@ -212,8 +220,8 @@ def promises(
     """
     predicted = model.predict(data)
     classes = project.manifest.classes
-    phrases = _searched(project, vocabulary_file).phrases
-    embeddings = _embeddings(project, phrases, vocabulary_file, progress)
+    phrases = phrases_to_search(project, vocabulary_file).phrases
+    embeddings = embedded_phrases(project, phrases, vocabulary_file, progress)
     images = [
         ImagesOfClass(embeddings=data.embeddings[rows], right=predicted[rows] == label)
         for label, rows in enumerate(map(data.of_class, range(len(classes))))
@@ -242,7 +250,14 @@ def _captioned(
     return captioned, caption_words(told, project.manifest.classes)
 
 
-def _searched(project: Workspace, file: Path | None, *, needed: bool = True) -> _Searched:
+def phrases_to_search(project: Workspace, file: Path | None, *, needed: bool = True) -> SearchedPhrases:
+    """Return a list of one's own, the imported encoder's bank, or Clarify's own vocabulary, as far as known.
+
+    Raises
+    ------
+    InputError
+        Where the encoder knows none of its phrases, though they are needed.
+    """
     encoder = project.encoder
     if file is not None:
         name, given = f"the vocabulary {file}", read_vocabulary(file)
@@ -256,15 +271,16 @@ def _searched(project: Workspace, file: Path | None, *, needed: bool = True) -> 
             f"{name}: encoder {encoder.name} knows none of its {len(given):,} phrases; give "
             "another list (--vocabulary) or another --encoder"
         )
-    return _Searched(name=name, phrases=phrases, left_out=len(given) - len(phrases))
+    return SearchedPhrases(name=name, phrases=phrases, left_out=len(given) - len(phrases))
 
 
-def _embeddings(
+def embedded_phrases(
     project: Workspace,
     phrases: tuple[str, ...],
     file: Path | None,
     progress: Callable[[Progress], None] | None,
 ) -> NDArray[np.float32]:
+    """Embed phrases (P, E), those of `file` if it is given, which a refusal names."""
     try:
         return phrase_embeddings(project.home, project.encoder, phrases, progress=progress)
     except PhraseError as error:

@@ -36,7 +36,16 @@ from clarify.workflow.model.failures import Failures
 from clarify.workflow.model.project import SplitData, Workspace
 from clarify.workflow.retrain.preview import Retrained, retrained
 
-__all__ = ["POOL", "brought", "gain_of", "gain_when_kept", "ranked", "shortlisted"]
+__all__ = [
+    "POOL",
+    "brought",
+    "gain_of",
+    "gain_when_kept",
+    "phrase_gain",
+    "principal_components",
+    "ranked",
+    "shortlisted",
+]
 
 POOL = 40
 """The best by error score of so many groups of phrases are tried."""
@@ -159,7 +168,7 @@ def shortlisted(
         return tuple(items[:most])
     missing = [each for each in items if each.phrase not in known]
     if missing:
-        reduce = _principal_components(train)
+        reduce = principal_components(train)
         rough, rough_train = dataclasses.replace(failures, data=reduce(failures.data)), reduce(train)
         gains = _two_at_once(functools.partial(_gain, project, rough, rough_train, class_name), missing)
         known |= zip((each.phrase for each in missing), gains, strict=True)
@@ -168,7 +177,7 @@ def shortlisted(
     )
 
 
-def _principal_components(train: SplitData) -> Callable[[SplitData], SplitData]:
+def principal_components(train: SplitData) -> Callable[[SplitData], SplitData]:
     """Return what reduces features to their first principal components, found from training images."""
     rows = np.random.default_rng(0).permutation(len(train.features))[:COMPONENTS_FROM]
     some = train.features[rows].astype(np.float64)
@@ -210,8 +219,16 @@ def brought(
 def _gain(
     project: DataSet, failures: Failures, train: SplitData, class_name: str, each: Suggestion
 ) -> Gain | None:
+    n_tried = each.evidence.n_tried
+    return phrase_gain(project, failures, train, class_name, each.phrase, n_tried=n_tried)
+
+
+def phrase_gain(
+    project: DataSet, failures: Failures, train: SplitData, class_name: str, phrase: str, *, n_tried: int
+) -> Gain | None:
+    """Return what retraining with a phrase brings; None where nothing can be retrained with it."""
     try:
-        tried = try_phrase(project, failures, class_name, each.phrase, n_tried=each.evidence.n_tried)
+        tried = try_phrase(project, failures, class_name, phrase, n_tried=n_tried)
         return gain_of(retrained(project, failures, tried.description, train))
     except ClarifyError:
         return None

@@ -57,6 +57,10 @@ class Gram:
         values, vectors = np.linalg.eigh(moments)
         return cls(centre=centre, values=np.maximum(values, 0.0), vectors=vectors)
 
+    def at(self, point: Point) -> Solve:
+        """Return the inverse of the model at a point."""
+        return preconditioner(point, self)
+
 
 def preconditioner(point: Point, gram: Gram) -> Solve:
     """Return the inverse of a model of the smoothed problem's curvature at a point."""

@@ -259,7 +259,7 @@ def test_copies_of_a_groups_examples_change_no_worst_group() -> None:
             problem,
             theta=problem.start(),
             weights=problem.weights.centre(),
-            gram=Gram.of(problem.x, problem.weights.example_weights(problem.weights.centre())),
+            curvature=Gram.of(problem.x, problem.weights.example_weights(problem.weights.centre())),
             tolerance=TIGHT,
             most_iterations=1000,
         )

@@ -258,4 +258,6 @@ def mixture(seen: Array, truth: Array) -> tuple[float, Array]:
     if part == 0.0:
         return 0.0, truth
     shares = np.maximum(truth - (1.0 - part) * seen, 0.0)
+    if not shares.any():  # what they differ by is rounding
+        return 0.0, truth
     return part, shares / shares.sum()

@@ -81,7 +81,8 @@ def fit_base(train: SplitData, classes: Sequence[str], *, seed: int = 0) -> Head
     fitted_on, held = hold_out(train.labels, seed=seed)
     fits = sweep(train.features[fitted_on], train.labels[fitted_on], classes, Erm(), WEIGHT_DECAYS)
     chosen = select(fits, train.features[held], train.labels[held], ByAverage())
-    fit = fit_head(train.features, train.labels, classes, Erm(), chosen.fit.weight_decay)
+    found = chosen.fit
+    fit = fit_head(train.features, train.labels, classes, Erm(), found.weight_decay, start=found.head)
     return HeadFit(fit=fit, objective=Erm(), rule=chosen.rule.name, table=chosen.table)
 
 

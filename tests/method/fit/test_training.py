@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
-from clarify.method.fit.convex import Point, Problem
+from clarify.method.fit.convex import Point, Problem, mixture
 from clarify.method.fit.head import Head, Standardisation
 from clarify.method.fit.objectives import CvarDro, Erm, GroupDro, Objective, Reweight, WorstGroup
 from clarify.method.fit.preconditioner import Gram
@@ -188,6 +188,14 @@ def test_the_bound_is_true_wherever_the_solver_stands(
     )
     bound = at(10**scale * rng.normal(size=problem.start().shape)).lower_bound()
     assert bound <= lowest + 1e-12
+
+
+def test_shares_that_differ_by_rounding_alone_need_no_mixing() -> None:
+    truth = [0.47311639166846964, 0.06357189988373928, 0.43350303891660463, 0.02980866953118644]
+    seen = [0.47311639166846975, 0.06357189988373929, 0.43350303891660474, 0.02980866953118645]
+    part, shares = mixture(np.array(seen), np.array(truth))
+    assert part == 0.0
+    np.testing.assert_array_equal(shares, truth)
 
 
 @pytest.mark.parametrize("name", ["erm", "worst_group", "cvar"])

@@ -137,11 +137,13 @@ def sweep(
     *,
     tolerance: float | None = None,
     erasure: Erasure | None = None,
+    start: Head | None = None,
     progress: Report | None = None,
 ) -> list[Fit]:
     """Fit one head a weight decay, each started from the one before.
 
-    Parameters are those of `fit_head`; `weight_decays` are distinct and in any order.
+    Parameters are those of `fit_head`; `weight_decays` are distinct and in any order, and the largest is
+    started from `start`.
 
     Returns
     -------
@@ -153,7 +155,7 @@ def sweep(
     decays = sorted(weight_decays, reverse=True)
     if not decays or len(set(decays)) != len(decays):
         raise InputError(f"weight decays {shown(list(weight_decays))}; one or more distinct ones are legal")
-    return list(_fits(features, labels, class_names, objective, decays, tolerance, erasure, None, progress))
+    return list(_fits(features, labels, class_names, objective, decays, tolerance, erasure, start, progress))
 
 
 def _fits(

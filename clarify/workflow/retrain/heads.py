@@ -138,6 +138,7 @@ def correct_head(
     descriptions: Sequence[Description] = (),
     control: bool = False,
     seed: int = 0,
+    base: tuple[Head, float] | None = None,
     steps: Steps | None = None,
 ) -> HeadFit:
     """Fit a head as a recipe says, and choose its weight decay on validation. Deterministic.
@@ -157,6 +158,8 @@ def correct_head(
         All else is as the recipe says: what is left of a gain is the phrases'.
     seed : int
         0 fits every training image; others as many of each group, drawn with replacement.
+    base : (Head, float), optional
+        The base model's head with its weight decay: where a large problem starts, see `correct`.
     steps : Steps, optional
         Told how far it is.
 
@@ -177,6 +180,7 @@ def correct_head(
         chosen_by=splits["validation"].truth if recipe.rule.oracle else None,
         eraser=fitted.eraser,
         refit=recipe.refit,
+        base=base,
         progress=told.control() if control else told.fit(train.groups),
     )
     return HeadFit(
@@ -286,6 +290,7 @@ class Heads:
                 descriptions=training.in_force,
                 control=control,
                 seed=seed,
+                base=None if training.base.is_network else _head_of(training.base),
                 steps=self._steps,
             )
 
@@ -316,24 +321,24 @@ def _crossed(training: Training, found: HeadFit, control: HeadFit) -> Predicted 
     The features of a network that was trained on these images tell too well which they are.
     """
     base = training.base
-    if (
-        base is None
-        or base.head is None
-        or base.is_network
-        or base.weight_decay is None
-        or training.is_oracle
-    ):
+    head = None if base is None or base.is_network or training.is_oracle else _head_of(base)
+    if head is None:
         return None
     return crossed_heads(
         training.project,
         training.splits,
         cast(Mapping[str, DescribedGroups], training.groups),
         training.recipe,
-        base=(base.head, base.weight_decay),
+        base=head,
         found=found,
         control=control,
         descriptions=training.in_force,
     )
+
+
+def _head_of(base: Model) -> tuple[Head, float] | None:
+    """Return a model's head with its weight decay, where both are known."""
+    return None if base.head is None or base.weight_decay is None else (base.head, base.weight_decay)
 
 
 def _fitting(training: Training, found: HeadFit, seconds: float) -> Fitting:

@@ -10,10 +10,12 @@ from scipy.optimize import minimize as scipy_minimize
 
 from clarify.errors import SolverError
 from clarify.method.fit import large
+from clarify.method.fit.correction import Images, correct
 from clarify.method.fit.head import Standardisation
 from clarify.method.fit.large import Rows, Sample, Streamed
 from clarify.method.fit.objectives import CvarDro, Erm, GroupDro, Objective, Reweight, Weighted, WorstGroup
-from clarify.method.fit.training import LARGE_TOLERANCE, TOLERANCE, fit_head, sweep
+from clarify.method.fit.selection import ByAverage
+from clarify.method.fit.training import LARGE_TOLERANCE, TOLERANCE, WEIGHT_DECAYS, fit_head, sweep
 from clarify.method.groups.groups import DescribedGroups
 
 NAMES = ("ant", "bee", "cat", "dog")
@@ -153,6 +155,34 @@ def test_a_start_at_the_optimum_takes_no_step(everything_is_large: None) -> None
     fit = fit_head(features, labels, NAMES, Erm(), 0.02, tolerance=1e-4)
     again = fit_head(features, labels, NAMES, Erm(), 0.02, start=fit.head)
     assert again.iterations == 0
+
+
+def test_a_large_correction_starts_at_the_base_and_keeps_its_weight_decay(
+    everything_is_large: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    features, labels = data()
+    base = fit_head(features, labels, NAMES, Erm(), 0.02)
+    images = Images(features=features, labels=labels, groups=groups_of(labels))
+    steps = []
+
+    def corrected() -> tuple[tuple[float, float], ...]:
+        steps.clear()
+        found = correct(
+            images,
+            images,
+            NAMES,
+            lambda of: Reweight(groups=of.groups),
+            ByAverage(),
+            base=(base.head, 0.02),
+            progress=lambda told: steps.append(told.iteration),
+        )
+        assert found.fit.relative_gap <= LARGE_TOLERANCE
+        return found.table
+
+    assert [decay for decay, _ in corrected()] == [0.02]
+    assert steps[-1] <= base.iterations
+    monkeypatch.setattr(large, "LARGE_PRODUCTS", 10**9)
+    assert [decay for decay, _ in corrected()] == list(WEIGHT_DECAYS)
 
 
 def test_a_step_about_the_classes_own_centres_is_newtons_where_all_share_a_covariance() -> None:

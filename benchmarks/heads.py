@@ -14,6 +14,7 @@ import tempfile
 import time
 import warnings
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ FIRST, LATER, RETRAINED = 25, 12, 10
 """Passes that are allowed: of the first weight decay, of a later one, of a retraining."""
 
 
-def measure(size: tuple[int, int, int] = SIZE, *, peer: bool = True) -> list[Measurement]:
+def measure(size: tuple[int, int, int] = SIZE, *, peer: bool = True) -> Iterator[Measurement]:
     count, width, classes = size
     with tempfile.TemporaryDirectory() as folder:
         features, labels = made(count, width, classes, Path(folder) / "features.npy")
@@ -50,7 +51,7 @@ def measure(size: tuple[int, int, int] = SIZE, *, peer: bool = True) -> list[Mea
         fits = sweep(features, labels, names, Erm(), DECAYS, progress=told)
         whole = time.perf_counter() - began
         passes_swept = passes["all"]
-        base = next(fit for fit in fits if fit.weight_decay == DECAYS[-3])
+        base = next(fit for fit in fits if fit.weight_decay == DECAYS[-4])
         halves = DescribedGroups(
             index=_halves(labels), names=tuple(f"group {g}" for g in range(classes + DESCRIBED))
         )
@@ -58,8 +59,8 @@ def measure(size: tuple[int, int, int] = SIZE, *, peer: bool = True) -> list[Mea
         again = fit_head(features, labels, names, Reweight(groups=halves), base.weight_decay, start=base.head)
         retrained, passes_retrained = time.perf_counter() - began, passes["all"] - passes_swept
         a_pass = 4.0 * count * width * classes / ((rate + products_a_second(width, classes)) / 2)
-        figures = _sweep_figures(seconds, fits, whole, a_pass)
-        figures += [
+        yield from _sweep_figures(seconds, fits, whole, a_pass)
+        yield from (
             Measurement(
                 name=f"retraining with {DESCRIBED} described classes, passes counted",
                 figure=passes_retrained,
@@ -82,8 +83,9 @@ def measure(size: tuple[int, int, int] = SIZE, *, peer: bool = True) -> list[Mea
                 holds=all(fit.converged for fit in (*fits, again)),
             ),
             Measurement(name="peak of memory", unit="GB", target=4.0, figure=_peak(), holds=_peak() < 4.0),
-        ]
-        return figures + (_against_peer(features, labels, names, fits) if peer else [])
+        )
+        if peer:
+            yield from _against_peer(features, labels, names)
 
 
 def made(count: int, width: int, classes: int, path: Path) -> tuple[NDArray[np.float16], NDArray[np.int64]]:
@@ -178,13 +180,12 @@ def _halves(labels: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _against_peer(
-    features: NDArray[np.float16], labels: NDArray[np.int64], names: tuple[str, ...], fits: list[Fit]
-) -> list[Measurement]:
+    features: NDArray[np.float16], labels: NDArray[np.int64], names: tuple[str, ...]
+) -> Iterator[Measurement]:
     """One weight decay each, both from zero, on features that are standardised already for scikit-learn."""
     from sklearn.linear_model import LogisticRegression
 
     x = Standardisation.fit(features).apply(features).astype(np.float32)
-    figures = []
     for decay in PEER_DECAYS:
         began = time.perf_counter()
         with warnings.catch_warnings():
@@ -195,7 +196,7 @@ def _against_peer(
         began = time.perf_counter()
         fit = fit_head(features, labels, names, Erm(), decay)
         ours = time.perf_counter() - began
-        figures += [
+        yield from (
             Measurement(
                 name=f"weight decay {decay:g} from zero over scikit-learn",
                 figure=ours / theirs,
@@ -211,8 +212,7 @@ def _against_peer(
                 figure=fit.objective_value / value - 1,
                 holds=fit.objective_value <= value * (1 + 1e-4),
             ),
-        ]
-    return figures
+        )
 
 
 def _value(

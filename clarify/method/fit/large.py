@@ -21,7 +21,6 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 
 from clarify.method.arrays import Matrix, generator, measured_chunks
 from clarify.method.fit.convex import MOST_MIXED, Penalised, Place, mixture
@@ -141,6 +140,8 @@ class Rows:
 
     def class_sums(self, q: Array) -> Array:
         """Return the features of each class added up under weights q (N,): (D, K)."""
+        from scipy.sparse import csr_matrix
+
         if self._sums is None or not _same(self._sums[0], q):
             sums = np.zeros((self.classes, self.shape[1]))
             for rows, block in self.blocks():

@@ -290,7 +290,7 @@ class Heads:
                 descriptions=training.in_force,
                 control=control,
                 seed=seed,
-                base=None if training.base.is_network else _head_of(training.base),
+                base=_head_of(training.base),
                 steps=self._steps,
             )
 
@@ -320,25 +320,26 @@ def _crossed(training: Training, found: HeadFit, control: HeadFit) -> Predicted 
 
     The features of a network that was trained on these images tell too well which they are.
     """
-    base = training.base
-    head = None if base is None or base.is_network or training.is_oracle else _head_of(base)
-    if head is None:
+    base = None if training.is_oracle else _head_of(training.base)
+    if base is None:
         return None
     return crossed_heads(
         training.project,
         training.splits,
         cast(Mapping[str, DescribedGroups], training.groups),
         training.recipe,
-        base=head,
+        base=base,
         found=found,
         control=control,
         descriptions=training.in_force,
     )
 
 
-def _head_of(base: Model) -> tuple[Head, float] | None:
-    """Return a model's head with its weight decay, where both are known."""
-    return None if base.head is None or base.weight_decay is None else (base.head, base.weight_decay)
+def _head_of(base: Model | None) -> tuple[Head, float] | None:
+    """Return a base's head with its weight decay; None of a network, and where either is not known."""
+    if base is None or base.is_network or base.head is None or base.weight_decay is None:
+        return None
+    return base.head, base.weight_decay
 
 
 def _fitting(training: Training, found: HeadFit, seconds: float) -> Fitting:

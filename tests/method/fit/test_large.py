@@ -163,7 +163,7 @@ def test_a_large_correction_starts_at_the_base_and_keeps_its_weight_decay(
     features, labels = data()
     base = fit_head(features, labels, NAMES, Erm(), 0.02)
     images = Images(features=features, labels=labels, groups=groups_of(labels))
-    steps = []
+    steps: list[int] = []
 
     def corrected() -> tuple[tuple[float, float], ...]:
         steps.clear()
@@ -232,4 +232,4 @@ def test_the_sample_is_the_same_each_time(everything_is_large: None) -> None:
     spot = problem.at(problem.start(), np.ones(1), np.inf)
     spot.find_slope()
     steps = [Sample(rows, weights).at(spot)(spot.slope) for _ in range(2)]
-    np.testing.assert_array_equal(*steps)
+    np.testing.assert_array_equal(steps[0], steps[1])

@@ -423,7 +423,7 @@ def test_each_class_about_its_own_centre_takes_few_steps() -> None:
 def test_few_images_with_nearly_all_of_the_curvature_make_newtons_steps(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    steps = []
+    steps: list[int] = []
     for few in (0.0, 0.4):
         monkeypatch.setattr(preconditioner, "FEW_ROWS", few)
         fits = sweep(*overlapping(600, 60, 2, apart=0.3), Erm(), (0.01, 0.001, 0.0001))

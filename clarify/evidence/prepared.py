@@ -114,7 +114,7 @@ class Prepared:
                 problem,
                 theta=problem.start() if theta is None else theta,
                 weights=weights,
-                gram=self.gram,
+                curvature=self.gram,
                 tolerance=TOLERANCE,
                 most_iterations=MOST_ITERATIONS,
             )

@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from clarify.method.arrays import generator
 from clarify.method.fit.erasure import Concept, Erasure
 from clarify.method.fit.head import Head, Standardisation
+from clarify.method.fit.large import is_large
 from clarify.method.fit.objectives import Objective
 from clarify.method.fit.selection import Selection, select
 from clarify.method.fit.solver import Report
-from clarify.method.fit.training import Fit, fit_head, sweep
+from clarify.method.fit.training import WEIGHT_DECAYS, Fit, fit_head, sweep
 from clarify.method.groups.groups import Groups
 
 __all__ = ["Corrected", "Eraser", "Images", "correct", "cross_fitted"]
@@ -151,6 +152,7 @@ def correct(
     chosen_by: Groups | None = None,
     eraser: Eraser | None = None,
     refit: bool = False,
+    base: tuple[Head, float] | None = None,
     progress: Report | None = None,
 ) -> Corrected:
     """Fit a head and choose its weight decay on validation. Deterministic.
@@ -166,6 +168,9 @@ def correct(
         Of validation, for the rule; by default those that it has.
     refit : bool
         Whether the chosen weight decay is fitted to training and validation images together.
+    base : (Head, float), optional
+        The head that is corrected, with its weight decay. A large problem (see `large`) is fitted at this
+        one alone and from this head: ten weight decays would cost as much as the base did.
     progress : callable, optional
         Told of the steps of the sweep.
 
@@ -183,11 +188,16 @@ def correct(
             start=chosen.fit.head,
         )
 
+    start, decays = None, WEIGHT_DECAYS
+    if base is not None and is_large(train.features, len(class_names)):
+        start, decays = base[0], (base[1],)
     fits = sweep(
         train.features,
         train.labels,
         class_names,
         objective(train),
+        decays,
+        start=start,
         erasure=_erasure(eraser, train),
         progress=progress,
     )

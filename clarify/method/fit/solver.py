@@ -14,15 +14,15 @@ from __future__ import annotations
 import dataclasses
 from collections import deque
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clarify.method.fit.convex import Point, Problem
-from clarify.method.fit.preconditioner import Gram, Solve, preconditioner
+from clarify.method.fit.convex import Penalised, Place
+from clarify.method.fit.preconditioner import Solve
 
-__all__ = ["Report", "Solution", "SolverProgress", "exponentiated_gradient", "minimise"]
+__all__ = ["Curvature", "Report", "Solution", "SolverProgress", "exponentiated_gradient", "minimise"]
 
 Array = NDArray[np.float64]
 MEMORY = 20
@@ -56,6 +56,14 @@ class SolverProgress:
     relative_gap: float
     weight_decay: float
     example_losses: Array
+
+
+class Curvature(Protocol):
+    """Models the curvature of a problem: `preconditioner.Gram`, `large.Sample`."""
+
+    def at(self, point: Any) -> Solve:
+        """Return the inverse of the model at a place of that problem."""
+        ...
 
 
 Report: TypeAlias = Callable[[SolverProgress], None]
@@ -114,7 +122,7 @@ class _Certificate:
         """Whether the gap is within the tolerance; not before anything was seen."""
         return bool(np.isfinite(self.value) and self.value - self.bound <= self.allowed)
 
-    def see(self, point: Point) -> None:
+    def see(self, point: Place) -> None:
         """Take note of a point whose slope is known; the bound only where it may help."""
         if point.value < self.value:
             self.value, self.theta = point.value, point.theta
@@ -150,11 +158,11 @@ class _Certificate:
 
 
 def minimise(
-    problem: Problem,
+    problem: Penalised,
     *,
     theta: Array,
     weights: Array,
-    gram: Gram,
+    curvature: Curvature,
     tolerance: float,
     most_iterations: int,
     report: Report | None = None,
@@ -167,8 +175,8 @@ def minimise(
         Start.
     weights : ndarray, (A,)
         Start of the centre of the charge, in Q.
-    gram : Gram
-        See `preconditioner`.
+    curvature : Curvature
+        What each step starts from.
     tolerance : float
         Relative gap to reach.
     report : callable, optional
@@ -180,7 +188,7 @@ def minimise(
         ``converged`` is False where the steps ran out.
     """
     certificate = _Certificate(tolerance, most_iterations, report)
-    point = Point(problem=problem, theta=theta, logits=problem.logits(theta), centre=weights, rho=np.inf)
+    point = problem.at(theta, weights, np.inf)
     # A charge under which weights move, but not from one bound to another at once.
     rho = 0.1 * max(point.value, SMALLEST_VALUE) * problem.weights.count * problem.weights.cap
     point.recentre(weights, rho)
@@ -189,7 +197,7 @@ def minimise(
     before, stalled = np.inf, 0
     while not certificate.done and stalled < MOST_STALLED:
         steps = certificate.iterations
-        point = _descend(point, gram, certificate)
+        point = _descend(point, curvature, certificate)
         stalled = stalled + 1 if certificate.iterations == steps else 0
         violation = point.violation()
         if violation > max(0.25 * before, 0.1 * certificate.allowed):
@@ -201,9 +209,9 @@ def minimise(
     return certificate.solution(point.weights)
 
 
-def _descend(point: Point, gram: Gram, certificate: _Certificate) -> Point:
+def _descend(point: Place, curvature: Curvature, certificate: _Certificate) -> Place:
     """Minimise one smoothed problem by L-BFGS, about as far as the next one can use."""
-    solve = preconditioner(point, gram)
+    solve = curvature.at(point)
     pairs: deque[tuple[Array, Array]] = deque(maxlen=MEMORY)
     for _ in range(MOST_STEPS):
         if certificate.done:
@@ -214,7 +222,7 @@ def _descend(point: Point, gram: Gram, certificate: _Certificate) -> Point:
             if not pairs:
                 return point
             pairs.clear()
-            solve = preconditioner(point, gram)
+            solve = curvature.at(point)
             continue
         certificate.iterations += 1
         reached.find_slope()
@@ -226,7 +234,7 @@ def _descend(point: Point, gram: Gram, certificate: _Certificate) -> Point:
     return point
 
 
-def _direction(point: Point, pairs: deque[tuple[Array, Array]], solve: Solve) -> Array:
+def _direction(point: Place, pairs: deque[tuple[Array, Array]], solve: Solve) -> Array:
     """Return the L-BFGS step (two loops; Nocedal 1980), started from the model's inverse."""
     rest = point.slope.copy()
     kept: list[tuple[float, float]] = []
@@ -242,20 +250,16 @@ def _direction(point: Point, pairs: deque[tuple[Array, Array]], solve: Solve) ->
     return -point.problem.link.columns_of(point.problem.link.weight(step))
 
 
-def _line_search(point: Point, direction: Array) -> Point | None:
+def _line_search(point: Place, direction: Array) -> Place | None:
     """Return a point along a direction that is low enough (Armijo), or None where there is none."""
     along = float(np.vdot(point.slope, direction))
     if not along < 0:
         return None
-    problem = point.problem
-    change = problem.logits(direction)
-    length = 1.0
+    toward, length = point.toward(direction), 1.0
     for _ in range(30):
-        theta = point.theta + length * direction
-        logits = point.logits + length * change
-        reached = Point(problem=problem, theta=theta, logits=logits, centre=point.centre, rho=point.rho)
+        reached = toward(length)
         fallen = reached.smooth - point.smooth
-        if fallen <= 1e-4 * length * along:
+        if fallen <= 1e-4 * length * along + point.rounding:
             return reached
         # The lowest point of the parabola through both values and the slope.
         bottom = -along * length / (2 * (fallen / length - along))
@@ -264,12 +268,12 @@ def _line_search(point: Point, direction: Array) -> Point | None:
 
 
 def exponentiated_gradient(
-    problem: Problem,
+    problem: Penalised,
     *,
     theta: Array,
     step_size: float,
     steps: int,
-    gram: Gram,
+    curvature: Curvature,
     tolerance: float,
     report: Report | None = None,
 ) -> Solution:
@@ -280,9 +284,9 @@ def exponentiated_gradient(
 
     Parameters
     ----------
-    problem : Problem
+    problem : Penalised
         Atoms are groups; its offsets are the adjustments C/sqrt(n_g).
-    theta, gram, report
+    theta, curvature, report
         As in `minimise`.
     step_size : float
         Of the exponentiated gradient.
@@ -298,13 +302,13 @@ def exponentiated_gradient(
     """
     certificate = _Certificate(tolerance, steps, report)
     weights = problem.weights.centre()
-    point = Point(problem=problem, theta=theta, logits=problem.logits(theta), centre=weights, rho=np.inf)
+    point = problem.at(theta, weights, np.inf)
     solve: Solve | None = None
     while not certificate.done:
         _hold(point, weights)
         certificate.see(point)
         if solve is None or certificate.iterations % REFRESH == 0:
-            solve = preconditioner(point, gram)
+            solve = curvature.at(point)
         reached = _line_search(point, _direction(point, deque(), solve))
         point = point if reached is None else reached
         certificate.iterations += 1
@@ -317,7 +321,7 @@ def exponentiated_gradient(
     return certificate.solution(weights)
 
 
-def _hold(point: Point, weights: Array) -> None:
+def _hold(point: Place, weights: Array) -> None:
     """Fix the weights: an infinite charge on leaving them."""
     point.recentre(weights, np.inf)
     point.find_slope()

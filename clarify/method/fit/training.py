@@ -9,20 +9,21 @@ regulariser; here that is the weight decay, chosen openly: see `select`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from clarify.errors import FeatureError, InputError, SolverError, shown
-from clarify.method.arrays import class_tuple, label_vector
-from clarify.method.fit.convex import Problem
+from clarify.method.arrays import Matrix, class_tuple, float_matrix, label_vector
+from clarify.method.fit.convex import Penalised, Problem
 from clarify.method.fit.erasure import Erasure
+from clarify.method.fit.example_weights import WeightSet
 from clarify.method.fit.head import Head, Standardisation
-from clarify.method.fit.links import link_for
+from clarify.method.fit.large import Rows, Sample, Streamed, is_large
 from clarify.method.fit.objectives import GroupDro, Objective
 from clarify.method.fit.preconditioner import Gram
-from clarify.method.fit.solver import Report, Solution, exponentiated_gradient, minimise
+from clarify.method.fit.solver import Curvature, Report, Solution, exponentiated_gradient, minimise
 
 __all__ = ["TOLERANCE", "WEIGHT_DECAYS", "Fit", "fit_head", "sweep"]
 
@@ -33,6 +34,10 @@ WEIGHT_DECAYS: tuple[float, ...] = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003,
 
 TOLERANCE = 2e-5
 """Relative gap: at 1e-4 the worst group's loss alone may still be off by a thousandth."""
+
+LARGE_TOLERANCE = 1e-3
+"""Relative gap of a large problem (see `large`): what is certified costs passes, and what float32 rounds is
+far smaller. The loss itself is some hundred times nearer to the optimum."""
 
 MOST_ITERATIONS = 3000
 
@@ -75,7 +80,7 @@ def fit_head(
     objective: Objective,
     weight_decay: float,
     *,
-    tolerance: float = TOLERANCE,
+    tolerance: float | None = None,
     erasure: Erasure | None = None,
     start: Head | None = None,
     progress: Report | None = None,
@@ -95,7 +100,8 @@ def fit_head(
     weight_decay : float
         Positive, on the weights and not on the bias.
     tolerance : float
-        Relative gap to certify, in [1e-8, 1).
+        Relative gap to certify, in [1e-8, 1); by default `TOLERANCE`, of a large problem
+        `LARGE_TOLERANCE`.
     erasure : Erasure, optional
         Of these features, standardised: what the head is not to see.
     start : Head, optional
@@ -129,13 +135,15 @@ def sweep(
     objective: Objective,
     weight_decays: Sequence[float] = WEIGHT_DECAYS,
     *,
-    tolerance: float = TOLERANCE,
+    tolerance: float | None = None,
     erasure: Erasure | None = None,
+    start: Head | None = None,
     progress: Report | None = None,
 ) -> list[Fit]:
     """Fit one head a weight decay, each started from the one before.
 
-    Parameters are those of `fit_head`; `weight_decays` are distinct and in any order.
+    Parameters are those of `fit_head`; `weight_decays` are distinct and in any order, and the largest is
+    started from `start`.
 
     Returns
     -------
@@ -147,7 +155,7 @@ def sweep(
     decays = sorted(weight_decays, reverse=True)
     if not decays or len(set(decays)) != len(decays):
         raise InputError(f"weight decays {shown(list(weight_decays))}; one or more distinct ones are legal")
-    return list(_fits(features, labels, class_names, objective, decays, tolerance, erasure, None, progress))
+    return list(_fits(features, labels, class_names, objective, decays, tolerance, erasure, start, progress))
 
 
 def _fits(
@@ -156,7 +164,7 @@ def _fits(
     class_names: Sequence[str],
     objective: Objective,
     decays: Sequence[float],
-    tolerance: float,
+    tolerance: float | None,
     erasure: Erasure | None,
     start: Head | None,
     progress: Report | None,
@@ -165,29 +173,48 @@ def _fits(
     truth = label_vector(labels, n_classes=len(names))
     _check(names, truth, decays, tolerance)
     standardisation = Standardisation.fit(features)
-    x = standardisation.apply(features)
-    if erasure is not None:
-        x = erasure.apply(x)
-    if len(x) != len(truth):
-        raise FeatureError(f"features of {len(x)} images for {len(truth)} labels; give one label an image")
+    rows = float_matrix(features)
+    if len(rows) != len(truth):
+        raise FeatureError(f"features of {len(rows)} images for {len(truth)} labels; give one label an image")
     weight_set = objective.weight_set(len(truth))
-    gram = Gram.of(x, weight_set.example_weights(weight_set.centre()))
-    theta = None if start is None else _columns(start, names, standardisation)
-    weights = weight_set.centre()
+    problem_at, curvature = _problems(rows, truth, names, standardisation, erasure, weight_set)
+    if tolerance is None:
+        tolerance = LARGE_TOLERANCE if is_large(rows, len(names)) else TOLERANCE
+    weights, theta = weight_set.centre(), None
     for decay in decays:
-        problem = Problem(x=x, labels=truth, classes=len(names), weights=weight_set, decay=float(decay))
-        theta = problem.start() if theta is None else theta
-        found = _solve(problem, objective, theta, weights, gram, tolerance, progress)
+        problem = problem_at(float(decay))
+        if theta is None:
+            theta = problem.start() if start is None else _columns(start, problem, names, standardisation)
+        found = _solve(problem, objective, theta, weights, curvature, tolerance, progress)
         theta, weights = found.theta, found.weights
         yield _fit(found, problem, objective, standardisation, erasure, names)
 
 
+def _problems(
+    features: Matrix,
+    truth: NDArray[np.int64],
+    names: tuple[str, ...],
+    standardisation: Standardisation,
+    erasure: Erasure | None,
+    weights: WeightSet,
+) -> tuple[Callable[[float], Penalised], Curvature]:
+    """Return what makes the problem at a weight decay, and the model of its curvature: by size."""
+    if is_large(features, len(names)):
+        rows = Rows(features, standardisation, truth, len(names), erasure=erasure)
+        return lambda decay: Streamed.of(rows, weights, decay), Sample(rows, weights)
+    x = standardisation.apply(features)
+    if erasure is not None:
+        x = erasure.apply(x)
+    gram = Gram.of(x, weights.example_weights(weights.centre()))
+    return lambda decay: Problem(x=x, labels=truth, classes=len(names), weights=weights, decay=decay), gram
+
+
 def _solve(
-    problem: Problem,
+    problem: Penalised,
     objective: Objective,
     theta: Array,
     weights: Array,
-    gram: Gram,
+    curvature: Curvature,
     tolerance: float,
     progress: Report | None,
 ) -> Solution:
@@ -197,7 +224,7 @@ def _solve(
             theta=theta,
             step_size=objective.step_size,
             steps=objective.steps,
-            gram=gram,
+            curvature=curvature,
             tolerance=tolerance,
             report=progress,
         )
@@ -205,7 +232,7 @@ def _solve(
         problem,
         theta=theta,
         weights=weights,
-        gram=gram,
+        curvature=curvature,
         tolerance=tolerance,
         most_iterations=MOST_ITERATIONS,
         report=progress,
@@ -221,7 +248,7 @@ def _solve(
 
 def _fit(
     found: Solution,
-    problem: Problem,
+    problem: Penalised,
     objective: Objective,
     standardisation: Standardisation,
     erasure: Erasure | None,
@@ -248,7 +275,7 @@ def _fit(
     )
 
 
-def _columns(start: Head, names: tuple[str, ...], to: Standardisation) -> Array:
+def _columns(start: Head, problem: Penalised, names: tuple[str, ...], to: Standardisation) -> Array:
     """Return a head as columns on features standardised in another way."""
     if start.class_names != names or start.width != len(to.mean):
         raise InputError(
@@ -257,13 +284,13 @@ def _columns(start: Head, names: tuple[str, ...], to: Standardisation) -> Array:
         )
     weight = start.weight.astype(np.float64) / start.scale
     bias = start.bias + weight @ (to.mean.astype(np.float64) - start.mean)
-    link = link_for(len(names))
+    link = problem.link
     columns = link.columns_of(np.vstack(((weight * to.scale).T, bias)))
     return link.columns_of(link.weight(columns))
 
 
 def _check(
-    names: tuple[str, ...], truth: NDArray[np.int64], decays: Sequence[float], tolerance: float
+    names: tuple[str, ...], truth: NDArray[np.int64], decays: Sequence[float], tolerance: float | None
 ) -> None:
     if len(names) < 2:
         raise InputError(f"classes: only {names[0]!r} was given; 2 or more are legal")
@@ -274,5 +301,5 @@ def _check(
     for decay in decays:
         if not (np.isfinite(decay) and decay > 0):
             raise InputError(f"weight decay is {decay}; a finite number above 0 is legal")
-    if not 1e-8 <= tolerance < 1:
+    if tolerance is not None and not 1e-8 <= tolerance < 1:
         raise InputError(f"tolerance is {tolerance}; from 1e-8 to under 1 is legal")

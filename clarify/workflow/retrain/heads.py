@@ -81,7 +81,8 @@ def fit_base(train: SplitData, classes: Sequence[str], *, seed: int = 0) -> Head
     fitted_on, held = hold_out(train.labels, seed=seed)
     fits = sweep(train.features[fitted_on], train.labels[fitted_on], classes, Erm(), WEIGHT_DECAYS)
     chosen = select(fits, train.features[held], train.labels[held], ByAverage())
-    fit = fit_head(train.features, train.labels, classes, Erm(), chosen.fit.weight_decay)
+    found = chosen.fit
+    fit = fit_head(train.features, train.labels, classes, Erm(), found.weight_decay, start=found.head)
     return HeadFit(fit=fit, objective=Erm(), rule=chosen.rule.name, table=chosen.table)
 
 
@@ -137,6 +138,7 @@ def correct_head(
     descriptions: Sequence[Description] = (),
     control: bool = False,
     seed: int = 0,
+    base: tuple[Head, float] | None = None,
     steps: Steps | None = None,
 ) -> HeadFit:
     """Fit a head as a recipe says, and choose its weight decay on validation. Deterministic.
@@ -156,6 +158,8 @@ def correct_head(
         All else is as the recipe says: what is left of a gain is the phrases'.
     seed : int
         0 fits every training image; others as many of each group, drawn with replacement.
+    base : (Head, float), optional
+        The base model's head with its weight decay: where a large problem starts, see `correct`.
     steps : Steps, optional
         Told how far it is.
 
@@ -176,6 +180,7 @@ def correct_head(
         chosen_by=splits["validation"].truth if recipe.rule.oracle else None,
         eraser=fitted.eraser,
         refit=recipe.refit,
+        base=base,
         progress=told.control() if control else told.fit(train.groups),
     )
     return HeadFit(
@@ -285,6 +290,7 @@ class Heads:
                 descriptions=training.in_force,
                 control=control,
                 seed=seed,
+                base=_head_of(training.base),
                 steps=self._steps,
             )
 
@@ -314,25 +320,26 @@ def _crossed(training: Training, found: HeadFit, control: HeadFit) -> Predicted 
 
     The features of a network that was trained on these images tell too well which they are.
     """
-    base = training.base
-    if (
-        base is None
-        or base.head is None
-        or base.is_network
-        or base.weight_decay is None
-        or training.is_oracle
-    ):
+    base = None if training.is_oracle else _head_of(training.base)
+    if base is None:
         return None
     return crossed_heads(
         training.project,
         training.splits,
         cast(Mapping[str, DescribedGroups], training.groups),
         training.recipe,
-        base=(base.head, base.weight_decay),
+        base=base,
         found=found,
         control=control,
         descriptions=training.in_force,
     )
+
+
+def _head_of(base: Model | None) -> tuple[Head, float] | None:
+    """Return a base's head with its weight decay; None of a network, and where either is not known."""
+    if base is None or base.is_network or base.head is None or base.weight_decay is None:
+        return None
+    return base.head, base.weight_decay
 
 
 def _fitting(training: Training, found: HeadFit, seconds: float) -> Fitting:

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
-from clarify.method.fit.convex import Point, Problem
+from clarify.method.fit import preconditioner
+from clarify.method.fit.convex import Point, Problem, mixture
 from clarify.method.fit.head import Head, Standardisation
 from clarify.method.fit.objectives import CvarDro, Erm, GroupDro, Objective, Reweight, WorstGroup
 from clarify.method.fit.preconditioner import Gram
@@ -190,6 +191,14 @@ def test_the_bound_is_true_wherever_the_solver_stands(
     assert bound <= lowest + 1e-12
 
 
+def test_shares_that_differ_by_rounding_alone_need_no_mixing() -> None:
+    truth = [0.47311639166846964, 0.06357189988373928, 0.43350303891660463, 0.02980866953118644]
+    seen = [0.47311639166846975, 0.06357189988373929, 0.43350303891660474, 0.02980866953118645]
+    part, shares = mixture(np.array(seen), np.array(truth))
+    assert part == 0.0
+    np.testing.assert_array_equal(shares, truth)
+
+
 @pytest.mark.parametrize("name", ["erm", "worst_group", "cvar"])
 @pytest.mark.parametrize("classes", [2, 3])
 def test_the_slope_is_that_of_finite_differences(name: str, classes: int) -> None:
@@ -259,7 +268,7 @@ def test_copies_of_a_groups_examples_change_no_worst_group() -> None:
             problem,
             theta=problem.start(),
             weights=problem.weights.centre(),
-            gram=Gram.of(problem.x, problem.weights.example_weights(problem.weights.centre())),
+            curvature=Gram.of(problem.x, problem.weights.example_weights(problem.weights.centre())),
             tolerance=TIGHT,
             most_iterations=1000,
         )
@@ -388,3 +397,35 @@ def test_ten_classes_with_one_described_all_stay_in_the_loss() -> None:
 
 
 # --- errors -------------------------------------------------------------------------------------
+
+
+# --- steps --------------------------------------------------------------------------------------
+
+
+def overlapping(
+    count: int, width: int, classes: int, apart: float
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Make classes that lie over each other, with a spectrum that falls and a common offset."""
+    rng = np.random.default_rng(0)
+    spread = (1.0 + np.arange(width)) ** -0.5
+    labels = np.arange(count) % classes
+    features = (apart * spread * rng.normal(size=(classes, width)))[labels]
+    features += spread * rng.normal(size=(count, width)) + 0.5 * rng.normal(size=width)
+    return features.astype(np.float32), labels, [f"class {k}" for k in range(classes)]
+
+
+def test_each_class_about_its_own_centre_takes_few_steps() -> None:
+    """About the mean of all images they were 63 for these 33."""
+    fits = sweep(*overlapping(1500, 24, 10, apart=0.5), Erm(), (0.03, 0.01, 0.003, 0.001))
+    assert sum(fit.iterations for fit in fits) <= 45
+
+
+def test_few_images_with_nearly_all_of_the_curvature_make_newtons_steps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    steps: list[int] = []
+    for few in (0.0, 0.4):
+        monkeypatch.setattr(preconditioner, "FEW_ROWS", few)
+        fits = sweep(*overlapping(600, 60, 2, apart=0.3), Erm(), (0.01, 0.001, 0.0001))
+        steps.append(fits[-1].iterations)
+    assert 2 * steps[1] < steps[0]

@@ -85,4 +85,6 @@ def test_a_method_without_groups_chooses_inside_its_grid_or_tells(at: Situation,
     method = methods()[name]
     for chosen in method.fit(at, [ByWorstClass(), ByAverage()]):
         # Only what no step could mend: gamma 0 is where AFR's ends, and so far goes each weight decay.
-        assert set(chosen.edges) <= {"gamma 0", "weight_decay 10000"}
+        # JTT's first head too: which of two within the tolerance it is decides its choice.
+        ends = {"gamma 0", "weight_decay 10000", "identification_weight_decay 100"}
+        assert set(chosen.edges) <= ends

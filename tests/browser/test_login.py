@@ -58,7 +58,9 @@ def test_a_login_is_asked_for_names_the_records_and_decides_who_leads(
                 page.get_by_text(f"reviewer · {who}").wait_for()
                 page.goto(f"{address}/registry")
                 page.get_by_text("Promote a model").wait_for()
-                page.wait_for_timeout(2000)
+                page.get_by_role("combobox", name="Model").click()
+                page.get_by_role("option").first.click()
+                page.wait_for_timeout(4000)
                 offered = page.get_by_role("button", name=re.compile("^(Promote|Overrule)"))
                 assert bool(offered.count()) is leads
                 page.goto(f"{address}/describe?class=waterbird")

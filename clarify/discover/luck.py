@@ -7,6 +7,8 @@ than the best of 600 that have nothing to do with one another.
 from __future__ import annotations
 
 import math
+import os
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,17 +45,22 @@ def effective_tries(images: SearchedImages, phrases: NDArray[np.float32], *, see
     rng = generator(seed, "shuffled")
     dealt = np.stack([rng.permutation(images.right) for _ in range(SHUFFLES)])
     n_right = int(images.right.sum())
-    # The difference of the distributions in whole numbers, as `many_scores` counts it.
-    moves = np.where(dealt, n_right - dealt.shape[1], n_right)
-    highest, best = np.full(SHUFFLES, -1), np.zeros(SHUFFLES, dtype=np.int64)
-    for number, phrase in enumerate(phrases):
+    # The difference of the distributions in whole numbers, as `many_scores` counts it, and in few bits.
+    whole = np.min_scalar_type(-1 - n_right * (len(images.right) - n_right))
+    moves = np.where(dealt, n_right - len(images.right), n_right).T.astype(whole, order="C")
+
+    def reached(phrase: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Return the largest difference by a phrase in each deal."""
         (similarity,) = images.similarities(phrase[None])
         order = similarity.argsort()
         ends = np.flatnonzero(np.diff(similarity[order], append=np.inf))  # equal ones stay on one side
-        reached = np.abs(moves[:, order].cumsum(axis=1)[:, ends]).max(axis=1)
-        best[reached > highest] = number
-        highest = np.maximum(highest, reached)
-    deal = int(np.argsort(-highest, kind="stable")[round(CONFIRMED_P * SHUFFLES) - 1])
-    (similarity,) = images.similarities(phrases[best[deal]][None])
+        apart = moves[order].cumsum(axis=0, dtype=whole)[ends]
+        return np.asarray(np.maximum(apart.max(axis=0), -apart.min(axis=0)), dtype=np.int64)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        differences = np.stack(list(pool.map(reached, phrases)))
+    falling = np.argsort(-differences.max(axis=0), kind="stable")
+    deal = int(falling[round(CONFIRMED_P * SHUFFLES) - 1])
+    (similarity,) = images.similarities(phrases[differences[:, deal].argmax()][None])
     luck = error_score(similarity[dealt[deal]], similarity[~dealt[deal]]).p_value
     return min(len(phrases), max(1, math.ceil(CONFIRMED_P / luck)))

@@ -19,7 +19,8 @@ from clarify.track.backend import LocalFiles
 from clarify.track.backends import backend_of
 from clarify.track.connection import ATTEMPTS, CALL_S, FILES_S, Connection
 from clarify.track.copies import Copies
-from clarify.track.outbox import DamagedError, Entry, Outbox
+from clarify.track.deliveries import Deliveries
+from clarify.track.outbox import Entry, Outbox
 from clarify.track.pages import CONTENT, with_pictures
 from clarify.track.record import RunRecord
 from clarify.track.run import PREFIX, WAITING, StoredRun, completed, end_abandoned, now, search, write_once
@@ -39,9 +40,6 @@ DESCRIPTION_SECONDS = 10.0
 
 DELIVERY_SECONDS = 0.5
 """What waits is delivered by the way: a store that is busy is left alone."""
-
-DELIVERING = ".lock"
-"""In the outbox, held by who delivers."""
 
 MODEL = "model-"
 """How the folders of registered models begin, among a run's files."""
@@ -83,6 +81,12 @@ class TrackingStore:
         self._tidied = False
         self._copies = Copies(home, self.address.shown)
         self._connection = Connection(self.backend, say=say or (lambda line: None), then=self.deliver)
+        self._deliveries = Deliveries(
+            self.outbox,
+            self.meant_for,
+            reach=lambda: self.backend.reach(DELIVERY_SECONDS),
+            write=self._write_waiting,
+        )
 
     @property
     def away(self) -> str:
@@ -152,7 +156,7 @@ class TrackingStore:
         AwayError, StoreError
             If it cannot be written; the run is whole without it.
         """
-        if run_id.startswith(WAITING) and self._attach_waiting(run_id, artifacts):
+        if run_id.startswith(WAITING) and self._deliveries.attach(run_id, artifacts, patience=self.patience):
             return
         with self._connection.turn(self.patience):
             run = self._run(self._delivered(run_id))
@@ -160,21 +164,6 @@ class TrackingStore:
             self._trying(lambda _: self.backend.write(run, artifacts), seconds=FILES_S)
             if (whole := with_pictures(note, artifacts, run.info.run_id)) != note:
                 self._trying(lambda _: self.client.set_tag(run.info.run_id, CONTENT, whole))
-
-    def _attach_waiting(self, run_id: str, artifacts: Sequence[Artifact]) -> bool:
-        """Add to an entry of the outbox, while nobody delivers; whether it still waits."""
-        from filelock import FileLock, Timeout
-
-        try:
-            with FileLock(self.outbox.folder / DELIVERING, timeout=self.patience):
-                entry = self._entry(run_id)
-                if entry is not None:
-                    self.outbox.attach(entry, artifacts)
-        except Timeout:
-            raise AwayError(
-                f"the outbox {self.outbox.folder} is being delivered; its pictures can wait"
-            ) from None
-        return entry is not None
 
     def adopt(self, record: RunRecord, *, delivery: str, at: int) -> str:
         """Write a run that was made elsewhere, once however often it is tried; return its id.
@@ -210,25 +199,8 @@ class TrackingStore:
         return self._trying(lambda _: completed(self.client, delivery))
 
     def deliver(self) -> int:
-        """Write what waits in the outbox to the store, each exactly once; return how many.
-
-        One process at a time does; what is damaged is set aside, what the store refuses goes on
-        waiting, and neither is in the way of the rest.
-        """
-        if not self.outbox.names():
-            return 0
-        from filelock import FileLock, Timeout
-
-        delivered = 0
-        try:
-            with FileLock(self.outbox.folder / DELIVERING, timeout=0):
-                self.backend.reach(DELIVERY_SECONDS)
-                self.outbox.tidy()
-                for each in self.outbox.names():
-                    delivered += self._deliver(each)
-        except (Timeout, StoreError, OSError):
-            pass  # what waits goes on waiting, and `clarify doctor` shows it
-        return delivered
+        """Write what waits in the outbox to the store; see `Deliveries.deliver`."""
+        return self._deliveries.deliver()
 
     def stamp(self) -> object | None:
         """Return what differs once anybody has written to the store; None where only asking tells.
@@ -260,7 +232,7 @@ class TrackingStore:
 
     def stored(self, data_set: str, *, kind: str) -> list[StoredRun]:
         """Return the same as text, to be carried whole; see `runs`."""
-        waiting = self._waiting(data_set, kind)  # first: it may be delivered a moment later
+        waiting = self._deliveries.waiting(data_set, kind)  # first: it may be delivered a moment later
         known = self._listed(data_set, kind)
         delivered = {run.delivery for run in known}
         waiting = [run for run in waiting if run.delivery not in delivered]
@@ -276,7 +248,7 @@ class TrackingStore:
 
         Raises AwayError, StoreError as `runs`.
         """
-        found, known = self._waiting(data_set), []
+        found, known = self._deliveries.waiting(data_set), []
         if self._connection.opened or self.backend.made():
             known = self._trying(lambda _: list(search(self.client, self.backend, data_set, since=since)))
         delivered = {run.delivery for run in known}
@@ -293,7 +265,7 @@ class TrackingStore:
         AwayError
             If the store is away and the file was never read.
         """
-        if entry := self._entry(run_id):
+        if entry := self._deliveries.entry(run_id):
             return entry.content(path)
         run_id = self._delivered(run_id)
         if not self.backend.remote:
@@ -307,7 +279,7 @@ class TrackingStore:
 
     def files(self, run_id: str) -> list[str]:
         """Return the paths of a run's files, sorted; those of registered models are left out."""
-        if entry := self._entry(run_id):
+        if entry := self._deliveries.entry(run_id):
             return sorted(artifact.path for artifact in entry.record.artifacts)
         run = self._run(self._delivered(run_id))
         found = self._trying(lambda _: self.backend.files(run))
@@ -321,7 +293,7 @@ class TrackingStore:
 
     def place(self, run_id: str) -> str:
         """Return where people find a run's files: a folder, or the server's page."""
-        if self._entry(run_id):
+        if self._deliveries.entry(run_id):
             return str(self.outbox.folder / run_id.removeprefix(WAITING))
         return self.backend.place(self._run(self._delivered(run_id)))
 
@@ -392,28 +364,13 @@ class TrackingStore:
     def _trying(self, call: Callable[[int], T], *, attempts: int = ATTEMPTS, seconds: float = CALL_S) -> T:
         return self._connection.trying(call, attempts=attempts, seconds=seconds)
 
-    def _deliver(self, delivery: str) -> bool:
-        """Deliver one entry, under the lock; whether it arrived."""
-        try:
-            entry = self.outbox.read(delivery)
-        except DamagedError:
-            self.outbox.set_aside(delivery)
-            return False
-        if entry is None or entry.store != self.meant_for:
-            return False
-        try:
-            self._trying(
-                lambda _: write_once(
-                    self.client, self.backend, entry.record, delivery, at=entry.at, first=False
-                ),
-                seconds=self._soon,
-            )
-        except AwayError:  # the others would only wait as long
-            raise
-        except StoreError:
-            return False
-        self.outbox.remove(delivery)
-        return True
+    def _write_waiting(self, entry: Entry) -> str:
+        return self._trying(
+            lambda _: write_once(
+                self.client, self.backend, entry.record, entry.delivery, at=entry.at, first=False
+            ),
+            seconds=self._soon,
+        )
 
     def _listed(self, data_set: str, kind: str) -> list[StoredRun]:
         if not self._connection.opened and not self.backend.made():
@@ -428,21 +385,6 @@ class TrackingStore:
         if self.backend.remote:
             self._copies.keep_runs(data_set, kind, found)
         return found
-
-    def _waiting(self, data_set: str, kind: str | None = None) -> list[StoredRun]:
-        return [
-            entry.as_run()
-            for entry in self.outbox.waiting()
-            if entry.store == self.meant_for
-            and kind in (None, entry.record.kind)
-            and entry.record.tags["data_set"] == data_set
-        ]
-
-    def _entry(self, run_id: str) -> Entry | None:
-        """Return the record that waits under an id; None of a run, or of what was delivered."""
-        with contextlib.suppress(DamagedError):
-            return self.outbox.read(run_id.removeprefix(WAITING)) if run_id.startswith(WAITING) else None
-        return None
 
     def _delivered(self, run_id: str) -> str:
         """Return the run that a record became that waited; any other id as it is."""

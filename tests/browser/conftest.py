@@ -95,6 +95,15 @@ def visitor(chromium: Any, served: str) -> Iterator[Callable[..., Any]]:
         context.close()
 
 
+def until(page: Any, holds: Callable[[], bool]) -> None:
+    """Wait a minute at most for what a page comes to: how long a busy server takes is nobody's to say."""
+    for _ in range(120):
+        if holds():
+            return
+        page.wait_for_timeout(500)
+    raise AssertionError(f"{page.url} did not come to it in a minute")
+
+
 def seen(page: Any, name: str) -> None:
     """Keep what a page looks like, wide and narrow."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)

@@ -48,7 +48,10 @@ def test_captions_that_were_given_once_are_searched_from_then_on(
     assert {water["phrase"], *water["opposite"]} == {WATER, "mentioned: meadow"}
     tried = clarify("score", DATA_SET, "waterbird", water["phrase"], "--json").result
     assert tried["error_score"] == water["error_score"]
-    assert tried["evidence"]["n_tried"] >= found["searched"] + 2
+    # Both searches, forest that Ada kept, and this one.
+    assert tried["evidence"]["n_tried"] == found["tries"] + there["tries"] + 2
+    told_by = water["p_corrected"] / (tried["evidence"]["n_tried"] - 1)
+    assert tried["evidence"]["p_corrected"] == pytest.approx(told_by * tried["evidence"]["n_tried"])
     lines = suggested(clarify).out.splitlines()
     assert lines[1].startswith("In the captions of 100 of its images (")
     again = suggested(clarify, "--captions", of_place("train"))

@@ -107,13 +107,16 @@ def test_the_machine_searches_what_people_see_and_confirms_on_the_rest() -> None
     rows = np.arange(COUNT)
     images = ImagesOfClass(embeddings=whole.data.embeddings[rows], right=whole.right[rows])
     found = suggest(
-        ["water", "sky"], encode(["water", "sky"]).astype(np.float32), images, aside=whole.aside(rows)
+        ["water", "on a body of water", "sky"],
+        encode(["water", "water", "sky"]).astype(np.float32),
+        images,
+        aside=whole.aside(rows),
     ).after(5)
     by_phrase = {each.phrase: each for each in found.items}
     water = tried(whole).evidence
     assert by_phrase["water"].evidence.score == water.score
     assert by_phrase["water"].evidence.held_out == water.held_out == found.held_out
-    assert by_phrase["water"].evidence.n_tried == 7  # two were confirmed
+    assert by_phrase["water"].evidence.n_tried == 7  # two groups were confirmed
     assert by_phrase["water"].evidence.confirmed
 
 

@@ -93,6 +93,26 @@ def test_suggesting_logs_no_run_but_counts_as_tries(clarify: Clarify, home: Path
     assert len(project.tracking.runs(DATA_SET, DescriptionRun)) == runs
 
 
+def test_what_is_suggested_counts_what_people_tried_and_a_smaller_search_takes_no_tries_back(
+    home: Path,
+) -> None:
+    from clarify.assembly import open_project
+    from clarify.config import Settings
+    from clarify.workflow.describe.suggest import suggest
+    from clarify.workflow.describe.tries import note_searched, phrases_searched
+    from clarify.workflow.model.models import open_model
+    from clarify.workflow.model.project import split_data
+
+    project = open_project(Settings(home=home, reviewer="Ada"), DATA_SET)
+    model = open_model(project)
+    found = suggest(project, model, split_data(project, "validation"), "waterbird").found
+    assert {each.evidence.n_tried for each in found.items} == {found.tries + 1}  # forest, which Ada kept
+    searched = phrases_searched(project, model, "waterbird")
+    for tries in (7, 3):
+        note_searched(project, model, "waterbird", ("lake", "sea"), tries=tries)
+    assert phrases_searched(project, model, "waterbird") == searched + 7
+
+
 @pytest.mark.slow
 def test_phrases_are_embedded_once_and_a_damaged_cache_is_made_again(clarify: Clarify, home: Path) -> None:
     clarify("suggest", DATA_SET, "waterbird")

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import DATA_SET
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "clarify"
 
@@ -137,9 +139,11 @@ DOORS = {
         "clarify.track.history",
         "clarify.track.listing",
         "clarify.track.live",
+        "clarify.track.markdown",
         "clarify.track.mlflow",
         "clarify.track.model_folder",
         "clarify.track.gate_evidence",
+        "clarify.track.notes",
         "clarify.track.promotion",
         "clarify.track.record",
         "clarify.track.records",
@@ -361,3 +365,15 @@ def test_the_command_line_loads_no_numbers_before_it_knows_its_command() -> None
     code = "import sys, clarify.cli; print(sorted({'numpy', 'polars', 'scipy'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("command", [("diagnose", DATA_SET), ("history", DATA_SET), ("features", "list")])
+def test_what_embeds_nothing_loads_no_network(home: Path, command: tuple[str, ...]) -> None:
+    """They took 11 s of processor time to import libraries of networks, and 6 s for their work."""
+    code = (
+        "import sys\nfrom clarify.cli import main\n"
+        f"status = main([*{command!r}, '--home', {str(home)!r}])\n"
+        "print(status, sorted({'torch', 'open_clip', 'timm', 'transformers'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "0 []"

@@ -11,23 +11,19 @@ A backbone, whose features the base model's last layer stands on, may also be ``
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clarify.embed.deferred import Deferred, check_same, loaded
 from clarify.embed.identity import DEFAULT_TEMPLATE, Encoder, EncoderIdentity, ImageEncoder, check_template
-from clarify.errors import FeatureError, InputError, shown
+from clarify.errors import InputError, shown
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
     from numpy.typing import NDArray
-    from PIL.Image import Image
 
 __all__ = [
-    "DeferredEncoder",
     "Encoder",
     "EncoderIdentity",
     "ImageEncoder",
@@ -40,65 +36,6 @@ __all__ = [
 ]
 
 LEGAL = "small-clip, open_clip:ARCHITECTURE:TAG_OR_PATH, imported:LABEL, bridge:LABEL"
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class DeferredEncoder:
-    """An `ImageEncoder` of which all is known but its weights, which are loaded when they are needed.
-
-    Parameters
-    ----------
-    width : int
-        Length D of an embedding.
-    load : callable
-        Loads it.
-    """
-
-    name: str
-    identity: EncoderIdentity
-    width: int
-    unit: bool
-    load: Callable[[], ImageEncoder]
-
-    @property
-    def domain(self) -> str:
-        """Nothing is known of its limits."""
-        return ""
-
-    @functools.cached_property
-    def encoder(self) -> ImageEncoder:
-        """The encoder itself.
-
-        Raises
-        ------
-        FeatureError
-            If it is another than the one that is known.
-        """
-        found = self.load()
-        _check_same(found, self.identity)
-        return found
-
-    def preprocess(self, image: Image) -> torch.Tensor:
-        """Return the input for an RGB picture, shape (3, H, W) float32."""
-        return self.encoder.preprocess(image)
-
-    def encode_images(self, batch: torch.Tensor) -> NDArray[np.float32]:
-        """Embed inputs of shape (B, 3, H, W); returns (B, D) float32."""
-        return self.encoder.encode_images(batch)
-
-
-def _check_same(found: ImageEncoder, meant: EncoderIdentity) -> None:
-    if found.identity.image_digest != meant.image_digest:
-        raise FeatureError(
-            f"{found.name} is another network ({found.identity.image_digest}) than the one that was used "
-            f"({meant.image_digest}): its weights or its preprocessing changed; put those back, or learn "
-            "the bridge anew: clarify bridge"
-        )
-
-
-def loaded(encoder: ImageEncoder) -> ImageEncoder:
-    """Return an encoder itself, where only its loading was put off."""
-    return encoder.encoder if isinstance(encoder, DeferredEncoder) else encoder
 
 
 def load_encoder(
@@ -185,7 +122,7 @@ def load_network(
     identity = EncoderIdentity.from_dict(known["identity"])
     if kind == "imported":
         found = load_backbone(spec, imported=imported)
-        _check_same(found, identity)
+        check_same(found, identity)
         return found
 
     def load() -> ImageEncoder:
@@ -195,7 +132,7 @@ def load_network(
             raise InputError(f"network {shown(spec)} is of a run, and no tracking store is at hand here")
         return of_run(rest)
 
-    return DeferredEncoder(
+    return Deferred(
         name=spec, identity=identity, width=int(known["width"]), unit=bool(known["unit"]), load=load
     )
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clarify.data.files import write_atomically, writing
-from clarify.embed.encoders import loaded
+from clarify.embed.deferred import loaded
 from clarify.embed.image_model import ImageModel, quiet
 from clarify.errors import FeatureError, InputError, one_line
 

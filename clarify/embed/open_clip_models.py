@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from clarify.embed.deferred import DeferredClip
 from clarify.embed.hub import cached_weights, probe_hub
 from clarify.embed.identity import Encoder, EncoderIdentity
 from clarify.embed.image_model import ImageModel, NetworkConfig, file_digest, quiet
@@ -126,18 +127,35 @@ class OpenClipEncoder(ImageModel):
 
 @functools.cache
 def load_small_clip(*, template: str, device: str) -> Encoder:
-    """Load the small CLIP that Clarify brings along, once in a process."""
+    """Return the small CLIP that Clarify brings along, once; its network is loaded when it is needed."""
     from clarify.demo import small_clip, vocabulary
 
-    model, _, tokenize = small_clip.load()
-    loaded = _Loaded(
-        model=model.to(device),
-        tokenize=tokenize,
-        weights=small_clip.ASSETS / "open_clip_model.safetensors",
-        model_config=json.loads((small_clip.ASSETS / CONFIG_FILE).read_text())["model_cfg"],
+    weights = small_clip.ASSETS / "open_clip_model.safetensors"
+    config = json.loads((small_clip.ASSETS / CONFIG_FILE).read_text())
+    domain = "drawn scenes only"
+
+    def load() -> Encoder:
+        model, _, tokenize = small_clip.load()
+        found = _Loaded(
+            model=model.to(device), tokenize=tokenize, weights=weights, model_config=config["model_cfg"]
+        )
+        taught = vocabulary.unknown_words
+        return _wrapped(SMALL_CLIP, SMALL_CLIP, found, template, device, vocabulary=taught, domain=domain)
+
+    return DeferredClip(
+        name=SMALL_CLIP,
+        identity=EncoderIdentity(
+            architecture=SMALL_CLIP,
+            weights=file_digest(weights),
+            preprocessing=Preprocessing.from_open_clip(config["preprocess_cfg"]).describe(),
+            template=template,
+        ),
+        domain=domain,
+        width=config["model_cfg"]["embed_dim"],
+        unit=True,
+        load=load,
+        vocabulary=vocabulary.unknown_words,
     )
-    taught, domain = vocabulary.unknown_words, "drawn scenes only"
-    return _wrapped(SMALL_CLIP, SMALL_CLIP, loaded, template, device, vocabulary=taught, domain=domain)
 
 
 def load_open_clip(spec: str, rest: str, *, template: str, device: str) -> Encoder:

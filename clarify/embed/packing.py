@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from clarify.embed.encoders import DeferredEncoder, loaded
+from clarify.embed.deferred import Deferred, loaded
 from clarify.embed.identity import EncoderIdentity, ImageEncoder
 from clarify.embed.image_model import ImageModel, NetworkConfig, file_digest
 from clarify.embed.preprocessing import Preprocessing
@@ -25,7 +25,7 @@ FILES = DESCRIPTION, WEIGHTS = "encoder.json", "encoder.safetensors"
 
 def can_pack(encoder: ImageEncoder) -> bool:
     """Whether there is a network to pack; of an imported encoder only what it made is known."""
-    return isinstance(encoder, ImageModel | DeferredEncoder)
+    return isinstance(encoder, ImageModel | Deferred)
 
 
 def pack(encoder: ImageEncoder, folder: Path) -> None:

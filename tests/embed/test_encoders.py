@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from clarify.embed.encoders import Encoder, EncoderIdentity, load_encoder
+from clarify.embed.encoders import Encoder, EncoderIdentity, load_encoder, loaded
 from clarify.embed.preprocessing import Preprocessing
 from clarify.errors import InputError, NotFoundError, PhraseError
 from tests.conftest import run_clarify
@@ -284,6 +284,9 @@ def test_the_small_clip_is_loaded_with_its_limits_and_its_vocabulary() -> None:
     from clarify.demo import small_clip
 
     encoder = load_encoder("small-clip")
+    itself = loaded(encoder)  # what is said of it before its network is loaded is true
+    said = [(each.name, each.width, each.unit, each.domain, each.identity) for each in (encoder, itself)]
+    assert said[0] == said[1]
     weights = (small_clip.ASSETS / "open_clip_model.safetensors").read_bytes()
     assert encoder.identity.weights == hashlib.sha256(weights).hexdigest()
     assert encoder.identity.architecture == encoder.name == "small-clip"

@@ -31,6 +31,7 @@ from clarify.method.fit.training import sweep
 from clarify.method.groups.metrics import Interval
 from clarify.track.mlflow import TrackingStore
 from clarify.track.runs import CellRun
+from clarify.workflow.describe.columns import column_phrase
 from clarify.workflow.model.project import Workspace
 from clarify.workflow.model.recipe import Recipe
 from clarify.workflow.shows import demo
@@ -133,7 +134,7 @@ def test_a_drawn_seed_is_a_data_set_of_its_own(home: Path, monkeypatch: pytest.M
 
 def test_an_oracle_is_the_same_correction_told_the_groups(whole: Situation) -> None:
     project, splits, _ = told_the_truth(whole)
-    phrases = dict.fromkeys(PHRASES, "value 1")
+    phrases = dict.fromkeys(PHRASES, column_phrase(1))
     told = dataclasses.replace(whole, project=project, phrases=phrases, **splits)  # type: ignore[arg-type]
     known, rule = methods(), Recipe().rule
     for name in ("clarify_reweight", "clarify_reweight_refit", "erase_mean_difference_reweight_refit"):

@@ -63,7 +63,7 @@ def test_keeping_is_done_once_and_retraining_keeps_what_is_not_kept_yet(
     opened: face.Project, home: Path
 ) -> None:
     before = [run for run in TrackingStore(home).runs(DATA_SET, DescriptionRun) if run.kept]
-    score = opened.diagnose().describe("landbird", "water")
+    score = opened.diagnose().describe("landbird", "meadow")
     assert not score.recorded.kept
     assert score.keep(note="lakes") is score
     kept = score.run

@@ -150,7 +150,9 @@ class _Looking:
         if spec.startswith(OWN):
             return None
         if spec not in self._shared:
-            self._shared[spec] = self._tried(f"weights of {spec}", lambda: load_backbone(spec), "found: ")
+            self._shared[spec] = self._tried(
+                f"weights of {spec}", lambda: loaded(load_backbone(spec)), "found: "
+            )
         return self._shared[spec]
 
     def _own(self, name: str, spec: str) -> ImageEncoder | None:

@@ -144,7 +144,13 @@ def relocations(old: Path, new: Path) -> tuple[list[str], dict[str, str | int]]:
         for table, column in LOCATIONS
     ]
     rest = len(str(old)) + 1
-    values = {"new": str(new), "old": str(old), "below": f"{old}/", "rest": rest, "length": rest}
+    values: dict[str, str | int] = {
+        "new": str(new),
+        "old": str(old),
+        "below": f"{old}/",
+        "rest": rest,
+        "length": rest,
+    }
     if old.parent.name == new.parent.name == IN_HOME:  # else nobody knows where the home was
         statements.append(SOURCES)
         homes = (json.dumps(str(place.parent.parent)).removesuffix('"') for place in (old, new))

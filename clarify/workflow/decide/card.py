@@ -125,8 +125,8 @@ def _data(project: Workspace, origin: Lineage) -> str:
             f"{plain(manifest.title)}; source: {plain(manifest.source)}; licence: {plain(manifest.licence)}. "
             f"Table `{origin.digest[:12]}`{other}.",
             table(["images", *manifest.splits], rows),
-            f"Phrases are compared by {_named(project, origin, 'encoder.json')} `{origin.encoder}`; the model "
-            f"stands on {_named(project, origin, 'backbone.json')} `{origin.backbone}`.",
+            f"Phrases are compared by {_named(project, origin, 'encoder.json')} `{origin.encoder}`; the "
+            f"model stands on {_named(project, origin, 'backbone.json')} `{origin.backbone}`.",
         )
     )
 

@@ -56,10 +56,10 @@ class Form:
 
     endings: tuple[str, ...]
     what: str
-    parts: Callable[[Workspace, Kept], Iterator[bytes]]
+    parts: Callable[[Workspace, Readable], Iterator[bytes]]
 
 
-class Kept:
+class Readable:
     """The rows whose pictures can be read, in turn; afterwards it is known what was left out."""
 
     def __init__(self, project: Workspace, table: pl.DataFrame) -> None:
@@ -109,7 +109,7 @@ def hand_on(project: Workspace, table: pl.DataFrame, form: str, path: Path) -> H
     StoreError
         If it cannot be written.
     """
-    kept = Kept(project, table)
+    kept = Readable(project, table)
     with writing(path.parent, hint="then give the same command again"):
         write_atomically(path, FORMS[form].parts(project, kept))
         if form == "label_studio":
@@ -117,12 +117,12 @@ def hand_on(project: Workspace, table: pl.DataFrame, form: str, path: Path) -> H
     return Handed(path=path, rows=kept.rows, left_out=tuple(kept.left_out))
 
 
-def _webdataset(project: Workspace, kept: Kept) -> Iterator[bytes]:
+def _webdataset(project: Workspace, kept: Readable) -> Iterator[bytes]:
     """Yield a tar of samples: the picture, ``.cls`` with the number of its class, ``.json`` with the row."""
     return tar_of(_samples(project, kept))
 
 
-def _samples(project: Workspace, kept: Kept) -> Iterator[tuple[str, bytes]]:
+def _samples(project: Workspace, kept: Readable) -> Iterator[tuple[str, bytes]]:
     for number, (row, kind) in enumerate(kept):
         key, about = f"{number:08d}", {name: each for name, each in row.items() if name != "path"}
         yield f"{key}{ENDINGS[kind][0]}", kept.content(row)
@@ -130,7 +130,7 @@ def _samples(project: Workspace, kept: Kept) -> Iterator[tuple[str, bytes]]:
         yield f"{key}.json", json.dumps(about, ensure_ascii=False).encode()
 
 
-def _coco(project: Workspace, kept: Kept) -> Iterator[bytes]:
+def _coco(project: Workspace, kept: Readable) -> Iterator[bytes]:
     """Yield COCO's JSON: a category a half, an annotation an image and description, of the whole picture."""
     images: dict[str, Row] = {}
     categories: dict[str, Row] = {}
@@ -180,7 +180,7 @@ def _coco(project: Workspace, kept: Kept) -> Iterator[bytes]:
     yield json.dumps(whole, ensure_ascii=False).encode()
 
 
-def _tasks(project: Workspace, kept: Kept) -> Iterator[bytes]:
+def _tasks(project: Workspace, kept: Readable) -> Iterator[bytes]:
     """Yield Label Studio's tasks: an image each, its halves as a prediction that people may correct."""
     tasks: dict[str, Row] = {}
     for row, _ in kept:
@@ -214,7 +214,7 @@ def _half(row: Mapping[str, Any]) -> str:
     return f"{row['class']} · {row['half']} {row['phrase']}"
 
 
-def _pictures(project: Workspace, kept: Kept) -> Iterator[bytes]:
+def _pictures(project: Workspace, kept: Readable) -> Iterator[bytes]:
     """Yield Parquet with the rows and a column of pictures, as Hugging Face's readers know one."""
     import pyarrow as pa
     from pyarrow import parquet
@@ -227,7 +227,7 @@ def _pictures(project: Workspace, kept: Kept) -> Iterator[bytes]:
     yield file.taken()
 
 
-def _batches(kept: Kept) -> Iterator[list[Row]]:
+def _batches(kept: Readable) -> Iterator[list[Row]]:
     rows: list[Row] = []
     for row, _ in kept:
         about = {name: each for name, each in row.items() if name != "path"}

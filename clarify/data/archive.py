@@ -15,7 +15,7 @@ import json
 import re
 import shutil
 import tarfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,7 +23,7 @@ from clarify.data.files import write_atomically, writing
 from clarify.data.parallel import Progress
 from clarify.errors import InputError, StoreError, shown
 
-__all__ = ["Member", "unpack_archive", "write_archive"]
+__all__ = ["Member", "tar_of", "unpack_archive", "write_archive"]
 
 SCHEMA_VERSION = 1
 INDEX = "index.json"
@@ -131,6 +131,13 @@ def _parts(
         yield _padding(size)
         if progress is not None and (number % TOLD_EVERY == 0 or number == len(members)):
             progress(Progress(done=number, total=len(members), bad=0))
+    yield bytes(2 * BLOCK)
+
+
+def tar_of(files: Iterable[tuple[str, bytes]]) -> Iterator[bytes]:
+    """Yield the bytes of a tar of named contents, which may be made one by one."""
+    for name, content in files:
+        yield _header(name, len(content)) + content + _padding(len(content))
     yield bytes(2 * BLOCK)
 
 

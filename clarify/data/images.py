@@ -28,6 +28,7 @@ __all__ = [
     "grid",
     "load_image",
     "read_kind",
+    "read_size",
 ]
 
 # Beyond this Pillow itself warns of a bomb.
@@ -160,6 +161,13 @@ def read_kind(path: Path, *, max_pixels: int = MAX_PIXELS, inside: Path | None =
     path = Path(path)
     with open_image_file(path, inside=inside) as file:
         return _with_image(file, path, max_pixels, kind)
+
+
+def read_size(path: Path, *, inside: Path | None = None) -> tuple[int, int]:
+    """Read width and height of an image as its file has it, not turned upright; raises as `read_kind`."""
+    path = Path(path)
+    with open_image_file(path, inside=inside) as file:
+        return _with_image(file, path, MAX_PIXELS, lambda image: image.size)
 
 
 class TooLarge(BadImage):

@@ -40,28 +40,28 @@ LONGEST = 7800
 """Characters of a description; MLflow cuts tags of 8,000 off."""
 
 FIGURES = [f"{split}/{name}" for split in SPLITS for name in ACCURACIES]
+SCORES = [
+    f"metrics.`validation/{name}`"
+    for name in ("error_score", "score_low", "score_high", "with_accuracy", "without_accuracy")
+]
+BEGUN = "attributes.start_time"
 VIEWS: dict[str, tuple[str, str, list[str]]] = {
-    # name: what it shows, which runs, which columns
+    # name: which runs, what they are ordered by, which columns. By their beginning MLflow folds runs under
+    # their parents, by anything else it lists them.
     "models": (
-        "base and corrected models with their accuracies",
         " AND ".join(f"tags.`clarify.kind` != '{kind}'" for kind in (*FOLDED, "cell", "bridge")),
+        BEGUN,
         ["params.`objective`", *(f"metrics.`{name}`" for name in FIGURES)],
     ),
     "phrases": (
-        "phrases that were kept, with scores",
         "tags.`clarify.kind` = 'description' AND tags.`clarify.kept` = 'true'",
-        [
-            "tags.`clarify.class`",
-            *(
-                f"metrics.`validation/{name}`"
-                for name in ("error_score", "score_low", "score_high", "with_accuracy", "without_accuracy")
-            ),
-        ],
+        SCORES[0],
+        ["tags.`clarify.class`", *SCORES],
     ),
-    "tried": ("every phrase that was tried", "tags.`clarify.kind` = 'description'", ["tags.`clarify.class`"]),
+    "tried": ("tags.`clarify.kind` = 'description'", SCORES[0], ["tags.`clarify.class`", *SCORES]),
     "promotions": (
-        "changes of the champion",
         "tags.`clarify.kind` = 'promotion'",
+        "attributes.end_time",
         [f"params.`{name}`" for name in ("action", "from_version", "to_version", "note")],
     ),
 }
@@ -71,13 +71,20 @@ VIEWS: dict[str, tuple[str, str, list[str]]] = {
 def experiment_tags(data_set: str, experiment: str) -> dict[str, str]:
     """Return how a data set's experiment opens: its kind, a description, and tables that links open."""
     runs = f"#/experiments/{experiment}/runs?workflowType=machine_learning&viewStateShareKey="
-    links = [f"- [{name}]({runs}{name}): {what}" for name, (what, _, _) in VIEWS.items()]
-    told = f"Models of the data set **{plain(data_set)}** and what reviewers said of their errors."
+    links = " · ".join(f"[{name}]({runs}{name})" for name in VIEWS)  # one line: MLflow hides what follows
     views = {
-        VIEW + name: json.dumps({"searchFilter": asked, "selectedColumns": ["attributes.`User`", *columns]})
-        for name, (_, asked, columns) in VIEWS.items()
+        VIEW + name: json.dumps(
+            {
+                "searchFilter": asked,
+                "orderByKey": order,
+                "orderByAsc": False,
+                "selectedColumns": ["attributes.`User`", *columns],
+            }
+        )
+        for name, (asked, order, columns) in VIEWS.items()
     }
-    return {CONTENT: "\n".join([told, "", *links]), **views, EXPERIMENT_KIND: KIND}
+    told = f"Of the data set **{plain(data_set)}**: {links}"
+    return {CONTENT: told, **views, EXPERIMENT_KIND: KIND}
 
 
 def run_tags(record: RunRecord, run: str, experiment: str) -> dict[str, str]:

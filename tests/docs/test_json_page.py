@@ -142,6 +142,9 @@ def test_handing_on(told: Told, tmp_path: Path) -> None:
         "export",
         DATA_SET,
         *("--out", str(tmp_path / "described.csv"), "--links", str(tmp_path / "links")),
+        *("--pictures", str(tmp_path / "p.parquet"), "--webdataset", str(tmp_path / "w.tar")),
+        *("--coco", str(tmp_path / "c.json"), "--label-studio", str(tmp_path / "l.json")),
+        *("--weights", str(tmp_path / "w.csv")),
         *("--bundle", str(bundle)),
     )
     compare("clarify export", out, unseen=("onnx",))
@@ -153,7 +156,8 @@ def test_handing_on(told: Told, tmp_path: Path) -> None:
 def test_a_model_for_another_runtime(told: Told, tmp_path: Path) -> None:
     run = told("retrain", DATA_SET)["run"]
     out = told("export", DATA_SET, "--onnx", str(tmp_path / "model.onnx"), "--model", run)
-    compare("clarify export", out, unseen=("table", "links", "bundle"))
+    images = ("table", "links", "pictures", "webdataset", "coco", "label_studio", "weights", "left_out")
+    compare("clarify export", out, unseen=(*images, "bundle"))
 
 
 def test_features_and_predictions(clarify: Clarify, home: Path, tmp_path: Path) -> None:

@@ -199,8 +199,8 @@ def test_the_steps_of_a_page_lead_to_a_champion(
 @pytest.mark.slow
 def test_a_data_set_is_handed_on(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    export, bundle, take, onnx = of_clarify("how-to/hand-on.md", "birds")
-    for arguments in (export, bundle):
+    export, forms, weights, bundle, take, onnx = of_clarify("how-to/hand-on.md", "birds")
+    for arguments in (export, forms, weights, bundle):
         done = run_clarify(*arguments, home=home)
         assert done.status == 0, done.err
     taken = run_clarify(*[each.replace("/data/other", str(tmp_path / "other")) for each in take])

@@ -46,8 +46,9 @@ def test_the_filters_part_models_from_phrases_and_promotions(store: TrackingStor
     home = experiment(store)
 
     def listed(view: str) -> dict[str, str]:
-        asked = json.loads(home.tags[f"mlflow.sharedViewState.{view}"])["searchFilter"]
-        runs = store.client.search_runs([home.experiment_id], asked)
+        seen = json.loads(home.tags[f"mlflow.sharedViewState.{view}"])
+        order = f"{seen['orderByKey']} DESC"
+        runs = store.client.search_runs([home.experiment_id], seen["searchFilter"], order_by=[order])
         return {run.info.run_id: run.data.tags["clarify.kind"] for run in runs}
 
     assert {base, retrained} <= set(listed("models"))

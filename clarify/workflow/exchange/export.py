@@ -34,11 +34,14 @@ __all__ = [
     "Linked",
     "Onnx",
     "Tabled",
+    "chosen_descriptions",
     "described_images",
     "export_onnx",
+    "left_out",
     "link_images",
     "new_folder",
     "safe_name",
+    "write_rows",
     "write_table",
 ]
 
@@ -131,13 +134,7 @@ def described_images(
     NotFoundError
         For an unknown split or run, or if nothing is described yet.
     """
-    chosen = kept_descriptions(project, model, descriptions)
-    if not chosen:
-        name = project.manifest.name
-        raise NotFoundError(
-            f"data set {name}: no description of model {model.run_id[:8]} is kept; keep one: "
-            f'clarify describe {name} CLASS "PHRASE"'
-        )
+    chosen = chosen_descriptions(project, model, descriptions)
     splits = project.manifest.splits if split is None else (split,)
     tables = []
     for each in splits:
@@ -145,6 +142,34 @@ def described_images(
         predicted = _predicted(project, model, data)
         tables += [_table(project, data, one, predicted) for one in chosen]
     return pl.concat(tables)
+
+
+def chosen_descriptions(project: Workspace, model: Model, runs: Sequence[str]) -> tuple[Description, ...]:
+    """Return the kept descriptions that are handed on; NotFoundError if there are none."""
+    chosen = kept_descriptions(project, model, runs)
+    if not chosen:
+        name = project.manifest.name
+        raise NotFoundError(
+            f"data set {name}: no description of model {model.run_id[:8]} is kept; keep one: "
+            f'clarify describe {name} CLASS "PHRASE"'
+        )
+    return chosen
+
+
+def left_out(project: Workspace, table: pl.DataFrame, split: str | None) -> tuple[str, ...]:
+    """Return which of the data set's images `described_images` has not, by class, a line each."""
+    manifest = project.manifest
+    asked = manifest.table if split is None else manifest.rows(split)
+    there = set(table["id"].to_list())
+    described, lines = set(table["class"].to_list()), []
+    for name in manifest.classes:
+        ids = asked.filter(label=name)["id"].to_list()
+        gone = sum(each not in there for each in ids)
+        if name not in described and ids:
+            lines.append(f"{len(ids):,} images of {name}: no kept phrase describes it")
+        elif gone:
+            lines.append(f"{gone:,} images of {name}: they could not be read when the images were embedded")
+    return tuple(lines)
 
 
 def _predicted(project: Workspace, model: Model, data: SplitData) -> list[str | None]:
@@ -190,6 +215,13 @@ def write_table(path: Path, table: pl.DataFrame) -> Tabled:
     StoreError
         If the file cannot be written.
     """
+    write_rows(path, table)
+    described = table.select("class", "phrase").n_unique()
+    return Tabled(path=path, rows=table.height, descriptions=described)
+
+
+def write_rows(path: Path, table: pl.DataFrame) -> None:
+    """Write any table as `write_table` does."""
     content = io.BytesIO()
     if output_file(path, ENDINGS).suffix.lower() == ".csv":
         for_spreadsheets(table).write_csv(content)
@@ -197,8 +229,6 @@ def write_table(path: Path, table: pl.DataFrame) -> Tabled:
         table.write_parquet(content)
     with writing(path.parent, hint="then give the same command again"):
         write_atomically(path, [content.getbuffer()])
-    described = table.select("class", "phrase").n_unique()
-    return Tabled(path=path, rows=table.height, descriptions=described)
 
 
 def link_images(folder: Path, table: pl.DataFrame) -> Linked:

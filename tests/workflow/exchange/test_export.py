@@ -153,7 +153,9 @@ def test_links_that_cannot_be_finished_leave_nothing(tmp_path: Path) -> None:
 
 
 def test_nothing_to_export_to_is_refused(clarify: Clarify) -> None:
-    assert "give --out FILE, --links DIR, --bundle FILE or --onnx FILE" in clarify("export", DATA_SET).refusal
+    refused = clarify("export", DATA_SET).refusal
+    assert "give --out FILE, --links DIR, --pictures FILE" in refused
+    assert refused.endswith("--bundle FILE or --onnx FILE")
 
 
 def test_the_report_is_one_json_object(clarify: Clarify, tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def _percent(values: dict[str, float]) -> str:
 
 def _refused(rows: list[dict[str, Any]]) -> str:
     return "\n".join(
-        f"- {row['method']}, {row['refused']} of {row['draws']} draws: {'; '.join(row['reasons'])}."
+        f"- {row['method']}, {row['refused']} of {row['draws']} draws: {row['reasons'][0].partition(';')[0]}."
         for row in rows
         if row["refused"]
     )

@@ -35,7 +35,7 @@ from clarify.workflow.retrain.gains import phrase_gain, principal_components
 from clarify.workflow.retrain.heads import correct_head
 from clarify.workflow.retrain.slices import bank_of, find_slices, phrases_of, sliced, tried_slices
 
-__all__ = ["PEOPLE", "compare_discovery", "precision_at", "true_slices"]
+__all__ = ["NOTHING", "PEOPLE", "compare_discovery", "precision_at", "true_slices"]
 
 Rows = list[dict[str, Any]]
 

@@ -48,6 +48,11 @@ def test_the_model_fails_on_what_is_planted(kind: str) -> None:
         assert inside == (1 - label if kind == "correlated" else 1)
 
 
+def test_every_draw_of_a_kind_stands_in_one_table() -> None:
+    for kind in PLANTED:
+        assert len({planted_slices(kind, seed=seed)[0].validated for seed in range(5)}) == 1
+
+
 def test_seeds_are_other_data_and_the_same_seed_the_same() -> None:
     first, again, other = (planted_slices("rare", seed=seed)[0] for seed in (0, 0, 1))
     assert np.array_equal(first.train.features, again.train.features)

@@ -13,7 +13,6 @@ from streamlit.testing.v1 import AppTest
 from clarify.ui.pieces import page
 from clarify.ui.server.app import SCRIPT
 from clarify.ui.server.shared import shared
-from tests.conftest import DATA_SET, copied, run_clarify
 
 Visit = Callable[..., AppTest]
 
@@ -25,15 +24,6 @@ def components_found_once() -> Iterator[None]:
         once = functools.cache(manifest_scanner.scan_component_manifests)
         patch.setattr(manifest_scanner, "scan_component_manifests", once)
         yield
-
-
-@pytest.fixture(scope="session")
-def made_home(made_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The made home with the machine's searches done: else each page that closes waits for its own."""
-    searched = copied(made_home, tmp_path_factory.mktemp("searched") / "home")
-    for class_name in ("landbird", "waterbird"):
-        assert run_clarify("suggest", DATA_SET, class_name, home=searched).status == 0
-    return searched
 
 
 @pytest.fixture

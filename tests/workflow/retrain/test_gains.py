@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -158,17 +160,28 @@ def project(home: Path) -> Workspace:
     return open_project(Settings(home=home, reviewer="Ada"), DATA_SET)
 
 
+WORDS = tuple(
+    "water land night fog red snow beach sunset small forest meadow lake rain blue dark grass sand city".split()
+)
+Suggest = Callable[[], dict[str, Any]]
+
+
 @pytest.fixture
-def listed(home: Path) -> dict[str, Any]:
-    done = run_clarify("suggest", DATA_SET, "waterbird", "--most", "5", "--json", home=home)
-    assert done.status == 0, done.err
-    result: dict[str, Any] = done.result
-    return result
+def suggest(home: Path, tmp_path: Path) -> Suggest:
+    """Suggest the best five of some words, of which nothing is known yet."""
+    shutil.rmtree(home / "mlruns" / "gains")
+    mine = tmp_path / "mine.txt"
+    mine.write_text("\n".join(WORDS))
+
+    def run() -> dict[str, Any]:
+        command = ("suggest", DATA_SET, "waterbird", "--vocabulary", str(mine), "--most", "5", "--json")
+        return run_clarify(*command, home=home).result
+
+    return run
 
 
-def test_suggest_by_the_command_orders_by_gain_and_keeps_what_it_found(
-    home: Path, listed: dict[str, Any]
-) -> None:
+def test_suggest_by_the_command_orders_by_gain_and_keeps_what_it_found(home: Path, suggest: Suggest) -> None:
+    listed = suggest()
     gains = [each["gain"]["classes"] for each in listed["suggestions"] if not each["copies"]]
     assert len(listed["suggestions"]) == 5
     assert gains == sorted(gains, reverse=True)
@@ -178,26 +191,25 @@ def test_suggest_by_the_command_orders_by_gain_and_keeps_what_it_found(
     told = {"classes": 0.25, "average": 0.0, "half_before": 0.0, "half_after": 0.0}
     of_class["gains"] = dict.fromkeys(of_class["gains"], told)  # what is kept is told the second time
     path.write_text(json.dumps({**kept, "gains": {key: of_class}}))
-    again = run_clarify("suggest", DATA_SET, "waterbird", "--most", "5", "--json", home=home).result
+    again = suggest()
     assert {each["gain"]["classes"] for each in again["suggestions"]} == {0.25}
     # What is tried at all is what brings most on a few components, not what scores best.
     last = [phrase for phrase in of_class["roughly"] if phrase not in of_class["gains"]][-1]
     of_class["roughly"][last] = {**told, "classes": 0.9}
     path.write_text(json.dumps({**kept, "gains": {key: of_class}}))
-    again = run_clarify("suggest", DATA_SET, "waterbird", "--most", "5", "--json", home=home).result
+    again = suggest()
     assert last in {each["phrase"] for each in again["suggestions"]}
     for damaged in ({key: {"gains": {"water": 1}}}, {key: 1}):
         path.write_text(json.dumps({**kept, "gains": damaged}))
-        assert (
-            run_clarify("suggest", DATA_SET, "waterbird", "--most", "5", "--json", home=home).result == listed
-        )
+        assert suggest() == listed
     path.write_bytes(b"{")
-    assert run_clarify("suggest", DATA_SET, "waterbird", "--most", "5", "--json", home=home).result == listed
+    assert suggest() == listed
 
 
 def test_a_suggestion_stays_marked_when_it_is_kept_and_its_gain_is_recorded(
-    home: Path, listed: dict[str, Any], project: Workspace
+    home: Path, suggest: Suggest, project: Workspace
 ) -> None:
+    listed = suggest()
     first = listed["suggestions"][0]
     model = open_model(project)
     assert first["phrase"] in suggested(project, model, "waterbird")

@@ -160,8 +160,9 @@ def project(home: Path) -> Workspace:
     return open_project(Settings(home=home, reviewer="Ada"), DATA_SET)
 
 
-WORDS = tuple(
-    "water land night fog red snow beach sunset small forest meadow lake rain blue dark grass sand city".split()
+WORDS = (
+    *("water", "land", "night", "fog", "red", "snow", "beach", "sunset", "small"),
+    *("forest", "meadow", "lake", "rain", "blue", "dark", "grass", "sand", "city"),
 )
 Suggest = Callable[[], dict[str, Any]]
 

@@ -23,7 +23,17 @@ from clarify.track.deliveries import Deliveries
 from clarify.track.outbox import Entry, Outbox
 from clarify.track.pages import CONTENT, with_pictures
 from clarify.track.record import RunRecord
-from clarify.track.run import PREFIX, WAITING, StoredRun, completed, end_abandoned, now, search, write_once
+from clarify.track.run import (
+    PREFIX,
+    WAITING,
+    StoredRun,
+    after_newest,
+    completed,
+    end_abandoned,
+    now,
+    search,
+    write_once,
+)
 from clarify.track.runs import read_run
 
 if TYPE_CHECKING:
@@ -134,6 +144,9 @@ class TrackingStore:
                 self._connection.reach(patience)
                 self.deliver()
                 self._tidy(patience)
+                if not may_wait:
+                    of = record.tags["data_set"]
+                    at = self._trying(lambda _: after_newest(self.client, self.backend, of, at))
                 return self._trying(
                     lambda attempt: write_once(
                         self.client, self.backend, record, delivery, at=at, first=attempt == 0

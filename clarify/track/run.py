@@ -26,6 +26,7 @@ __all__ = [
     "PREFIX",
     "WAITING",
     "StoredRun",
+    "after_newest",
     "begin",
     "completed",
     "end_abandoned",
@@ -51,6 +52,7 @@ PROCESS = "clarify.process"
 COMPLETED = "completed"
 PAGE = 1000
 BATCH = 100
+NEWEST_FIRST = ["attributes.start_time DESC"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +137,15 @@ def search(
         )
 
 
+def after_newest(client: MlflowClient, backend: Backend, data_set: str, at: int) -> int:
+    """Return when a run is to begin: at `at`, or after the newest (which counts) if a clock went back."""
+    known = experiment_of(client, backend, data_set)
+    if known is None:
+        return at
+    newest = client.search_runs([known.experiment_id], max_results=1, order_by=NEWEST_FIRST)
+    return max([at, *(run.info.start_time + 1 for run in newest)])
+
+
 def without_files(client: MlflowClient, backend: Backend, data_set: str) -> list[str]:
     """Return the names of completed runs whose files should lie on this machine, and whose folder is gone."""
     known = client.get_experiment_by_name(_name(data_set))
@@ -154,10 +165,9 @@ def completed(client: MlflowClient, delivery: str) -> str | None:
 
 
 def _runs(client: MlflowClient, experiment: str, asked: str) -> Iterator[mlflow.entities.Run]:
-    newest_first = ["attributes.start_time DESC"]
     return paged(
         lambda token: client.search_runs(
-            [experiment], asked, max_results=PAGE, page_token=token, order_by=newest_first
+            [experiment], asked, max_results=PAGE, page_token=token, order_by=NEWEST_FIRST
         )
     )
 

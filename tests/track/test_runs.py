@@ -11,7 +11,7 @@ from clarify.track.mlflow import TrackingStore
 from clarify.track.record import TAGS
 from clarify.track.run import StoredRun
 from clarify.track.runs import BaseRun, CellRun, DescriptionRun, ModelRun, PromotionRun, read_run
-from tests.track.conftest import phrase_tried
+from tests.track.conftest import model, phrase_tried
 
 
 def stored(kind: str, params: dict[str, str], metrics: dict[str, float], **tags: str) -> StoredRun:
@@ -118,3 +118,15 @@ def test_a_run_that_is_not_as_clarify_writes_it_is_refused_by_its_id(
 ) -> None:
     with pytest.raises(StoreError, match=rf"{kind} run 01234567 .*{lacks}.*delete it in MLflow"):
         read_run(stored(kind, params, {}))
+
+
+def test_where_the_clock_went_back_the_model_that_was_trained_last_is_the_newest(
+    store: TrackingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (before,) = store.runs("birds", BaseRun)
+    (retrained,) = store.runs("birds", ModelRun)
+    monkeypatch.setattr("clarify.track.mlflow.now", lambda: before.started - 3_600_000)
+    trained = [store.log(model()), store.log(model())]
+    assert [run.id for run in store.runs("birds", BaseRun)] == [*reversed(trained), before.id]
+    again = store.log(model("retraining", parent=trained[1]))
+    assert [run.id for run in store.runs("birds", ModelRun)] == [again, retrained.id]

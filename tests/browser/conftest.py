@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import copied
+
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
 """Ignored by git: every page as it was last seen."""
 
@@ -36,6 +38,19 @@ def chromium() -> Iterator[Any]:
 def served(home: Path, tmp_path: Path) -> Iterator[str]:
     """Run the dashboard on the copied home as `clarify serve` does; yields its address."""
     with serving(home, tmp_path / "server.log") as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def common_home(made_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home in which tests only look, and keep phrases of their own."""
+    return copied(made_home, tmp_path_factory.mktemp("common") / "home")
+
+
+@pytest.fixture(scope="session")
+def common(common_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Run one dashboard for all of these; yields its address."""
+    with serving(common_home, tmp_path_factory.mktemp("server") / "server.log") as address:
         yield address
 
 
@@ -76,7 +91,21 @@ def serving(
 
 @pytest.fixture
 def visitor(chromium: Any, served: str) -> Iterator[Callable[..., Any]]:
-    """Come to an address as somebody of a name; returns the page, whose errors are collected."""
+    """Come to the test's own server; see `visiting`."""
+    with visiting(chromium, served) as come:
+        yield come
+
+
+@pytest.fixture
+def guest(chromium: Any, common: str) -> Iterator[Callable[..., Any]]:
+    """Come to the common server; see `visiting`."""
+    with visiting(chromium, common) as come:
+        yield come
+
+
+@contextlib.contextmanager
+def visiting(chromium: Any, server: str) -> Iterator[Callable[..., Any]]:
+    """Yield what comes to an address of a server as somebody of a name, and returns the page."""
     contexts = []
 
     def come(address: str, name: str = "Ada", width: int = 1440) -> Any:
@@ -84,7 +113,7 @@ def visitor(chromium: Any, served: str) -> Iterator[Callable[..., Any]]:
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(60_000)
-        page.goto(served + address)
+        page.goto(server + address)
         page.get_by_placeholder("Ada Lovelace").fill(name)
         page.keyboard.press("Enter")
         page.get_by_text(f"reviewer · {name}").wait_for()

@@ -13,9 +13,10 @@ import polars as pl
 import pytest
 
 from clarify.data.manifest import open_manifest
+from clarify.track.listing import FRESH_S
 from clarify.track.mlflow import TrackingStore
 from clarify.track.runs import DescriptionRun
-from tests.browser.conftest import free_port, seen, serving, until
+from tests.browser.conftest import free_port, seen, serving, until, visiting
 from tests.browser.test_story import FIELD, enter
 from tests.conftest import DATA_SET, Done, captioned_by_place
 
@@ -31,8 +32,8 @@ def halves(page: Any) -> list[str]:
     return [re.findall(r"[\d,]+ images", text)[0] for text in page.locator(".c-half").all_inner_texts()]
 
 
-def test_a_picture_opens_with_its_file_probabilities_and_attributes(visitor: Visitor) -> None:
-    page = visitor(PLACE)
+def test_a_picture_opens_with_its_file_probabilities_and_attributes(guest: Visitor) -> None:
+    page = guest(PLACE)
     page.get_by_placeholder(FIELD).wait_for()
     picture = page.locator(".grid button").first
     picture.hover()
@@ -73,8 +74,8 @@ def test_captions_stand_under_the_pictures_and_split_a_class(
     page.get_by_role("dialog").get_by_text("a bird on the").wait_for()
 
 
-def test_a_click_and_the_slider_move_the_threshold_and_everything_follows(visitor: Visitor) -> None:
-    page = visitor(PLACE)
+def test_a_click_and_the_slider_move_the_threshold_and_everything_follows(guest: Visitor) -> None:
+    page = guest(PLACE)
     enter(page, "meadow")
     page.locator(".js-plotly-plot").first.wait_for()
     before = halves(page)
@@ -151,8 +152,8 @@ def test_a_moved_cut_is_kept_once_with_its_note_and_its_address_brings_it_to_a_c
     assert other.locator(".c-big").inner_text() == score
 
 
-def test_points_that_are_drawn_around_are_shown_as_pictures(visitor: Visitor) -> None:
-    page = visitor(PLACE)
+def test_points_that_are_drawn_around_are_shown_as_pictures(guest: Visitor) -> None:
+    page = guest(PLACE)
     enter(page, "meadow")
     page.get_by_role("tab", name="Similarity and confidence").click()
     page.get_by_text("Draw around some points").wait_for()
@@ -173,8 +174,8 @@ def test_points_that_are_drawn_around_are_shown_as_pictures(visitor: Visitor) ->
     assert page.locator(".grid").last.locator("button").count() > 10
 
 
-def test_the_keyboard_tests_keeps_and_pages(visitor: Visitor) -> None:
-    page = visitor(PLACE)
+def test_the_keyboard_tests_keeps_and_pages(guest: Visitor) -> None:
+    page = guest(PLACE, name="Kay")
     page.get_by_placeholder(FIELD).fill("land")
     page.keyboard.press("Control+Enter")
     page.get_by_text("with land", exact=True).wait_for()
@@ -224,6 +225,30 @@ def test_a_server_that_is_started_again_has_everything_that_was_kept(
         page.goto(f"{address}{PLACE}")  # the same browser: nobody asks for a name again
         page.get_by_role("button", name=re.compile("^meadow.*kept")).wait_for()
     context.close()
+
+
+def test_two_servers_on_one_home_show_what_the_other_keeps(chromium: Any, home: Path, tmp_path: Path) -> None:
+    with (
+        serving(home, tmp_path / "one.log") as one,
+        serving(home, tmp_path / "two.log") as two,
+        visiting(chromium, one) as come_to_one,
+        visiting(chromium, two) as come_to_two,
+    ):
+        pages = come_to_one(PLACE, name="Ada"), come_to_two(PLACE, name="Grace")
+        for page, phrase in zip(pages, ("land", "meadow"), strict=True):
+            enter(page, phrase)
+            page.get_by_role("button", name=re.compile("Keep it")).click()
+            page.get_by_role("button", name="Kept · undo").wait_for()
+        for page in pages:
+            page.wait_for_timeout(1000 * FRESH_S)
+            page.reload()
+            for phrase in ("land", "meadow"):
+                page.get_by_role("button", name=re.compile(f"^{phrase}.*kept")).wait_for()
+    kept = [run for run in TrackingStore(home).runs(DATA_SET, DescriptionRun) if run.kept]
+    assert sorted((run.by, run.phrase) for run in kept if run.phrase in ("land", "meadow")) == [
+        ("Ada", "land"),
+        ("Grace", "meadow"),
+    ]
 
 
 def test_images_that_are_gone_leave_their_places_empty_and_the_page_whole(

@@ -83,29 +83,29 @@ def test_an_address_of_a_page_on_a_fresh_server_asks_who_is_there_first(chromium
     page.close()
 
 
-def test_a_name_is_asked_once_and_remembered_after_a_reload(visitor: Visitor) -> None:
-    page = visitor("/describe?class=waterbird", name="Grace")
+def test_a_name_is_asked_once_and_remembered_after_a_reload(guest: Visitor) -> None:
+    page = guest("/describe?class=waterbird", name="Grace")
     page.get_by_placeholder(FIELD).wait_for()
     page.wait_for_timeout(1000)
     page.reload()
     page.get_by_text("reviewer · Grace").wait_for()
 
 
-def test_two_people_keep_phrases_at_once_and_both_are_there(visitor: Visitor) -> None:
-    pages = {name: visitor("/describe?class=waterbird", name=name) for name in ("Ada", "Grace")}
+def test_two_people_keep_phrases_at_once_and_both_are_there(guest: Visitor) -> None:
+    pages = {name: guest("/describe?class=waterbird", name=name) for name in ("Ada", "Grace")}
     for page, phrase in zip(pages.values(), ("land", "meadow"), strict=True):
         enter(page, phrase)
     for page in pages.values():
         page.get_by_role("button", name=re.compile("Keep it")).click()
     for page in pages.values():
         page.get_by_role("button", name="Kept · undo").wait_for()  # its toast goes while the other waits
-    third = visitor("/describe?class=waterbird", name="Lin")
+    third = guest("/describe?class=waterbird", name="Lin")
     for phrase in ("land", "meadow"):
         third.get_by_role("button", name=re.compile(f"^{phrase}.*kept")).wait_for()
 
 
-def test_scripts_are_shown_as_text_on_every_page(visitor: Visitor) -> None:
-    page = visitor("/describe?class=waterbird", name=SCRIPT)
+def test_scripts_are_shown_as_text_on_every_page(guest: Visitor) -> None:
+    page = guest("/describe?class=waterbird", name=SCRIPT)
     page.get_by_placeholder(FIELD).fill(f"lake {SCRIPT}")
     page.keyboard.press("Enter")
     page.wait_for_timeout(2500)
@@ -116,12 +116,12 @@ def test_scripts_are_shown_as_text_on_every_page(visitor: Visitor) -> None:
         assert page.locator('[data-testid="stException"]').count() == 0
 
 
-def test_a_picture_is_open_only_by_an_address_that_a_page_gave(visitor: Visitor, served: str) -> None:
-    page = visitor("/describe?class=waterbird")
+def test_a_picture_is_open_only_by_an_address_that_a_page_gave(guest: Visitor, common: str) -> None:
+    page = guest("/describe?class=waterbird")
     image = page.locator("img[src*='/pictures/']").first
     image.wait_for()
     address = str(image.get_attribute("src"))
-    with urllib.request.urlopen(served + address) as answer:
+    with urllib.request.urlopen(common + address) as answer:
         assert answer.headers["Content-Type"] == "image/webp"
     path, _, query = address.partition("?")
     other = re.sub(r"/(\d+)/small", lambda found: f"/{int(found[1]) + 1}/small", path)
@@ -132,7 +132,7 @@ def test_a_picture_is_open_only_by_an_address_that_a_page_gave(visitor: Visitor,
         f"/pictures/{DATA_SET}/../../etc/passwd?{query}",
     ):
         with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(served + wrong)
+            urllib.request.urlopen(common + wrong)
         assert refused.value.code in (400, 403, 404)
         refused.value.close()
 

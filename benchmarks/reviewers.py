@@ -164,6 +164,6 @@ async def _keeping(page: Page, phrases: Sequence[str]) -> list[float]:
         await asyncio.sleep(PACE_S * random.uniform(0.25, 0.75))
         began = time.perf_counter()
         await page.get_by_role("button", name="Keep it").click()
-        await page.get_by_role("button", name="Take it back").wait_for(timeout=120_000)
+        await page.get_by_role("button", name="Kept · undo").wait_for(timeout=120_000)
         took.append(time.perf_counter() - began)
     return took

@@ -79,7 +79,7 @@ async def _rounds(address: str, chromium: str, pid: int) -> list[tuple[float, in
                 await entered(page, [random.Random(len(seen) * SESSIONS + number).choice(PHRASES)])
                 if number % 2:
                     await page.get_by_role("button", name="Keep it").click()
-                    await page.get_by_role("button", name="Take it back").wait_for(timeout=120_000)
+                    await page.get_by_role("button", name="Kept · undo").wait_for(timeout=120_000)
                 await page.context.close()
             seen.append((time.monotonic() - began, process.memory_info().rss, process.num_fds()))
             print(f"  {seen[-1][0]:.0f} s: {seen[-1][1] / 1e6:.0f} MB, {seen[-1][2]} files", file=sys.stderr)

@@ -143,7 +143,7 @@ def after_newest(client: MlflowClient, backend: Backend, data_set: str, at: int)
     if known is None:
         return at
     newest = client.search_runs([known.experiment_id], max_results=1, order_by=NEWEST_FIRST)
-    return max([at, *(run.info.start_time + 1 for run in newest)])
+    return max([at, *(int(run.info.start_time) + 1 for run in newest)])
 
 
 def without_files(client: MlflowClient, backend: Backend, data_set: str) -> list[str]:

@@ -6,7 +6,10 @@ import math
 import re
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -24,6 +27,7 @@ from clarify.ui.pieces import page as page_module
 from clarify.ui.pieces.gallery import Picture
 from clarify.ui.pieces.page import Page
 from clarify.ui.pieces.page import apologise as APOLOGISE
+from clarify.ui.server import desk
 from clarify.ui.server.shared import shared
 from clarify.ui.server.visitors import visitor
 from clarify.workflow.describe.recording import kept_descriptions
@@ -482,3 +486,29 @@ def test_without_a_class_the_most_promising_one_is_opened(visit: Visit) -> None:
     page = visit("describe")
     assert "<b>waterbird</b>" in html_of(page)
     assert page.session_state["class"] == "waterbird"
+
+
+def test_a_preview_that_two_ask_for_at_once_is_worked_out_once(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who keeps a phrase before its preview is shown waits for it, in place of working it out again."""
+    page = describe(visit)
+    after(page, "meadow")
+    said, shared_desk = tried_on(page, "meadow"), shared().desks.desk(DATA_SET)
+    shared_desk._previews.clear()
+    works_out, worked, both = desk.retrained, [], Barrier(2)
+
+    def retrained(*args: Any) -> Any:
+        worked.append(args)
+        time.sleep(0.5)
+        return works_out(*args)
+
+    def ask(_: int) -> object:
+        both.wait()
+        return shared_desk.preview(shared_desk.failures(), said)
+
+    monkeypatch.setattr(desk, "retrained", retrained)
+    with ThreadPoolExecutor(2) as pool:
+        one, two = pool.map(ask, range(2))
+    assert one is two
+    assert len(worked) == 1

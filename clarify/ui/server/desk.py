@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
@@ -64,7 +64,7 @@ class Desk:
         self._splits: dict[tuple[str, str], SplitData] = {}
         self._failures: dict[str, Failures] = {}
         self._suggestions: dict[tuple[str, str], ClassSuggestions | str | None] = {}
-        self._previews: dict[tuple[str, str, str, float], tuple[tuple[Previewed, ...], float]] = {}
+        self._previews: dict[tuple[str, str, str, float], Future[tuple[tuple[Previewed, ...], float]]] = {}
         self._listings = Listings(project.tracking, project.manifest.name)
         # One thread, so that records are written in the order they were made; and another, so
         # that they do not wait for searches.
@@ -113,7 +113,9 @@ class Desk:
             return self._failures[key]
 
     def preview(self, failures: Failures, description: Description) -> tuple[tuple[Previewed, ...], float]:
-        """Return what retraining with a phrase would do, and what it gains; worked out at the first call.
+        """Return what retraining with a phrase would do, and what it gains.
+
+        Worked out at the first call; who asks meanwhile, as who keeps it before it is shown, waits for that.
 
         Raises
         ------
@@ -123,15 +125,20 @@ class Desk:
         key = (failures.model.run_id, description.class_name, description.phrase, description.threshold)
         with self._lock:
             known = self._previews.get(key)
-        if known is None:
-            train = self.split("train", failures.model)
-            found = retrained(self.project, failures, description, train)
-            known = preview_of(self.project, found), gain_of(found).classes
-            with self._lock:
+            if first := known is None:
                 while len(self._previews) >= KEPT_PREVIEWS:
                     self._previews.pop(next(iter(self._previews)))
-                self._previews[key] = known
-        return known
+                known = self._previews[key] = Future()
+        if first:
+            try:
+                train = self.split("train", failures.model)
+                found = retrained(self.project, failures, description, train)
+                known.set_result((preview_of(self.project, found), gain_of(found).classes))
+            except BaseException as error:
+                known.set_exception(error)
+                with self._lock:
+                    self._previews.pop(key, None)
+        return known.result()
 
     def suggestions(self, failures: Failures, class_name: str) -> ClassSuggestions | str | None:
         """Return the machine's phrases for a class, or why there are none; None while it looks."""

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import DATA_SET, run_clarify
+from tests.conftest import DATA_SET, Done, run_clarify
 from tests.docs.tables import DOCS, commands
 from tests.photographs import write_photographs
 from tests.real import needs_photographs, needs_weights, write_published
@@ -45,6 +45,18 @@ def test_the_walk_begins_with_the_installation_and_has_at_most_ten_commands() ->
     assert steps[-1].startswith("MLFLOW_TRACKING_URI=")
     assert commands("how-to/serving.md") == steps[-1:]
     assert len(steps) <= MOST_COMMANDS
+
+
+def taken(command: str) -> Done:
+    """Take a step of a walk in this process, where libraries are loaded once for all."""
+    program, *arguments = shlex.split(command)
+    assert program == "clarify"
+    return run_clarify(*arguments)
+
+
+def test_the_program_of_the_walks_is_installed() -> None:
+    done = subprocess.run(["clarify", "--version"], env=environment(), capture_output=True, text=True)
+    assert (done.returncode, done.stdout.split()[0]) == (0, "clarify")
 
 
 @contextlib.contextmanager
@@ -81,30 +93,19 @@ def test_the_walk_leads_from_photographs_and_a_csv_to_a_served_corrected_model(
     write_photographs(tmp_path)
     # They are drawn: what knows real ones is tested in tests/workflow/test_photographs.py.
     monkeypatch.setenv("CLARIFY_ENCODER", "small-clip")
+    monkeypatch.chdir(tmp_path)
     _, *steps, serve = walk()
-    told = {}
     for command in steps:
-        done = subprocess.run(
-            command, shell=True, cwd=tmp_path, env=environment(), capture_output=True, text=True
-        )
-        assert done.returncode == 0, (command, done.stderr)
-        told[command] = done.stdout
-    assert "is now the champion" in told[steps[-1]]
+        done = taken(command)
+        assert done.status == 0, (command, done.err)
+    assert "is now the champion" in done.out
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     pictures = sorted((tmp_path / "photos" / "test").rglob("*.jpg"))[::30]
-    predicted = subprocess.run(
-        ["clarify", "predict", "birds", *map(str, pictures), "--json"],
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    rows = run_clarify("predict", "birds", *map(str, pictures), "--json").result["images"]
     with served(serve, tmp_path, port) as address:
         answers = ask(address, pictures)
-    rows = json.loads(predicted.stdout)["images"]
     assert [row["label"] for row in answers] == [row["label"] for row in rows]
     right = [row["label"] == path.parent.name for row, path in zip(answers, pictures, strict=True)]
     assert sum(right) >= 0.8 * len(right)
@@ -133,17 +134,18 @@ def test_the_walk_of_photographs_has_at_most_eight_commands_and_is_the_readmes()
 @pytest.mark.slow
 @needs_photographs
 @needs_weights
-def test_the_walk_of_photographs_leads_to_a_corrected_model(tmp_path: Path) -> None:
+def test_the_walk_of_photographs_leads_to_a_corrected_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     _, data, *steps = photograph_walk()
     write_published(tmp_path / data.split()[4])
     told = {}
     for command in (data, *steps):
-        done = subprocess.run(
-            command, shell=True, cwd=tmp_path, env=environment(), capture_output=True, text=True
-        )
+        done = taken(command)
         # So few photographs may not be enough for the gate.
-        assert done.returncode == 0 or (command == steps[-1] and done.returncode == 1), done.stderr
-        told[command] = done.stdout
+        assert done.status == 0 or (command == steps[-1] and done.status == 1), done.err
+        told[command] = done.out
     assert "embedded by bridge:names" in told[steps[0]]
     base, corrected = (float(told[step].split()[-4]) for step in (steps[1], steps[-2]))
     assert corrected > base
@@ -160,15 +162,16 @@ def test_the_walk_of_a_network_has_at_most_six_commands() -> None:
 
 
 @pytest.mark.slow
-def test_the_walk_of_a_network_leads_to_a_corrected_one(tmp_path: Path) -> None:
+def test_the_walk_of_a_network_leads_to_a_corrected_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     for command in network_walk():
         tiny = command.replace("timm:resnet10t", "timm:test_resnet")
         tiny = tiny.replace("--epochs 8", "--epochs 1")
-        done = subprocess.run(
-            tiny, shell=True, cwd=tmp_path, env=environment(), capture_output=True, text=True
-        )
-        assert done.returncode == 0, (command, done.stderr)
-    assert "worst" in done.stdout
+        done = taken(tiny)
+        assert done.status == 0, (command, done.err)
+    assert "worst" in done.out
 
 
 def of_clarify(page: str, name: str) -> list[list[str]]:

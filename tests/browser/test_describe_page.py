@@ -90,8 +90,8 @@ def test_a_click_and_the_slider_move_the_threshold_and_everything_follows(guest:
     clicked = halves(page)
     score = page.locator(".c-big").inner_text()
     page.get_by_role("slider").first.focus()
-    for _ in range(60):
-        page.keyboard.press("ArrowRight")
+    for _ in range(3):
+        page.keyboard.press("PageUp")
     until(page, lambda: halves(page) != clicked)
     until(page, lambda: page.locator(".c-big").inner_text() != score)  # it is that of the cut in force
     page.get_by_text("By the cut as you moved it; the best one scores").wait_for()
@@ -105,8 +105,8 @@ def test_a_moved_cut_is_kept_once_with_its_note_and_its_address_brings_it_to_a_c
     page.locator(".js-plotly-plot .shapelayer path").first.wait_for(state="attached")
     page.locator('[data-test-script-state="notRunning"]').wait_for()
     page.get_by_role("slider").first.focus()
-    for _ in range(60):
-        page.keyboard.press("ArrowRight")
+    for _ in range(3):
+        page.keyboard.press("PageUp")
     page.get_by_text("By the cut as you moved it; the best one scores").wait_for()
     # Each key runs the page again and draws the chart anew; then the handle stands under the line.
     page.wait_for_function(

@@ -51,7 +51,7 @@ def the_parser() -> Iterator[argparse.ArgumentParser]:
     from clarify.cli import _parser
 
     with mock.patch.dict(os.environ, {"COLUMNS": str(WIDTH)}):
-        yield _parser()
+        yield _parser(WIDTH)
 
 
 def commands_page() -> str:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import argparse
 import errno
+import functools
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -72,7 +74,9 @@ FLAGS = ("home", "encoder", "backbone", "reviewer", "workers")
 """The settings that are options of every command."""
 
 
-def _parser() -> argparse.ArgumentParser:
+@functools.cache
+def _parser(width: int) -> argparse.ArgumentParser:
+    """Return what reads a command line, and helps in lines as wide as the terminal."""
     common = argparse.ArgumentParser(add_help=False)
     shared = common.add_argument_group("shared by all commands")
     shared.add_argument(
@@ -107,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"clarify {__version__}")
-    commands = Commands(parser, common, listed=False)
+    commands = Commands(parser, common, width=width)
     for heading, add_each in COMMANDS.items():
         commands.headed(heading, add_each)
     dashboard.add_job(commands)  # under no heading: the dashboard gives it, and people do not
@@ -126,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     never_fail()
     _note_encoding(given)
-    args = _parser().parse_args(given)
+    args = _parser(shutil.get_terminal_size().columns).parse_args(given)
     try:
         flags = {name: getattr(args, name) for name in FLAGS}
         args.handler(Shell(settings=read_settings(flags, os.environ, Path.cwd()), args=args))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
@@ -82,12 +81,12 @@ class Commands:
         Gets one subcommand a command.
     common : ArgumentParser
         Options of every command.
-    listed : bool
-        Whether the parser's help lists every command; else it lists those that are `headed`.
+    width : int, optional
+        Of the terminal, where the help lists commands under headings (`headed`); else it lists every one.
     """
 
     def __init__(
-        self, parser: argparse.ArgumentParser, common: argparse.ArgumentParser, *, listed: bool = True
+        self, parser: argparse.ArgumentParser, common: argparse.ArgumentParser, *, width: int = 0
     ) -> None:
         self._parser = parser
         self._commands = parser.add_subparsers(
@@ -95,10 +94,10 @@ class Commands:
             required=True,
             parser_class=Command,
             metavar="COMMAND",
-            help=None if listed else "one of these; clarify COMMAND --help says the rest",
+            help=None if not width else "one of these; clarify COMMAND --help says the rest",
         )
         self._common = common
-        self._listed = listed
+        self._width = width
 
     def add(self, name: str, run: Callable[[Shell], None], example: str, *, data_set: bool = True) -> Command:
         """Add a command, whose help is the docstring of what it runs.
@@ -123,13 +122,13 @@ class Commands:
             add(self)
         told = list(self._commands.choices.items())[before:]
         lines = [f"{name:<{NAMES}}{command.description}" for name, command in told]
-        width, indent = shutil.get_terminal_size().columns - 4, " " * NAMES
-        wrapped = (textwrap.fill(line, max(width, 40), subsequent_indent=indent) for line in lines)
+        width, indent = max(self._width - 4, 40), " " * NAMES
+        wrapped = (textwrap.fill(line, width, subsequent_indent=indent) for line in lines)
         self._parser.add_argument_group(heading, "\n".join(wrapped))
 
     def _parser_of(self, name: str, what: str, **more: Any) -> Command:
         # argparse lists each command that has a help of its own.
-        listed: dict[str, Any] = {"help": what} if self._listed else {}
+        listed: dict[str, Any] = {} if self._width else {"help": what}
         return self._commands.add_parser(name, description=what, **listed, **more)
 
 

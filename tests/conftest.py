@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import io
 import json
 import os
@@ -124,6 +125,11 @@ def kept(home: Path) -> dict[str, tuple[int, int, int]]:
 @pytest.fixture(scope="session")
 def made_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A home with tiny birds, their features, a base model and two kept descriptions."""
+    import mlflow.store.db.utils as schema
+
+    # MLflow asks its scripts anew for each store that is opened, as each test does: 0.1 s a time.
+    schema._get_latest_schema_revision = functools.cache(schema._get_latest_schema_revision)
+
     from clarify.demo.dataset import group_table
     from clarify.demo.datasets import DATASETS
     from clarify.workflow.shows.demo import write_demo_data

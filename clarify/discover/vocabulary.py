@@ -123,6 +123,7 @@ def without_words(phrases: Iterable[str], classes: Iterable[str]) -> tuple[str, 
     return tuple(phrase for phrase in phrases if not named.issuperset(_words(phrase)))
 
 
+@functools.lru_cache(maxsize=MOST_PHRASES)
 def _plain(text: str, where: str) -> str:
     try:
         phrase = parse_phrase(text)

@@ -8,6 +8,7 @@ broken, NotFoundError for a file that is not there.
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import logging
 import os
@@ -146,14 +147,10 @@ def check_version(where: str, found: str, upgrade: str) -> None:
     upgrade : str
         The command that brings an older one up to date.
     """
-    import mlflow
-    from alembic.script import ScriptDirectory
-
-    scripts = ScriptDirectory(str(Path(mlflow.__file__).parent / "store" / "db_migrations"))
-    newest = str(scripts.get_current_head())
+    newest, known = _revisions()
     if found == newest:
         return
-    if found in {each.revision for each in scripts.walk_revisions()}:
+    if found in known:
         raise StoreError(
             f"the tracking store {where} is of an older MLflow (schema {found}, this one has "
             f"{newest}); close what uses it, keep a copy, then run: {upgrade}"
@@ -162,6 +159,17 @@ def check_version(where: str, found: str, upgrade: str) -> None:
         f"the tracking store {where} is of a newer MLflow (schema {found}, this one knows up to "
         f"{newest}); install a newer MLflow: pip install --upgrade mlflow"
     )
+
+
+@functools.cache
+def _revisions() -> tuple[str, frozenset[str]]:
+    """Return the schema revision of the installed MLflow, and all that it can come from."""
+    import mlflow
+    from alembic.script import ScriptDirectory
+
+    scripts = ScriptDirectory(str(Path(mlflow.__file__).parent / "store" / "db_migrations"))
+    known = frozenset(str(each.revision) for each in scripts.walk_revisions())
+    return str(scripts.get_current_head()), known
 
 
 def client_on(uri: str) -> MlflowClient:

@@ -30,7 +30,8 @@ LABEL = "label"
 
 OF_FEATURES = ("mlflow", "numpy", "pandas", "safetensors")
 OF_IMAGES = (*OF_FEATURES, "open_clip_torch", "pillow", "timm", "torch", "torchvision")
-LEFT_OUT = ("__pycache__", "*.pyc", "*.safetensors")
+LEFT_OUT = ("__pycache__", "*.pyc", "cli", "discover", "evidence", "face", "finetune", "ui", "workflow")
+"""Of this package, in a model: what no answer needs."""
 WEIGHTS_IN_PACKAGE = "small-clip"
 """The one encoder whose weights are a file of this package."""
 
@@ -153,12 +154,11 @@ def _signature(inputs: Any, head: Head) -> ModelSignature:
 
 
 def _code(folder: Path, encoder: ModelEncoder) -> Path:
-    """Copy this package, so that the model works where Clarify is not installed."""
+    """Copy of this package what answers, so that the model works where Clarify is not installed."""
     package = Path(__file__).resolve().parent.parent
-    left_out: tuple[str, ...] = LEFT_OUT
-    if encoder.pack is None and encoder.spec == WEIGHTS_IN_PACKAGE:
-        left_out = LEFT_OUT[:-1]
+    takes_weights = encoder.pack is None and encoder.spec == WEIGHTS_IN_PACKAGE
     copy = folder / "code" / package.name
+    left_out = (*LEFT_OUT, *(() if takes_weights else ("*.safetensors",)))
     shutil.copytree(package, copy, ignore=shutil.ignore_patterns(*left_out))
     return copy
 

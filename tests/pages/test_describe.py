@@ -420,6 +420,9 @@ def test_what_the_encoder_does_not_know_leads_instead_of_a_score(visit: Visit) -
     after(page, "land")
     desk = shared().desks.desk(DATA_SET)
     ada = Page(shared=shared(), visitor=visitor("Ada", ()), desk=desk)
+    until = time.monotonic() + 60  # it is recorded while the page goes on
+    while not any(run.phrase == "zxqv" for run in desk.runs(DescriptionRun)) and time.monotonic() < until:
+        time.sleep(0.2)
     rows = phrases_of(ada, desk.failures(), "waterbird")
     assert rows[-1].phrase == "zxqv"
     assert rows[-1].caution

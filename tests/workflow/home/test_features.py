@@ -20,7 +20,7 @@ def place(made_home: Path, tmp_path: Path) -> Path:
     """A home with its manifests and features, and those of a content that its data set no longer has."""
     for name in ("data_manifests", "features"):
         shutil.copytree(made_home / name, tmp_path / name)
-    (own,) = (tmp_path / "features").iterdir()
+    (own,) = (tmp_path / "features").glob(f"{DATA_SET}-*")
     shutil.copytree(own, own.with_name(f"{DATA_SET}-{'0' * 12}"))
     return tmp_path
 

@@ -32,9 +32,11 @@ def halves(page: Any) -> list[str]:
     return [re.findall(r"[\d,]+ images", text)[0] for text in page.locator(".c-half").all_inner_texts()]
 
 
-def test_a_picture_opens_with_its_file_probabilities_and_attributes(guest: Visitor) -> None:
+def test_a_picture_opens_with_its_file_similarity_probabilities_and_attributes(
+    guest: Visitor, common_home: Path
+) -> None:
     page = guest(PLACE)
-    page.get_by_placeholder(FIELD).wait_for()
+    enter(page, "meadow")
     picture = page.locator(".grid button").first
     picture.hover()
     page.wait_for_timeout(700)
@@ -43,10 +45,62 @@ def test_a_picture_opens_with_its_file_probabilities_and_attributes(guest: Visit
     picture.click()
     dialog = page.get_by_role("dialog")
     dialog.wait_for()
-    for text in ("File", "Chance of waterbird", "Taken for", "place", f"images/{DATA_SET}"):
+    said = (
+        "File",
+        "validation/",
+        "Chance of waterbird",
+        "Taken for",
+        "place",
+        "Similarity",
+        "without meadow",
+    )
+    for text in said:
         dialog.get_by_text(text).first.wait_for()
+    assert str(common_home) not in dialog.inner_text()
+    first = dialog.inner_text()
+    page.keyboard.press("n")
+    dialog.get_by_text(re.compile("^2 of")).wait_for()
+    page.keyboard.press("p")
+    dialog.get_by_text(re.compile("^1 of")).wait_for()
+    until(page, lambda: dialog.inner_text() == first)
+    seen(page, "describe-image")
     page.keyboard.press("Escape")
     dialog.wait_for(state="detached")
+
+
+def test_a_grid_is_one_stop_of_the_tab_key_and_arrows_go_through_it(guest: Visitor) -> None:
+    page = guest(PLACE)
+    enter(page, "meadow")
+    pictures = page.locator(".grid").first.locator("button")
+    pictures.nth(30).wait_for()
+    page.locator('[data-test-script-state="notRunning"]').wait_for()
+
+    def focused() -> int:
+        return int(
+            pictures.evaluate_all("all => all.findIndex(each => each === each.getRootNode().activeElement)")
+        )
+
+    tops = pictures.evaluate_all("all => all.map(each => each.getBoundingClientRect().top)")
+    columns = next(number for number, top in enumerate(tops) if top > tops[0])
+    pictures.first.focus()
+    for key, number in (("ArrowRight", 1), ("ArrowDown", 1 + columns), ("ArrowLeft", columns), ("Home", 0)):
+        page.keyboard.press(key)
+        assert focused() == number
+        assert page.locator(".grid").first.locator('button[tabindex="0"]').count() == 1
+    page.keyboard.press("Tab")
+    assert focused() == -1
+
+
+def test_pictures_are_arranged_as_one_likes(guest: Visitor) -> None:
+    page = guest(PLACE)
+    enter(page, "meadow")
+    page.get_by_role("button", name="Pictures: a fair sample").click()
+    page.get_by_text("nearest to the cut first").click()
+    page.get_by_role("button", name="Pictures: nearest to the cut first").wait_for()
+    page.get_by_role("button", name="Large").or_(page.get_by_role("radio", name="Large")).click()
+    until(page, lambda: page.locator(".grid").first.locator("button").count() == 12)
+    assert page.locator(".grid button").first.bounding_box()["width"] >= 150
+    seen(page, "describe-arranged")
 
 
 def test_captions_stand_under_the_pictures_and_split_a_class(

@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 
 from clarify.ui.describe.cuts import cut_key
+from clarify.ui.describe.grid import Arrangement, choose
 from clarify.ui.pieces import blocks, charts
 from clarify.ui.pieces.gallery import Picture, gallery
 from clarify.ui.pieces.page import Page
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_halves", "draw_spread", "look_at"]
 
-SHOWN = 70
-"""Pictures on a page of a half: seven rows of ten where there is room."""
+MOST_CHOSEN = 70
+"""Pictures shown of what was drawn around."""
+
+OPENED = "opened"
+"""In the session: the number of the picture that is open, among those of its grid."""
 
 
 def draw_halves(page: Page, failures: Failures, rows: NDArray[np.int64], tried: TriedPhrase | None) -> None:
@@ -33,29 +37,38 @@ def draw_halves(page: Page, failures: Failures, rows: NDArray[np.int64], tried: 
         rows = tried.rows
         phrase, having = tried.description.phrase, tried.with_half
         halves = [("left", f"without {phrase}", ~having), ("right", f"with {phrase}", having)]
+    arranged = choose(page, failures, tried)
     for column, (side, title, mask) in zip(st.columns(2, gap="medium"), halves, strict=True):
         with column:
-            _draw_half(page, failures, rows[mask], title, side)
+            half = rows[mask]
+            share = float(failures.right[half].mean()) if len(half) else None
+            st.html(blocks.half(title, f"{len(half):,} images", share))
+            _draw_pictures(page, failures, arranged, half, tried, side)
 
 
-def _draw_half(page: Page, failures: Failures, rows: NDArray[np.int64], title: str, side: str) -> None:
-    """Draw one half: its name, its share right, its pictures, and a pager."""
-    share = float(failures.right[rows].mean()) if len(rows) else None
-    st.html(blocks.half(title, f"{len(rows):,} images", share))
-    pages = max(1, -(-len(rows) // SHOWN))
+def _draw_pictures(
+    page: Page,
+    failures: Failures,
+    arranged: Arrangement,
+    half: NDArray[np.int64],
+    tried: TriedPhrase | None,
+    side: str,
+) -> None:
+    """Draw a page of a half's pictures as they are arranged, and a pager."""
+    rows = arranged.of(failures, half, tried)
+    pages = max(1, -(-len(rows) // arranged.shown))
     at = min(int(st.session_state.get(f"page-{side}", 0)), pages - 1)
-    # The order is drawn once, so that a page holds a fair sample and pages do not overlap.
-    order = np.random.default_rng(0).permutation(len(rows))[at * SHOWN : (at + 1) * SHOWN]
-    shown = rows[np.sort(order)]
-    look_at(page, failures, shown, key=f"gallery-{side}", none="No image falls on this side.")
+    shown = rows[at * arranged.shown : (at + 1) * arranged.shown]
+    none = "No image falls on this side." if not len(half) else "None of this side is taken for it."
+    look_at(page, failures, shown, tried, key=f"gallery-{side}", none=none, side=arranged.side)
     if pages > 1:
-        _draw_pager(side, at, pages, len(rows))
+        _draw_pager(side, at, pages, arranged.shown, len(rows))
 
 
-def _draw_pager(side: str, at: int, pages: int, count: int) -> None:
+def _draw_pager(side: str, at: int, pages: int, shown: int, count: int) -> None:
     keys = {"left": ("Shift+Left", "Shift+Right"), "right": ("Left", "Right")}[side]
     with st.container(horizontal=True, horizontal_alignment="distribute"):
-        first, last = at * SHOWN + 1, min(count, (at + 1) * SHOWN)
+        first, last = at * shown + 1, min(count, (at + 1) * shown)
         st.html(blocks.muted(f"{first:,} to {last:,} of {count:,}"))
         with st.container(horizontal=True, width="content", gap="small"):
             for text, step, shortcut in (("‹", -1, keys[0]), ("›", 1, keys[1])):
@@ -74,7 +87,16 @@ def _turn(side: str, at: int) -> None:
     st.session_state[f"page-{side}"] = at
 
 
-def look_at(page: Page, failures: Failures, rows: NDArray[np.int64], *, key: str, none: str) -> None:
+def look_at(
+    page: Page,
+    failures: Failures,
+    rows: NDArray[np.int64],
+    tried: TriedPhrase | None,
+    *,
+    key: str,
+    none: str,
+    side: int,
+) -> None:
     """Draw pictures of a split's rows; a click opens one with all that is known of it."""
     data = failures.data
     pictures = [
@@ -86,21 +108,36 @@ def look_at(page: Page, failures: Failures, rows: NDArray[np.int64], *, key: str
         )
         for row, texts in zip(rows, data.captions_of(rows), strict=True)
     ]
-    opened = gallery(pictures, key=key, none=none)
+    opened = gallery(pictures, key=key, none=none, side=side)
     if opened is not None:
-        _open(page, failures, int(rows[opened]))
+        st.session_state[OPENED] = opened
+        _open(page, failures, rows, tried)
 
 
 @st.dialog("Image", width="large")
-def _open(page: Page, failures: Failures, row: int) -> None:
-    """Show one image whole: where it lies, what the model says, its attributes."""
-    data = failures.data
+def _open(page: Page, failures: Failures, rows: NDArray[np.int64], tried: TriedPhrase | None) -> None:
+    """Show one image of a grid whole: where it lies, what the phrase and the model say, its attributes."""
+    at = min(int(st.session_state[OPENED]), len(rows) - 1)
+    row, data = int(rows[at]), failures.data
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        st.html(blocks.muted(f"{at + 1:,} of {len(rows):,} in this grid"))
+        with st.container(horizontal=True, width="content", gap="small"):
+            for text, step, shortcut in (("Previous", -1, "P"), ("Next", 1, "N")):
+                st.button(
+                    text,
+                    type="tertiary",
+                    shortcut=shortcut,
+                    disabled=not 0 <= at + step < len(rows),
+                    on_click=_look_on,
+                    args=(at + step,),
+                )
     address = page.picture(int(data.table_rows[row]), "whole")
     st.html(f'<img src="{address}" alt="" class="c-whole">')
     likely = failures.likeliest(row)
     facts = {
         "Image": str(data.ids[row]),
-        "File": str(data.path(row)),
+        "File": str(data.files[row]),
+        **_said(tried, row),
         "Labelled": _class(page, data.labels[row]),
         "Taken for": _class(page, failures.predicted[row]),
         **{f"Chance of {_class(page, k)}": blocks.percent(value) for k, value in likely},
@@ -110,6 +147,22 @@ def _open(page: Page, failures: Failures, row: int) -> None:
     told = [*facts.items(), *(("Caption", text) for text in captions)]
     cells = [[blocks.cell(name), blocks.cell(value)] for name, value in told]
     st.html(blocks.table(["", ""], cells))
+
+
+def _look_on(at: int) -> None:
+    st.session_state[OPENED] = at
+
+
+def _said(tried: TriedPhrase | None, row: int) -> dict[str, str]:
+    """Return how much an image is like the phrase, and on which side of the cut it is."""
+    if tried is None:
+        return {}
+    where = np.flatnonzero(tried.rows == row)
+    if not len(where):
+        return {}
+    score, phrase = tried.scores[where], tried.description.phrase
+    side = "with" if tried.description.with_half(score)[0] else "without"
+    return {"Similarity": f"{tried.description.shown(score)[0]:.3f}", "Side": f"{side} {phrase}"}
 
 
 def _class(page: Page, number: int) -> str:
@@ -181,4 +234,5 @@ def _draw_confidence(page: Page, failures: Failures, tried: TriedPhrase) -> None
     if not chosen:
         st.html(blocks.muted("Draw around some points to look at their images."))
         return
-    look_at(page, failures, np.array(chosen[:SHOWN]), key="gallery-chosen", none="")
+    looked_at = np.array(chosen[:MOST_CHOSEN])
+    look_at(page, failures, looked_at, tried, key="gallery-chosen", none="", side=48)

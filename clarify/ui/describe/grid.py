@@ -76,21 +76,29 @@ class Arrangement:
         return -scores if self.order == LIKE else np.abs(scores - tried.description.threshold)
 
 
-def choose(page: Page, failures: Failures, tried: TriedPhrase | None) -> Arrangement:
-    """Draw what chooses it, behind a button that says what was chosen; return that."""
+def choose(page: Page, failures: Failures, rows: NDArray[np.int64], tried: TriedPhrase | None) -> Arrangement:
+    """Draw what chooses it for a class's rows, behind a button that says what was chosen; return that."""
     orders = [SAMPLE, *([LIKE, NEAR] if tried is not None else [])]
     orders += [] if failures.model.head is None else [SURE, UNSURE]
     state, classes = st.session_state, page.desk.project.manifest.classes
+    counts = np.bincount(failures.predicted[rows])
+    taken_for = {classes[k]: int(counts[k]) for k in np.argsort(-counts, kind="stable") if counts[k]}
     if state.get(ORDER) not in orders:
         state[ORDER] = SAMPLE
-    if state.get(TAKEN) not in classes:
+    if state.get(TAKEN) not in taken_for:
         state[TAKEN] = ANY
     told = f"Pictures: {state[ORDER]}" + ("" if state[TAKEN] == ANY else f", taken for {state[TAKEN]}")
     with st.popover(told, type="tertiary", width="content", key="arranged"):
         st.radio("Order", orders, key=ORDER, on_change=_from_the_first)
         if state[ORDER] == SAMPLE:
             st.button("Draw another sample", key="draw-another", on_click=_draw_another)
-        st.selectbox("Taken for", [ANY, *classes], key=TAKEN, on_change=_from_the_first)
+        st.selectbox(
+            "Taken for",
+            [ANY, *taken_for],
+            key=TAKEN,
+            format_func=lambda name: f"{name} · {taken_for.get(name, len(rows)):,}",
+            on_change=_from_the_first,
+        )
         size = st.segmented_control(
             "Size", list(SIZES), key=SIZE, default="Small", required=True, on_change=_from_the_first
         )

@@ -37,7 +37,7 @@ def draw_halves(page: Page, failures: Failures, rows: NDArray[np.int64], tried: 
         rows = tried.rows
         phrase, having = tried.description.phrase, tried.with_half
         halves = [("left", f"without {phrase}", ~having), ("right", f"with {phrase}", having)]
-    arranged = choose(page, failures, tried)
+    arranged = choose(page, failures, rows, tried)
     for column, (side, title, mask) in zip(st.columns(2, gap="medium"), halves, strict=True):
         with column:
             half = rows[mask]

@@ -311,18 +311,23 @@ def test_a_comparison_that_is_killed_loses_and_doubles_no_cell(home: Path) -> No
         DATA_SET,
         "--phrase=landbird=water",
         "--phrase=waterbird=land",
+        *(f"--method={name}" for name in FEW),
         "--json",
         "--home",
         str(home),
     ]
-    for after in (4.0, 1.5, 2.5):
+
+    def written() -> list[str]:
+        return [run.cell for run in TrackingStore(home).runs(DATA_SET, CellRun)]
+
+    for least in (1, 3, 6):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(4.0 + after)
+        while len(written()) < least and process.poll() is None:
+            time.sleep(0.1)
+        assert process.poll() is None
         process.send_signal(signal.SIGKILL)
         process.wait()
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    rows = json.loads(done.stdout)["rows"]
-    runs = TrackingStore(home).runs(DATA_SET, CellRun)
-    names = [run.cell for run in runs]
+    rows, names = json.loads(done.stdout)["rows"], written()
     assert len(names) == len(set(names)) == sum(row["seeds"] for row in rows)
     assert {row["seeds"] for row in rows} == {5}

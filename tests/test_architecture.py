@@ -78,6 +78,7 @@ VENDORS = {
         "ui/compare/figures.py",
         "ui/compare/model_table.py",
         "ui/describe/cuts.py",
+        "ui/describe/grid.py",
         "ui/describe/halves.py",
         "ui/describe/phrases.py",
         "ui/describe/task.py",

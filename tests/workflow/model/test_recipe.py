@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
+from clarify.cli import _parser
 from clarify.errors import InputError
 from clarify.evidence.methods import methods
 from clarify.method.fit import erasure
@@ -43,8 +44,9 @@ class ByNobody(ByAverage):
 
 
 @pytest.fixture(autouse=True)
-def added(monkeypatch: pytest.MonkeyPatch) -> None:
+def added(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Add a row to each table, as somebody would who has a correction of their own."""
+    _parser.cache_clear()  # a process makes it once, from the tables as they are by then
     gently = ObjectiveRow(
         name="gently",
         words="Gently",
@@ -59,6 +61,8 @@ def added(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(
         SELECTIONS, ByNobody.name, SelectionRow(name=ByNobody.name, rule=ByNobody(), words="Kindly")
     )
+    yield
+    _parser.cache_clear()
 
 
 WAYS = {"objective": "gently", "erase": "softly", "select": "kindly"}

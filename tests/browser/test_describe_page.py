@@ -135,7 +135,9 @@ def test_a_click_and_the_slider_move_the_threshold_and_everything_follows(guest:
     before = halves(page)
 
     def click_moves_it() -> bool:
-        box = page.locator(".js-plotly-plot .plotly .nsewdrag").first.bounding_box()
+        chart = page.locator(".js-plotly-plot .plotly .nsewdrag").first
+        chart.scroll_into_view_if_needed()
+        box = chart.bounding_box()
         page.mouse.click(box["x"] + 0.2 * box["width"], box["y"] + 0.9 * box["height"])
         page.wait_for_timeout(2500)
         return halves(page) != before

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -46,15 +47,22 @@ class Deferred(Generic[Loaded]):
     load: Callable[[], Loaded]
     domain: str = ""
 
-    @functools.cached_property
+    _lock: threading.Lock = dataclasses.field(default_factory=threading.Lock, init=False, repr=False)
+
+    @property
     def encoder(self) -> Loaded:
-        """The encoder itself.
+        """The encoder itself, loaded once: the threads that prepare pictures all ask for it at the same time.
 
         Raises
         ------
         FeatureError
             If it is another than the one that is known.
         """
+        with self._lock:
+            return self._found
+
+    @functools.cached_property
+    def _found(self) -> Loaded:
         found = self.load()
         check_same(found, self.identity)
         return found

@@ -11,7 +11,6 @@ from pathlib import Path
 from threading import Barrier
 from typing import Any
 
-import numpy as np
 import polars as pl
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -21,7 +20,7 @@ from clarify.config import Settings
 from clarify.data.manifest import open_manifest
 from clarify.method.phrases.descriptions import Description
 from clarify.track.runs import DescriptionRun
-from clarify.ui.describe import halves, view
+from clarify.ui.describe import halves
 from clarify.ui.describe.phrases import phrases_of
 from clarify.ui.pieces import page as page_module
 from clarify.ui.pieces.gallery import Picture
@@ -428,69 +427,6 @@ def test_what_the_encoder_does_not_know_leads_instead_of_a_score(visit: Visit) -
     assert rows[-1].caution
 
 
-def address_of(page: AppTest) -> dict[str, str]:
-    return {key: str(np.ravel(value)[0]) for key, value in page.query_params.items()}
-
-
-def test_the_address_brings_the_very_view_and_going_back_too(
-    visit: Visit, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(view, "SETTLES_S", 0.0)
-    page = after(describe(visit), "meadow")
-    best = address_of(page)
-    move(page)
-    score, address = shown_score(page), address_of(page)
-    assert set(address) == {"data", "class", "phrase", "cut"}
-    other = visit("describe", reviewer="Grace", **address)
-    assert not other.exception
-    assert (other.text_input(key="phrase").value, shown_score(other)) == ("meadow", score)
-    page.query_params.clear()
-    for key, value in best.items():
-        page.query_params[key] = value
-    page.run()
-    assert shown_score(page) != score
-    page.query_params.clear()
-    page.query_params["class"] = "waterbird"
-    page.run()
-    assert page.text_input(key="phrase").value == ""
-    assert '<div class="c-name">wrong</div>' in html_of(page)
-
-
-def test_the_slider_counts_where_the_address_of_the_browser_is_behind(
-    visit: Visit, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(view, "SETTLES_S", 0.0)
-    page = after(describe(visit), "meadow")
-    behind = address_of(page)
-    move(page)
-    page.query_params.clear()
-    for key, value in behind.items():
-        page.query_params[key] = value
-    cut = move(page, 0.4)  # the next step of the hand, sent before the address was changed
-    assert cut == pytest.approx(page.slider[0].min + 0.4 * (page.slider[0].max - page.slider[0].min))
-    assert address_of(page)["cut"] == f"{cut:.6g}"
-
-
-@pytest.mark.parametrize("cut", ["abc", "7", "nan", "-inf"])
-def test_a_cut_that_is_none_is_told_and_the_best_is_shown(visit: Visit, cut: str) -> None:
-    page = describe(visit, phrase="meadow", cut=cut)
-    assert f"the address cuts 'meadow' at '{cut}'" in page.error[0].value.replace("\\", "")
-    assert shown_score(page) == shown_score(after(describe(visit), "meadow"))
-
-
-def test_an_unknown_data_set_in_an_address_is_told_with_the_nearest(visit: Visit) -> None:
-    assert f"nearest: {DATA_SET}" in html_of(visit("describe", data=f"{DATA_SET}x"))
-
-
-def test_without_a_class_the_most_promising_one_is_opened(visit: Visit) -> None:
-    run = shared().desks.desk(DATA_SET).failures().model.run_id
-    found = {"landbird": 0.1, "waterbird": 0.4}
-    shared().background.once(("promises", run), lambda say: found).future.result(60)
-    page = visit("describe")
-    assert "<b>waterbird</b>" in html_of(page)
-    assert page.session_state["class"] == "waterbird"
-
-
 def test_a_preview_that_two_ask_for_at_once_is_worked_out_once(
     visit: Visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -515,57 +451,3 @@ def test_a_preview_that_two_ask_for_at_once_is_worked_out_once(
         one, two = pool.map(ask, range(2))
     assert one is two
     assert len(worked) == 1
-
-
-def shown_rows(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[int]]:
-    """Run the page, and return the rows that each half's grid shows, in order."""
-    shown: dict[str, list[int]] = {}
-
-    def look_at(*args: Any, key: str, **options: Any) -> None:
-        shown[key] = args[2].tolist()
-
-    with monkeypatch.context() as patch:
-        patch.setattr(halves, "look_at", look_at)
-        page.run()
-    assert not page.exception
-    return shown
-
-
-def test_pictures_are_ordered_filtered_and_drawn_anew(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = after(describe(visit), "meadow")
-    failures = shared().desks.desk(DATA_SET).failures()
-    run = failures.model.run_id
-    tried = page.session_state[f"tried-{run}"]["waterbird", "meadow"]
-    scores = dict(zip(tried.rows.tolist(), tried.scores, strict=True))
-    cut, having = tried.description.threshold, dict(zip(tried.rows.tolist(), tried.with_half, strict=True))
-    sample = shown_rows(page, monkeypatch)
-    assert sorted(sample["gallery-left"] + sample["gallery-right"]) == sorted(scores)
-    assert all(having[row] for row in sample["gallery-right"])
-    assert not any(having[row] for row in sample["gallery-left"])
-    button(page, "Draw another sample")
-    assert shown_rows(page, monkeypatch)["gallery-left"] != sample["gallery-left"]
-    confidence = dict(zip(tried.rows.tolist(), failures.confidence(tried.rows), strict=True))
-    orders = {
-        "most like the phrase first": lambda row: -scores[row],
-        "nearest to the cut first": lambda row: abs(scores[row] - cut),
-        "surest first": lambda row: -confidence[row],
-        "least sure first": lambda row: confidence[row],
-    }
-    for order, key in orders.items():
-        page.radio(key="order").set_value(order)
-        for rows in shown_rows(page, monkeypatch).values():
-            assert [key(row) for row in rows] == sorted(key(row) for row in rows), order
-    page.selectbox(key="taken-for").set_value("landbird")
-    only = shown_rows(page, monkeypatch)
-    wrong = [row for row in scores if failures.predicted[row] == 0]
-    assert sorted(only["gallery-left"] + only["gallery-right"]) == sorted(wrong)
-    page.segmented_control(key="size").set_value("Large")
-    assert max(len(rows) for rows in shown_rows(page, monkeypatch).values()) <= 12
-
-
-def test_without_a_phrase_nothing_is_ordered_by_it(visit: Visit) -> None:
-    page = after(describe(visit), "meadow")
-    page.radio(key="order").set_value("nearest to the cut first").run()
-    after(page, "")
-    assert page.radio(key="order").options == ["a fair sample", "surest first", "least sure first"]
-    assert page.radio(key="order").value == "a fair sample"

@@ -252,7 +252,7 @@ class TrackingStore:
         return sorted([*waiting, *known], key=lambda run: -run.started) if waiting else known
 
     def runs_since(self, data_set: str, since: int) -> list[Run]:
-        """Return completed runs of every kind that began since then, and all that wait.
+        """Return completed runs of every kind that were written since then, and all that wait.
 
         Parameters
         ----------
@@ -316,7 +316,7 @@ class TrackingStore:
         return self._trying(lambda _: self.backend.add_folder(run, folder), seconds=FILES_S)
 
     def retag(self, run_id: str, name: str, value: str) -> None:
-        """Change one of a run's tags: the one thing about it that may change.
+        """Change one of a run's tags, the one thing about it that may change; its end is then.
 
         Raises
         ------
@@ -325,6 +325,7 @@ class TrackingStore:
         """
         found = self._delivered(run_id)
         self.ask(lambda client: client.set_tag(found, PREFIX + name, value))
+        self.ask(lambda client: client.set_terminated(found))  # so that `runs_since` tells everybody
 
     def ask(self, call: Callable[[MlflowClient], T]) -> T:
         """Let the registry ask MLflow's client for something, once.

@@ -61,8 +61,8 @@ class StoredRun:
 
     Parameters
     ----------
-    started : int
-        Milliseconds since 1970.
+    started, changed : int
+        When it began, and when it or one of its tags was written last: milliseconds since 1970.
     delivery : str
         What made it unique when it was written; empty of old ones.
     """
@@ -74,6 +74,7 @@ class StoredRun:
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
     started: int
+    changed: int = 0
     delivery: str = ""
 
     @property
@@ -115,7 +116,7 @@ def write_once(
 def search(
     client: MlflowClient, backend: Backend, data_set: str, kind: str | None = None, *, since: int = 0
 ) -> Iterator[StoredRun]:
-    """Yield completed runs, newest first: of a kind or of all, since then (ms since 1970)."""
+    """Yield completed runs, newest first: of a kind or of all, those changed since then (ms since 1970)."""
     known = experiment_of(client, backend, data_set)
     if known is None:
         return
@@ -123,7 +124,7 @@ def search(
     if kind is not None:
         asked += f" AND tags.`{PREFIX}kind` = '{kind}'"
     if since > 0:
-        asked += f" AND attributes.start_time >= {since}"
+        asked += f" AND attributes.end_time >= {since}"
     for run in _runs(client, known.experiment_id, asked):
         yield StoredRun(
             id=run.info.run_id,
@@ -133,6 +134,7 @@ def search(
             metrics=dict(run.data.metrics),
             tags={name: run.data.tags.get(PREFIX + name, "") for name in TAGS},
             started=run.info.start_time,
+            changed=run.info.end_time or 0,  # a writer that was killed at its end leaves none
             delivery=run.data.tags.get(DELIVERY, ""),
         )
 

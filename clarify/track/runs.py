@@ -50,8 +50,8 @@ class Run:
 
     Parameters
     ----------
-    started : int
-        Milliseconds since 1970.
+    started, changed : int
+        When it began, and when it or one of its tags was written last: milliseconds since 1970.
     by : str
         The reviewer.
     parent : str
@@ -79,6 +79,7 @@ class Run:
     encoder: str = ""
     backbone: str = ""
     code_version: str = ""
+    changed: int = 0
     delivery: str = ""
     measures: Mapping[str, float] = dataclasses.field(default_factory=dict, repr=False)
 
@@ -120,6 +121,7 @@ def _shared(stored: StoredRun) -> dict[str, Any]:
         "id": stored.id,
         "name": stored.name,
         "started": stored.started,
+        "changed": stored.changed,
         "by": stored.tags["reviewer"],
         "origin": stored.origin,
         "delivery": stored.delivery,

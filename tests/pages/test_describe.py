@@ -19,6 +19,8 @@ from clarify.assembly import open_project
 from clarify.config import Settings
 from clarify.data.manifest import open_manifest
 from clarify.method.phrases.descriptions import Description
+from clarify.track.mlflow import TrackingStore
+from clarify.track.run import StoredRun
 from clarify.track.runs import DescriptionRun
 from clarify.ui.describe import halves
 from clarify.ui.describe.phrases import phrases_of
@@ -132,6 +134,23 @@ def test_keeping_is_in_the_store_when_the_page_says_so_and_can_be_taken_back(
     assert {"with.png", "without.png"} <= set(project.tracking.files(first.id))
     page = button(page, "Kept · undo")
     assert not kept(clarify, "waterbird: land")
+
+
+def test_keeping_and_taking_back_read_no_phrase_that_others_keep(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = after(describe(visit), "land")
+    read, whole = TrackingStore.stored, []
+
+    def counted(store: TrackingStore, data_set: str, *, kind: str) -> list[StoredRun]:
+        whole.append(kind)
+        return read(store, data_set, kind=kind)
+
+    monkeypatch.setattr(TrackingStore, "stored", counted)
+    page = button(page, "Keep it")
+    page = button(page, "Kept · undo")
+    assert any(each.label == "Keep it" for each in page.button)
+    assert "description" not in whole  # a store of a thousand takes seconds
 
 
 def test_only_who_kept_a_phrase_is_offered_to_take_it_back(visit: Visit) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +13,8 @@ from clarify.errors import AwayError
 from clarify.track import listing
 from clarify.track.listing import Listings
 from clarify.track.mlflow import TrackingStore
-from clarify.track.runs import BaseRun, DescriptionRun, ModelRun
+from clarify.track.run import write_once
+from clarify.track.runs import BaseRun, DescriptionRun, ModelRun, Run
 from tests.track.conftest import phrase_tried
 
 
@@ -83,17 +86,69 @@ def test_within_seconds_nothing_is_asked_at_all(
     assert phrases(listings) == ["lake", "water"]
 
 
-def test_what_was_taken_back_is_seen_when_it_is_read_anew(
-    listings: Listings, store: TrackingStore, home: Path
+def test_what_another_process_takes_back_is_seen_without_reading_everything(
+    listings: Listings, store: TrackingStore, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (run,) = listings.runs(DescriptionRun)
-    TrackingStore(home).retag(run.id, "kept", "false")
     store.log(phrase_tried("lake"))
-    listings.runs(DescriptionRun)
-    listings.reread()
-    assert [run.kept for run in listings.runs(DescriptionRun)] == [True, False]
-    listings.forget()
+    settle()
     assert len(listings.runs(DescriptionRun)) == 2
+    monkeypatch.setattr(listing, "OVERLAP_MS", 0)  # nor is it seen because it is young
+    counting = Counting(store, monkeypatch)
+    TrackingStore(home).retag(run.id, "kept", "false")
+    assert [run.kept for run in listings.runs(DescriptionRun)] == [True, False]
+    assert counting.asked == ["runs_since"]
+
+
+def test_what_began_long_ago_and_was_written_now_is_seen(
+    listings: Listings, store: TrackingStore, home: Path
+) -> None:
+    assert phrases(listings) == ["water"]
+    other = TrackingStore(home)
+    hour = int(time.time() * 1000) - 3_600_000
+    write_once(other.client, other.backend, phrase_tried("lake"), "late", at=hour, first=True)
+    assert phrases(listings) == ["water", "lake"]
+
+
+def test_what_was_deleted_is_gone_when_everything_is_read_anew_and_what_came_meanwhile_stays(
+    listings: Listings, store: TrackingStore, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (run,) = listings.runs(DescriptionRun)
+    store.client.delete_run(run.id)
+    read = store.runs
+
+    def slowly(*asked: Any) -> Any:
+        found = read(*asked)
+        TrackingStore(home).log(phrase_tried("lake"))
+        listings.refresh()
+        return found
+
+    monkeypatch.setattr(store, "runs", slowly)
+    listings.reread()
+    assert phrases(listings) == ["lake"]
+
+
+def test_of_many_who_come_at_once_one_asks_and_the_others_go_on(
+    listings: Listings, store: TrackingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert phrases(listings) == ["water"]
+    asking, answered = threading.Event(), threading.Event()
+    asked = []
+
+    def slowly(data_set: str, since: int) -> list[Run]:
+        asked.append(since)
+        asking.set()
+        answered.wait(30)
+        return []
+
+    monkeypatch.setattr(store, "runs_since", slowly)
+    first = threading.Thread(target=phrases, args=(listings,))
+    first.start()
+    assert asking.wait(30)
+    assert [phrases(listings) for _ in range(5)] == [["water"]] * 5
+    answered.set()
+    first.join()
+    assert len(asked) == 1
 
 
 def test_reading_anew_is_due_once_a_minute_for_one_asker(
@@ -103,9 +158,15 @@ def test_reading_anew_is_due_once_a_minute_for_one_asker(
     listings.runs(BaseRun)
     assert not listings.is_due()
     monkeypatch.setattr(listing, "WHOLE_S", 0.2)
-    time.sleep(0.25)
+    monkeypatch.setattr(listing, "WHOLE_SHARE", 1.0)
+    listings.reread()
+    time.sleep(0.5)
     assert listings.is_due()
-    assert not listings.is_due()
+    assert not listings.is_due()  # until that one has done it
+    monkeypatch.setattr(listing, "WHOLE_SHARE", 1e-6)
+    listings.reread()
+    time.sleep(0.5)
+    assert not listings.is_due()  # it would take more than its share of the time
 
 
 def test_what_waits_in_the_outbox_is_listed_and_once_delivered_not_twice(

@@ -110,7 +110,7 @@ def keep(page: Page, failures: Failures, tried: TriedPhrase, *, note: str) -> No
     )
     if new:
         page.desk.later(functools.partial(attach_pictures, page.project, failures, kept))
-        page.desk.forget_runs()  # those that it takes the place of are kept no longer
+        page.desk.look_again()
     where = " It waits here until the tracking store is back." if kept.waiting else ""
     st.toast(f"Kept.{where}")
 
@@ -134,8 +134,8 @@ def own_kept(page: Page, failures: Failures, tried: TriedPhrase) -> DescriptionR
 
 def undo(page: Page, run: DescriptionRun) -> None:
     """Take back what this visitor kept."""
-    take_back(page.project, run.id)
-    page.desk.forget_runs()
+    take_back(page.project, run.id, said=lambda: page.desk.runs(DescriptionRun))
+    page.desk.look_again()
     st.toast("Taken back: it stays in the list as one that was tried.")
 
 

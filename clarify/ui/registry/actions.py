@@ -194,7 +194,7 @@ def _check_lead(page: Page) -> None:
 
 
 def _forget(page: Page) -> None:
-    page.desk.forget_runs()
+    page.desk.look_again()
     _standing.clear()
 
 

@@ -33,7 +33,7 @@ def _draw_live(page: Page, drawn: list[tuple[str, str]]) -> None:
     """Draw what there is; where something began or ended, the whole page is drawn anew."""
     found = _listed(page)
     if _states(found) != drawn:
-        page.desk.forget_runs()
+        page.desk.look_again()
         st.rerun()
     if not found:
         with st.container(border=True, key="panel-jobs"):

@@ -84,16 +84,12 @@ class Desk:
         """Return the data set's runs of a kind, newest first; a few seconds old at most."""
         found = self._listings.runs(of)
         if self._listings.is_due():
-            self.later(self._listings.reread)
+            self._thinker.submit(self._listings.reread)
         return found
 
     def look_again(self) -> None:
-        """Have the listings show what was added just now."""
+        """Have the listings show what was written just now."""
         self._listings.refresh()
-
-    def forget_runs(self) -> None:
-        """Have the listings read anew: something in them was changed."""
-        self._listings.forget()
 
     def failures(self, run: str | None = None) -> Failures:
         """Return what a base model gets wrong on validation: the newest, or the one of a run.

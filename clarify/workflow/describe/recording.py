@@ -231,8 +231,15 @@ def attach_pictures(project: Workspace, failures: Failures, kept: ScoredPhrase, 
         project.tracking.attach(kept.run_id, picture_artifacts(pictures))
 
 
-def take_back(project: Workspace, run_id: str) -> None:
+def take_back(
+    project: Workspace, run_id: str, *, said: Callable[[], Iterable[DescriptionRun]] | None = None
+) -> None:
     """Keep a description no longer, however often it was kept; its runs stay, as ones that were only tried.
+
+    Parameters
+    ----------
+    said : callable, optional
+        Lists what was recorded of phrases; the store is asked unless given.
 
     Raises
     ------
@@ -242,7 +249,8 @@ def take_back(project: Workspace, run_id: str) -> None:
         If the store is away, or the description still waits in the outbox.
     """
     name = project.manifest.name
-    mine = [run for run in project.tracking.runs(name, DescriptionRun) if run.by == project.reviewer]
+    listed = project.tracking.runs(name, DescriptionRun) if said is None else said()
+    mine = [run for run in listed if run.by == project.reviewer]
     asked = next((run for run in mine if run.id == run_id), None)
     if asked is None:
         raise NotFoundError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import fcntl
 import functools
 import io
 import json
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
+
+from tests.warm import SUBPROCESS
 
 if TYPE_CHECKING:
     import polars as pl
@@ -130,11 +133,25 @@ def made_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     # MLflow asks its scripts anew for each store that is opened, as each test does: 0.1 s a time.
     schema._get_latest_schema_revision = functools.cache(schema._get_latest_schema_revision)
 
+    base = tmp_path_factory.getbasetemp()
+    place = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    home = place / "made" / "home"
+    home.parent.mkdir(exist_ok=True)
+    with open(home.parent / "lock", "w") as lock:  # one worker makes it, for all
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not home.exists():
+            make_home(home)
+    before = kept(home)
+    yield home
+    # Copies share the images with it: a test that breaks one must remove it first.
+    assert kept(home) == before
+
+
+def make_home(home: Path) -> None:
     from clarify.demo.dataset import group_table
     from clarify.demo.datasets import DATASETS
     from clarify.workflow.shows.demo import write_demo_data
 
-    home = tmp_path_factory.mktemp("made") / "home"
     birds = dataclasses.replace(
         DATASETS["rendered-waterbirds"], name=DATA_SET, size_px=64, groups=group_table("place", COUNTS)
     )
@@ -151,10 +168,6 @@ def made_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         assert done.status == 0, done.err
     # The searches' caches stay, for a search takes seconds; that anybody searched is forgotten.
     shutil.rmtree(home / "mlruns" / "searched")
-    before = kept(home)
-    yield home
-    # Copies share the images with it: a test that breaks one must remove it first.
-    assert kept(home) == before
 
 
 def captioned_by_place(manifest: Manifest, splits: tuple[str, ...] = ("train", "validation")) -> pl.DataFrame:
@@ -192,6 +205,16 @@ def network_home(made_home: Path, tmp_path_factory: pytest.TempPathFactory) -> P
         done = run_clarify(*step, home=copy)
         assert done.status == 0, done.err
     return copy
+
+
+@pytest.fixture
+def warm_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Clarify starts by itself, jobs and the doctor's probe, begins warm."""
+    from clarify.workflow.home import probe
+    from clarify.workflow.jobs import queue
+
+    for module in (probe, queue):
+        monkeypatch.setattr(module, "subprocess", SUBPROCESS)
 
 
 @pytest.fixture

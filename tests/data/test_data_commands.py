@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import pytest
 from clarify.data.manifest import open_manifest
 from tests.conftest import DATA_SET, run_clarify
 from tests.data.pictures import picture, save_tree
+from tests.warm import Warm
 
 TREE = {"train/cat": 6, "train/dog": 6, "test/cat": 2, "test/dog": 2}
 
@@ -259,26 +259,9 @@ def test_an_image_that_has_become_a_link_out_is_not_embedded(tmp_path: Path) -> 
     assert "leads out of the root" in bad["reason"]
 
 
-def start(root: Path, home: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "clarify.cli",
-            "data",
-            "import",
-            "folder",
-            str(root),
-            "--name",
-            "pets",
-            "--copy",
-            "--home",
-            str(home),
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def start(root: Path, home: Path) -> Warm:
+    command = ("data", "import", "folder", str(root), "--name", "pets", "--copy", "--home", str(home))
+    return Warm("-m", "clarify.cli", *command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 @pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])

@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from clarify.data.thumbnail_store import FILE
 from clarify.data.thumbnails import Thumbnails
 from clarify.errors import InputError, StoreError
 from tests.data.pictures import picture
+from tests.warm import Warm
 
 
 def save(folder: Path, n: int, size: tuple[int, int] = (320, 240)) -> list[Path]:
@@ -166,13 +166,8 @@ print(Thumbnails(Path(sys.argv[2])).make(paths, workers=2).made, flush=True)
 """
 
 
-def start(images: Path, home: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", CODE, str(images), str(home)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def start(images: Path, home: Path) -> Warm:
+    return Warm("-c", CODE, str(images), str(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def test_several_processes_may_begin_on_a_new_home_at_once(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,6 +24,7 @@ from clarify.embed.extract import extract
 from clarify.embed.identity import EncoderIdentity
 from clarify.embed.store import Features, FeatureStore
 from clarify.errors import FeatureError, InputError, ManifestError, StoreError
+from tests.warm import Warm
 
 MakeManifest = Callable[..., Manifest]
 
@@ -54,10 +54,10 @@ except StoreError as error:
 """
 
 
-def start(home: Path, n: int, pause: float = 0, limit: int = 0) -> subprocess.Popen[str]:
+def start(home: Path, n: int, pause: float = 0, limit: int = 0) -> Warm:
     script = SCRIPT.format(tests=str(Path(__file__).parent))
     arguments = [str(home), str(n), str(pause), str(limit)]
-    return subprocess.Popen([sys.executable, "-c", script, *arguments], stdout=subprocess.PIPE, text=True)
+    return Warm("-c", script, *arguments, stdout=subprocess.PIPE)
 
 
 def small(manifest: Manifest, encoder: Encoder, home: Path, **options: object) -> Features:
@@ -299,7 +299,7 @@ def link_images(manifest: Manifest, home: Path) -> Path:
     return home
 
 
-def wait_for_end(process: subprocess.Popen[str]) -> str:
+def wait_for_end(process: Warm) -> str:
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     return output

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from clarify.embed.encoders import Encoder, EncoderIdentity
 from clarify.embed.extract import extract
 from clarify.embed.store import Features, FeatureStore
 from clarify.errors import FeatureError, StoreError
+from tests import warm
 
 MakeManifest = Callable[..., Manifest]
 OTHER = EncoderIdentity(architecture="other", weights="0" * 64, preprocessing="x")
@@ -251,9 +250,7 @@ def test_a_disk_that_is_full_at_nine_tenths_loses_nothing(made: Made) -> None:
         "except StoreError as error:\n"
         "    print(error)\n"
     )
-    found = subprocess.run(
-        [sys.executable, "-c", script, str(manifest.root)], capture_output=True, text=True, check=True
-    )
+    found = warm.run("-c", script, str(manifest.root))
     assert "no room left to write" in found.stdout, found.stderr
     assert found.stdout.count("\n") == 1
     opened = store.open(manifest, OTHER)

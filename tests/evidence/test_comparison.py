@@ -6,7 +6,6 @@ import dataclasses
 import json
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -35,7 +34,9 @@ from clarify.workflow.describe.columns import column_phrase
 from clarify.workflow.model.project import Workspace
 from clarify.workflow.model.recipe import Recipe
 from clarify.workflow.shows import demo
+from tests import warm
 from tests.conftest import DATA_SET, Done
+from tests.warm import Warm
 
 Clarify = Callable[..., Done]
 PHRASES = {"landbird": "water", "waterbird": "land"}
@@ -301,7 +302,6 @@ def test_a_data_set_without_attribute_cannot_be_compared_on(clarify: Clarify, ho
 @pytest.mark.slow
 def test_a_comparison_that_is_killed_loses_and_doubles_no_cell(home: Path) -> None:
     command = [
-        sys.executable,
         "-m",
         "clarify.cli",
         "benchmark",
@@ -321,13 +321,13 @@ def test_a_comparison_that_is_killed_loses_and_doubles_no_cell(home: Path) -> No
         return [run.cell for run in TrackingStore(home).runs(DATA_SET, CellRun)]
 
     for least in (1, 3, 6):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = Warm(*command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while len(written()) < least and process.poll() is None:
             time.sleep(0.1)
         assert process.poll() is None
         process.send_signal(signal.SIGKILL)
         process.wait()
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = warm.run(*command)
     rows, names = json.loads(done.stdout)["rows"], written()
     assert len(names) == len(set(names)) == sum(row["seeds"] for row in rows)
     assert {row["seeds"] for row in rows} == {5}

@@ -9,7 +9,6 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -23,6 +22,7 @@ from clarify.track.outbox import DamagedError, Entry, Outbox
 from clarify.track.record import RunRecord
 from clarify.track.runs import DescriptionRun
 from tests.track.conftest import model, phrase_tried
+from tests.warm import Warm
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -173,14 +173,8 @@ TrackingStore(Path(sys.argv[1])).open()
 """
 
 
-def child(code: str, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *arguments],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def child(code: str, *arguments: str) -> Warm:
+    return Warm("-c", code, *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 @pytest.mark.slow

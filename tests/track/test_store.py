@@ -22,6 +22,7 @@ from clarify.method.fit.head import Head
 from clarify.track.artifacts import read_arrays
 from clarify.track.mlflow import TrackingStore
 from tests.track.conftest import CLASSES, head, model, phrase_tried
+from tests.warm import Warm
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -306,15 +307,8 @@ def test_a_store_works_below_an_unusual_name(template: Path, tmp_path: Path, nam
     assert len(files) == 2
 
 
-def child(code: str, home: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", code, str(home)],
-        cwd=home.parent,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def child(code: str, home: Path) -> Warm:
+    return Warm("-c", code, str(home), cwd=home.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 LOGS_THREE = (

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import sqlite3
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -20,6 +18,7 @@ from clarify.track.live import LiveRun
 from clarify.track.mlflow import TrackingStore
 from clarify.track.run import WAITING
 from clarify.track.runs import DescriptionRun
+from tests import warm
 from tests.track.conftest import context, phrase_tried
 
 THREADS, EACH = 30, 2
@@ -68,10 +67,8 @@ TrackingStore(home).log(phrase_tried("killed", kept=False))
 
 
 def test_what_a_killed_writer_left_running_is_ended_by_the_next_that_writes(home: Path) -> None:
-    root = Path(__file__).parents[2]
     for stops in ("_log_values", "_log_dataset"):
-        done = subprocess.run([sys.executable, "-c", KILLED, str(home), stops], cwd=root, check=False)
-        assert done.returncode == 9
+        assert warm.run("-c", KILLED, str(home), stops).returncode == 9
         assert running(home) == ["landbird: killed"]  # the second one ended the first
     alive = TrackingStore(home)
     shown = LiveRun(alive, context(), "base", "a training that goes on", "d" * 32)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import subprocess
-import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +23,9 @@ from clarify.workflow.decide.gate import judge
 from clarify.workflow.decide.promote import promote
 from clarify.workflow.model.models import open_model
 from clarify.workflow.model.project import Workspace, model_name
+from tests import warm
 from tests.conftest import DATA_SET, Done
+from tests.warm import Warm
 
 pytestmark = pytest.mark.slow
 
@@ -235,17 +236,12 @@ def test_two_processes_that_promote_at_once_lose_nothing_and_number_each_once(
     project: Workspace, home: Path
 ) -> None:
     running = [
-        subprocess.Popen(
-            [sys.executable, "-c", PROMOTES, str(home), who, DATA_SET],
-            cwd=Path(__file__).resolve().parents[3],
-            stderr=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-        )
+        Warm("-c", PROMOTES, str(home), who, DATA_SET, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
         for who in ("Ada", "Grace")
     ]
     for each in running:
         _, err = each.communicate(timeout=300)
-        assert each.returncode == 0, err.decode()
+        assert each.returncode == 0, err
     events = registry_state(project).events
     assert [each.number for each in events] == [4, 3, 2, 1]
     assert all(each.done for each in events)
@@ -290,13 +286,7 @@ def test_the_lineage_of_a_run_that_is_gone_says_what_to_do(project: Workspace) -
 
 def test_the_snippet_loads_the_champion(project: Workspace, tmp_path: Path) -> None:
     promoted(project)
-    done = subprocess.run(
-        [sys.executable, "-c", snippet(project) + "print(type(model).__name__)"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = warm.run("-c", snippet(project) + "print(type(model).__name__)", cwd=tmp_path)
     assert done.stdout.strip() == "PyFuncModel", done.stderr
 
 

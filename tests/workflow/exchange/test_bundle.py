@@ -9,7 +9,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tarfile
 import time
 from collections.abc import Callable
@@ -24,6 +23,7 @@ from clarify.data.captions import captions_file, kept_captions
 from clarify.data.manifest import open_manifest
 from clarify.track.mlflow import TrackingStore
 from tests.conftest import DATA_SET, Done, captioned_by_place, run_clarify
+from tests.warm import Warm
 
 pytestmark = pytest.mark.slow
 
@@ -314,12 +314,11 @@ def test_an_import_that_is_killed_is_done_by_the_next(
         "runs": lambda: any((home / "mlruns/artifacts").glob("*/*/artifacts/*")),
         "manifest": lambda: (home / "images" / DATA_SET).exists(),
     }
-    process = subprocess.Popen(
-        [sys.executable, "-c", IMPORT, "import", str(bundle), "--home", str(home)],
+    process = Warm(
+        *("-c", IMPORT, "import", str(bundle), "--home", str(home)),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     try:
         until = time.monotonic() + 60
@@ -340,7 +339,7 @@ def test_an_import_that_is_killed_is_done_by_the_next(
         ]
 
 
-def with_signal(process: subprocess.Popen[bytes], number: int) -> None:
+def with_signal(process: Warm, number: int) -> None:
     if process.poll() is None:
         os.killpg(process.pid, number)
     process.wait()

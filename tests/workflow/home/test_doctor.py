@@ -50,7 +50,7 @@ def no_store_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 
-pytestmark = [pytest.mark.usefixtures("no_store_set"), pytest.mark.slow]
+pytestmark = [pytest.mark.usefixtures("no_store_set", "warm_processes"), pytest.mark.slow]
 
 
 def test_a_home_that_is_in_order_has_nothing_wrong_and_is_left_as_it_was(home: Path) -> None:

@@ -6,8 +6,6 @@ import dataclasses
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -32,10 +30,11 @@ from clarify.workflow.model.recipe import Recipe
 from clarify.workflow.retrain.engine import Means
 from clarify.workflow.retrain.retrain import retrain
 from tests.conftest import DATA_SET, Done
+from tests.warm import Warm
 
 SOON_S = 120.0
-# Each starts processes that import torch; a retraining through the page stays among the quick ones.
-pytestmark = pytest.mark.slow
+# Each starts processes; a retraining through the page stays among the quick ones.
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("warm_processes")]
 
 
 @pytest.fixture
@@ -221,8 +220,8 @@ def test_a_job_that_does_not_listen_ends_by_itself_as_cancelled(project: Workspa
         "job_process.run_job(folder, lambda job: time.sleep(60))\n"
     )
     held = folder.take()
-    with subprocess.Popen([sys.executable, "-c", code], stdin=held, start_new_session=True) as process:
-        assert held is not None
+    assert held is not None
+    with Warm("-c", code, stdin=held, start_new_session=True) as process:
         os.close(held)
         until(lambda: folder.read().status.state == "running", "it runs")
         cancel(project.home, request.digest)

@@ -23,6 +23,7 @@ from safetensors.torch import save_file
 from clarify.track.mlflow import TrackingStore
 from clarify.track.runs import BaseRun, ModelRun
 from tests.conftest import DATA_SET, NETWORK, Done, copied, run_clarify
+from tests.warm import Warm
 
 pytestmark = pytest.mark.slow
 
@@ -182,11 +183,8 @@ def test_a_classifier_is_evaluated_as_it_is_with_its_classes_picked_out(
 
 def killed(home: Path, command: list[str], after_s: float) -> bool:
     """Run a command, kill it after so long, and return whether it was still at work."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "clarify.cli", *command, "--home", str(home)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = Warm("-m", "clarify.cli", *command, "--home", str(home), **quiet)
     place = home / "checkpoints"
     last = time.monotonic() + 120
     while not list(place.glob("*/checkpoint.safetensors")) and time.monotonic() < last:

@@ -118,12 +118,10 @@ class Warm:
             said += read
         self.wait(None if until is None else max(0.0, until - time.monotonic()))
         wrong = ""
-        if self.stdout is not None:
-            self.stdout.close()
         if self._errors is not None:
-            with self._errors as file:
-                file.seek(0)
-                wrong = file.read()
+            self._errors.seek(0)
+            wrong = self._errors.read()
+        self._close()
         return said.decode(), wrong
 
     def send_signal(self, number: int) -> None:
@@ -141,6 +139,12 @@ class Warm:
 
     def __exit__(self, *_: object) -> None:
         self.wait()
+        self._close()
+
+    def _close(self) -> None:
+        for each in (self.stdout, self._errors):
+            if each is not None:
+                each.close()
 
 
 def run(*arguments: str, timeout: float = 300, **how: Any) -> subprocess.CompletedProcess[str]:

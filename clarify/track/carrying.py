@@ -38,8 +38,8 @@ def known_runs(store: TrackingStore, data_set: str) -> dict[str, str]:
 
 def run_values(run: StoredRun, files: Sequence[str], origins: Mapping[str, str]) -> dict[str, Any]:
     """Return a run as plain values, by its first id, and its parent by `origins`."""
-    values = dataclasses.asdict(run) | {"id": run.origin, "files": list(files)}
-    del values["delivery"]
+    values = {name: value for name, value in dataclasses.asdict(run).items() if name in RUN_KEYS}
+    values |= {"id": run.origin, "files": list(files)}
     parent = run.tags["parent"]
     values["tags"] = {**run.tags, "parent": origins.get(parent, parent)}
     return values

@@ -8,7 +8,6 @@ import os
 import shutil
 import sqlite3
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -21,6 +20,7 @@ from clarify.errors import AwayError, NotFoundError, StoreError
 from clarify.method.fit.head import Head
 from clarify.track.artifacts import read_arrays
 from clarify.track.mlflow import TrackingStore
+from tests import warm
 from tests.track.conftest import CLASSES, head, model, phrase_tried
 from tests.warm import Warm
 
@@ -124,12 +124,7 @@ def test_an_experiment_in_mlflows_trash_is_named_with_the_command_that_takes_it_
     assert setting == f"MLFLOW_TRACKING_URI={store.uri}"
     assert command == f"mlflow experiments restore -x {experiment.experiment_id}"
     name, _, value = setting.partition("=")
-    done = subprocess.run(
-        [sys.executable, "-m", *command.split()],
-        env={**os.environ, name: value},
-        capture_output=True,
-        check=False,
-    )
+    done = warm.run("-m", *command.split(), env={**os.environ, name: value})
     assert done.returncode == 0, done.stderr
     assert store.stored("birds", kind="base") == [before]
 

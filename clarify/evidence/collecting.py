@@ -47,7 +47,10 @@ def collecting(draws: Sequence[Situation], _: Sequence[str]) -> list[dict[str, A
                 chosen = np.unique(np.concatenate(list(way(at, pool, count // len(at.classes)).values())))
                 trained = _trained(_with(seen, np.concatenate([order[apart:], order[:apart][chosen]])))
                 found[name, count].append(trained | precise)
-    return [{"taken": name, "labels": count, **_spreads(cells)} for (name, count), cells in found.items()]
+    names = sorted({name for cells in found.values() for each in cells for name in each})
+    return [
+        {"taken": name, "labels": count, **_spreads(names, cells)} for (name, count), cells in found.items()
+    ]
 
 
 def _with(seen: Situation, rows: Rows) -> Situation:
@@ -81,8 +84,7 @@ def _precision(at: Situation, pool: SplitData, chosen: Mapping[str, Rows]) -> di
     return {f"half, first {AT}": float(np.mean(halves)), f"group, first {AT}": float(np.mean(groups))}
 
 
-def _spreads(cells: Sequence[Mapping[str, float]]) -> dict[str, Any]:
-    names = dict.fromkeys(name for each in cells for name in each)
+def _spreads(names: Sequence[str], cells: Sequence[Mapping[str, float]]) -> dict[str, Any]:
     return {name: spread([each[name] for each in cells if name in each]) for name in names}
 
 

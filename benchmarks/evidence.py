@@ -7,6 +7,7 @@ on in; a new one otherwise. Suites of real features run where these are at hand.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -67,6 +68,7 @@ def measure() -> list[Measurement]:
             on_words = [f"--phrase={name}={real_waterbirds.TRUE}" for name in real_waterbirds.CLASSES]
             asked = ("--suite", "discovery", "--data-set", real_waterbirds.NAME, *on_words)
             _write("discovery-waterbirds", _told(home, *asked, "--encoder", "bridge:captions"))
+            _write("study-collecting-waterbirds", _collecting(home))
             for learned_from, word in REAL_NAMES.items():
                 said = [f"--phrase={name}={word}" for name in real_waterbirds.CLASSES]
                 suite = ("--suite", "features", "--data-set", real_waterbirds.NAME, *said)
@@ -100,6 +102,14 @@ def _told(home: Path, *command: str) -> dict[str, Any]:
     )
     found: dict[str, Any] = json.loads(done.stdout)
     return {name: value for name, value in found.items() if name != "written"}
+
+
+def _collecting(home: Path) -> dict[str, Any]:
+    """Return the study of collecting on the real Waterbirds: other images are the pool with each seed."""
+    from clarify.evidence.suites import SEEDS, study
+
+    whole = real_waterbirds.situation(home)
+    return study("collecting", [dataclasses.replace(whole, seed=seed) for seed in range(SEEDS)])
 
 
 def _write(name: str, found: dict[str, Any]) -> None:

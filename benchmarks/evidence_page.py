@@ -113,6 +113,8 @@ def document(folder: Path) -> str:
     for name in STUDIES:
         if (folder / f"study-{name}.json").is_file():
             parts += _study(read(folder / f"study-{name}.json"))
+        if (real := folder / f"study-{name}-waterbirds.json").is_file():
+            parts += ["On the real Waterbirds, phrases by the bridge from captions:", *_table(read(real))]
     parts += ["## Negative results", negative(rendered["rows"], folder)]
     parts += [
         "## The real data sets",
@@ -264,17 +266,15 @@ def _refused(refused: list[dict[str, Any]]) -> str:
 
 
 def _study(found: dict[str, Any]) -> list[str]:
-    from clarify.evidence.tables import study_markdown
-
     name = found["study"]
     drawn = f"![{CURVES[name][2]}](evidence/{name}.svg)" if name in CURVES else ""
-    return [
-        f"### {found['question']}",
-        f"`--study {name}`, {found['seeds']} seeds.",
-        _stale(found),
-        study_markdown(found["rows"]),
-        drawn,
-    ]
+    return [f"### {found['question']}", f"`--study {name}`, {found['seeds']} seeds.", *_table(found), drawn]
+
+
+def _table(found: dict[str, Any]) -> list[str]:
+    from clarify.evidence.tables import study_markdown
+
+    return [_stale(found), study_markdown(found["rows"])]
 
 
 def curves(folder: Path) -> dict[Path, str]:

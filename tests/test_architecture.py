@@ -109,6 +109,7 @@ DOORS = {
         "clarify.data.copying",
         "clarify.data.names",
         "clarify.data.parallel",
+        "clarify.data.pool",
         "clarify.data.sources",
         "clarify.data.thumbnails",
         "clarify.data.archive",
@@ -154,6 +155,7 @@ DOORS = {
         "clarify.track.verdict",
     },
     "discover": {
+        "clarify.discover.collecting",
         "clarify.discover.halves",
         "clarify.discover.mentions",
         "clarify.discover.promise",
@@ -190,6 +192,7 @@ ROOMS = {
         "exchange": {"model", "describe", "decide", "home"},
         "home": {"model"},
         "jobs": {"model", "describe", "retrain"},
+        "collect": {"model", "describe", "decide", "exchange", "home"},
         "shows": {"model", "describe", "retrain", "decide"},
     },
     "ui": {

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from clarify.cli import (
     benchmark,
+    collect,
     dashboard,
     data,
     decide,
@@ -63,6 +64,7 @@ COMMANDS = {
         imports.add_predictions,
         exchange.add_import,
         exchange.add_export,
+        collect.add_collect,
     ),
     "models and registry": (serving.add_predict, decide.add_card, decide.add_history, decide.add_rollback),
     "team": (dashboard.add_serve,),

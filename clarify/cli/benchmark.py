@@ -144,7 +144,7 @@ def add_benchmark(commands: Commands) -> None:
         "--study NAME",
         "instead of a suite, what one choice does: wrong-images, threshold, scan, objective, "
         "template, compound, one-class, classes, outliers, wrong-phrases, reviewers, crowds, oversight, "
-        "labels",
+        "labels, collecting",
     )
     command.takes("--data-set NAME", "for features and discovery: the data set")
     command.takes(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from clarify.data.manifest import Manifest
+    from clarify.data.pool import ImageTable
     from clarify.embed.encoders import ImageEncoder
 
 __all__ = ["extract"]
@@ -38,7 +38,7 @@ POLITENESS = 5  # how much decoding stands back behind the encoder's own threads
 
 
 def extract(
-    manifest: Manifest,
+    manifest: ImageTable,
     encoder: ImageEncoder,
     store: FeatureStore,
     *,
@@ -113,7 +113,7 @@ def extract(
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class _Run:
-    manifest: Manifest
+    manifest: ImageTable
     encoder: ImageEncoder
     workers: int
     progress: Callable[[Progress], None] | None
@@ -154,7 +154,7 @@ def _fill(folder: Path, plan: ShardLayout, run: _Run, store: FeatureStore) -> No
         shards.remove()
 
 
-def _readable_now(manifest: Manifest, found: Features) -> list[int]:
+def _readable_now(manifest: ImageTable, found: Features) -> list[int]:
     """Return the rows of `found.bad` whose images can be read by now."""
     mended = []
     for bad in found.bad:
@@ -241,7 +241,7 @@ def _embedded(batch: _Batch, plan: ShardLayout, run: _Run) -> NDArray[Any]:
     return kept
 
 
-def _bad_rows(batch: _Batch, manifest: Manifest) -> list[BadRow]:
+def _bad_rows(batch: _Batch, manifest: ImageTable) -> list[BadRow]:
     table = manifest.table
     return [
         BadRow(row=row, id=table["id"][row], path=table["path"][row], reason=entry.reason)

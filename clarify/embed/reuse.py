@@ -21,7 +21,7 @@ from clarify.embed.shards import npy_parts
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from clarify.data.manifest import Manifest
+    from clarify.data.pool import ImageTable
 
 __all__ = ["CONTENTS", "Known", "known_elsewhere", "write_contents"]
 
@@ -56,14 +56,14 @@ class Known:
             features[here] = array[self.row[rows.start + here]]
 
 
-def write_contents(folder: Path, manifest: Manifest) -> None:
+def write_contents(folder: Path, manifest: ImageTable) -> None:
     """Write what a manifest says of the bytes of its images, if it does, beside their features."""
     contents = _contents(manifest)
     if contents is not None:
         write_atomically(folder / CONTENTS, npy_parts(contents))
 
 
-def known_elsewhere(folder: Path, manifest: Manifest, encoder: dict[str, Any], dtype: str) -> Known:
+def known_elsewhere(folder: Path, manifest: ImageTable, encoder: dict[str, Any], dtype: str) -> Known:
     """Look through the home for features of a data set's images by the same encoder.
 
     Parameters
@@ -92,7 +92,7 @@ def known_elsewhere(folder: Path, manifest: Manifest, encoder: dict[str, Any], d
     return Known(arrays=tuple(arrays), place=place, row=row)
 
 
-def _contents(manifest: Manifest) -> NDArray[np.uint8] | None:
+def _contents(manifest: ImageTable) -> NDArray[np.uint8] | None:
     if "content" not in manifest.table.columns:
         return None
     digits: str = manifest.table["content"].str.join("").item()

@@ -22,7 +22,7 @@ from clarify.errors import FeatureError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from clarify.data.manifest import Manifest
+    from clarify.data.pool import ImageTable
 
 __all__ = ["SHARD_ROWS", "Seal", "check_finite", "hash_of", "hashes_of"]
 
@@ -43,7 +43,7 @@ def hashes_of(array: NDArray[Any], shard_rows: int = SHARD_ROWS) -> list[str]:
     return [hash_of(array[start : start + shard_rows]) for start in range(0, len(array), shard_rows)]
 
 
-def check_finite(rows: NDArray[Any], manifest: Manifest, way_out: str, *, first: int = 0) -> None:
+def check_finite(rows: NDArray[Any], manifest: ImageTable, way_out: str, *, first: int = 0) -> None:
     """Look for NaN and infinity in rows of which the first is that of an image's number.
 
     Raises
@@ -70,7 +70,7 @@ class Seal:
 
     Parameters
     ----------
-    manifest : Manifest
+    manifest : ImageTable
         Of the images.
     path : Path
         The file.
@@ -84,7 +84,7 @@ class Seal:
         What to do about damage; ends the message.
     """
 
-    manifest: Manifest
+    manifest: ImageTable
     path: Path
     file: tuple[int, int, int]
     shard_rows: int
@@ -92,7 +92,7 @@ class Seal:
     way_out: str
 
     @classmethod
-    def of_index(cls, index: Mapping[str, Any], path: Path, manifest: Manifest, way_out: str) -> Seal:
+    def of_index(cls, index: Mapping[str, Any], path: Path, manifest: ImageTable, way_out: str) -> Seal:
         """Read what an index says; FeatureError if it is not one hash a shard."""
         hashes, shard_rows = index.get("hashes", []), index.get("shard_rows", SHARD_ROWS)
         fits = isinstance(hashes, list) and isinstance(shard_rows, int) and shard_rows > 0

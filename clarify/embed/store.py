@@ -29,7 +29,7 @@ from clarify.errors import FeatureError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from clarify.data.manifest import Manifest
+    from clarify.data.pool import ImageTable
 
 __all__ = ["BadRow", "FeatureStore", "Features"]
 
@@ -105,15 +105,15 @@ class FeatureStore:
 
     home: Path
 
-    def of_data_set(self, manifest: Manifest) -> Path:
+    def of_data_set(self, manifest: ImageTable) -> Path:
         """Return where all features of a manifest are, a folder an encoder."""
         return Path(self.home).absolute() / "features" / f"{manifest.name}-{manifest.digest[:12]}"
 
-    def folder(self, manifest: Manifest, identity: EncoderIdentity) -> Path:
+    def folder(self, manifest: ImageTable, identity: EncoderIdentity) -> Path:
         """Return where the features of a manifest by an encoder are, or would be."""
         return self.of_data_set(manifest) / identity.image_digest
 
-    def others(self, manifest: Manifest) -> str:
+    def others(self, manifest: ImageTable) -> str:
         """Say which features of a data set are there, by encoder and, if it is another, by manifest."""
         found = []
         for path in sorted(
@@ -126,7 +126,7 @@ class FeatureStore:
                 found.append(f"{index['encoder']['architecture']}{changed}")
         return f"only by {', '.join(dict.fromkeys(found))}" if found else "nor by another"
 
-    def open(self, manifest: Manifest, identity: EncoderIdentity) -> Features | None:
+    def open(self, manifest: ImageTable, identity: EncoderIdentity) -> Features | None:
         """Open complete features; None if there are none, or not all yet.
 
         Raises
@@ -154,7 +154,7 @@ class FeatureStore:
         seal = Seal.of_index(index, folder / "features.npy", manifest, way_out)
         return Features(array=array, bad=bad, identity=identity, folder=folder, seal=seal)
 
-    def sealed(self, manifest: Manifest, found: Features) -> Features:
+    def sealed(self, manifest: ImageTable, found: Features) -> Features:
         """Return features with hashes; those that have none (of older versions) get them as they are now."""
         try:
             if not (found.folder / CONTENTS).exists():
@@ -176,7 +176,7 @@ class FeatureStore:
             return found
         return self.open(manifest, found.identity) or found
 
-    def changed(self, manifest: Manifest) -> str:
+    def changed(self, manifest: ImageTable) -> str:
         """Say that a data set's table was changed since it was embedded; empty if it was not, or never was.
 
         What Clarify writes does not change under its name: somebody edited it.
@@ -197,7 +197,7 @@ class FeatureStore:
 
     def save(
         self,
-        manifest: Manifest,
+        manifest: ImageTable,
         identity: EncoderIdentity,
         array: NDArray[Any],
         *,
@@ -242,7 +242,7 @@ class FeatureStore:
         return saved
 
 
-def taken(manifest: Manifest, folder: Path) -> str:
+def taken(manifest: ImageTable, folder: Path) -> str:
     """Say that another process writes the features in a folder."""
     return (
         f"another process is embedding data set {manifest.name} into {folder}; wait for it, or stop it, and "
@@ -251,7 +251,11 @@ def taken(manifest: Manifest, folder: Path) -> str:
 
 
 def index_of(
-    manifest: Manifest, identity: EncoderIdentity, plan: dict[str, Any], bad: list[BadRow], hashes: list[str]
+    manifest: ImageTable,
+    identity: EncoderIdentity,
+    plan: dict[str, Any],
+    bad: list[BadRow],
+    hashes: list[str],
 ) -> bytes:
     """Write down what features are of: the content of ``index.json``."""
     values = {
@@ -267,7 +271,7 @@ def index_of(
     return as_json(values)
 
 
-def _hash_of_ids(manifest: Manifest) -> str:
+def _hash_of_ids(manifest: ImageTable) -> str:
     """Hash the order of the rows, of which a manifest's digest says nothing: features are told by it."""
     ids: str = manifest.table["id"].str.join("\n").item()
     return hashlib.sha256(ids.encode()).hexdigest()
@@ -294,7 +298,9 @@ def _read_index(folder: Path, name: str) -> dict[str, Any] | None:
     return index
 
 
-def _check_owner(index: dict[str, Any], manifest: Manifest, identity: EncoderIdentity, way_out: str) -> None:
+def _check_owner(
+    index: dict[str, Any], manifest: ImageTable, identity: EncoderIdentity, way_out: str
+) -> None:
     if index.get("manifest") != manifest.digest:
         raise FeatureError(
             f"the features are of another manifest ({str(index.get('manifest'))[:12]}, wanted "

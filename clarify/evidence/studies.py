@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from clarify.errors import ClarifyError
 from clarify.evidence.cells import figures_of
+from clarify.evidence.collecting import collecting
 from clarify.evidence.comparison import spread
 from clarify.evidence.labels import labels
 from clarify.evidence.methods import methods
@@ -348,6 +349,7 @@ STUDIES = {
         ("crowds", crowds, "Several reviewers put together, against the best of them?"),
         ("oversight", oversight, "A person, the machine, or both?"),
         ("labels", labels, "How many group labels is a sentence worth?"),
+        ("collecting", collecting, "Labels of a pool: chosen by words, by doubt, or by chance?"),
     )
 }
 """Every study by name."""

@@ -232,7 +232,8 @@ class TrackingStore:
         Parameters
         ----------
         of : type
-            `BaseRun`, `DescriptionRun`, `ModelRun`, `PromotionRun`, `CellRun` or `BridgeRun`.
+            `BaseRun`, `DescriptionRun`, `ModelRun`, `PromotionRun`, `CellRun`, `BridgeRun` or
+            `CollectionRun`.
 
         Raises
         ------

@@ -154,6 +154,21 @@ def _bridge(record: RunRecord, experiment: str) -> Iterable[str]:
     )
 
 
+def _collection(record: RunRecord, experiment: str) -> Iterable[str]:
+    asked = record.params
+    told = f"{int(record.metrics['pool/images']):,} images of {plain(str(asked['pool']))}"
+    if asked["action"] == "accepted":
+        yield (
+            f"Labels of {told} came back, and made the data set {plain(str(asked['made']))}; "
+            f"taken in by {plain(record.tags['reviewer'])}."
+        )
+    else:
+        yield (
+            f"{told} to label first, for {plain(record.tags['phrase'])} ({plain(record.tags['class'])}), "
+            f"by {plain(str(asked['by']))}; asked for by {plain(record.tags['reviewer'])}."
+        )
+
+
 TOLD: dict[str, Callable[[RunRecord, str], Iterable[str]]] = {
     "base": _model,
     "retraining": _model,
@@ -161,6 +176,7 @@ TOLD: dict[str, Callable[[RunRecord, str], Iterable[str]]] = {
     "promotion": _promotion,
     "cell": _cell,
     "bridge": _bridge,
+    "collection": _collection,
 }
 
 

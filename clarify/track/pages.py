@@ -49,7 +49,9 @@ VIEWS: dict[str, tuple[str, str, list[str]]] = {
     # name: which runs, what they are ordered by, which columns. By their beginning MLflow folds runs under
     # their parents, by anything else it lists them.
     "models": (
-        " AND ".join(f"tags.`clarify.kind` != '{kind}'" for kind in (*FOLDED, "cell", "bridge")),
+        " AND ".join(
+            f"tags.`clarify.kind` != '{kind}'" for kind in (*FOLDED, "cell", "bridge", "collection")
+        ),
         BEGUN,
         ["params.`objective`", *(f"metrics.`{name}`" for name in FIGURES)],
     ),

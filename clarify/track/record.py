@@ -18,7 +18,7 @@ from clarify.track.artifacts import Artifact, json_artifact
 
 __all__ = ["TAGS", "AnyKind", "DatasetRef", "Kind", "RunContext", "RunRecord", "metric_keys"]
 
-Kind = Literal["base", "description", "retraining", "bridge"]
+Kind = Literal["base", "description", "retraining", "bridge", "collection"]
 """Kinds of work, which a bundle carries to another store; first those that others stand on."""
 
 AnyKind = Kind | Literal["promotion", "cell"]

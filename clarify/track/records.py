@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from clarify.method.phrases.descriptions import Description
     from clarify.method.phrases.evidence import Evidence
 
-__all__ = ["bridge_record", "description_record", "model_record", "picture_artifacts"]
+__all__ = ["bridge_record", "collection_record", "description_record", "model_record", "picture_artifacts"]
 
 
 def model_record(
@@ -276,6 +276,57 @@ def bridge_record(
             json_artifact("encoder.json", dict(context.encoder)),
             json_artifact("backbone.json", dict(context.backbone)),
             *table_artifacts("words", pl.DataFrame(list(words), schema=columns)),
+        ),
+        dataset=context.dataset,
+    )
+
+
+def collection_record(
+    context: RunContext,
+    *,
+    action: Literal["ranked", "accepted"],
+    pool: Mapping[str, str | int],
+    by: str,
+    made: str,
+    descriptions: Sequence[Description],
+    counts: Mapping[str, int],
+    images: pl.DataFrame,
+    parent: str,
+) -> RunRecord:
+    """Return the record of a pool that was ranked, or of labels of it that came back.
+
+    Parameters
+    ----------
+    pool : mapping
+        ``pool``, as it was named, and its ``digest``.
+    by : str
+        What it was ranked by, or the runs of the rankings that were labelled.
+    made : str
+        The data set that was made with them, and its digest; empty of a ranking.
+    descriptions : sequence of Description
+        The halves that it was ranked for; none of labels.
+    counts : mapping
+        ``images`` in the table, and what was passed over.
+    images : DataFrame
+        A row an image, in order.
+    parent : str
+        The model's run.
+    """
+    return RunRecord(
+        kind="collection",
+        name=f"{action}: {pool['pool']}"[:200],
+        params={"action": action, **pool, "by": by, "made": made},
+        metrics=metric_keys("pool", counts),
+        tags=context.tags(
+            "collection",
+            **{"class": ", ".join(each.class_name for each in descriptions)[:500]},
+            phrase=", ".join(each.phrase for each in descriptions)[:500],
+            parent=parent,
+        ),
+        artifacts=(
+            *table_artifacts("images", images),
+            json_artifact("descriptions.json", [each.to_dict() for each in descriptions]),
+            json_artifact("encoder.json", dict(context.encoder)),
         ),
         dataset=context.dataset,
     )

@@ -24,6 +24,7 @@ __all__ = [
     "BaseRun",
     "BridgeRun",
     "CellRun",
+    "CollectionRun",
     "DescriptionRun",
     "ModelRun",
     "PromotionRun",
@@ -335,8 +336,37 @@ class BridgeRun(Run):
         return {name: stored.params[name] for name in ("way", "network", "text")}
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class CollectionRun(Run):
+    """Images of a pool that were ranked by the model `parent`, or whose labels came back.
+
+    Parameters
+    ----------
+    action : {"ranked", "accepted"}
+    pool : str
+        As it was named.
+    made : str
+        The data set that was made with the accepted images; empty of a ranking.
+    """
+
+    kind = "collection"
+
+    action: Literal["ranked", "accepted"]
+    pool: str
+    made: str
+
+    @classmethod
+    def _own(cls, stored: StoredRun) -> dict[str, Any]:
+        params = stored.params
+        return {
+            "action": "accepted" if params["action"] == "accepted" else "ranked",
+            **{name: params[name] for name in ("pool", "made")},
+        }
+
+
 KINDS: dict[str, type[Run]] = {
-    each.kind: each for each in (BaseRun, DescriptionRun, ModelRun, PromotionRun, CellRun, BridgeRun)
+    each.kind: each
+    for each in (BaseRun, DescriptionRun, ModelRun, PromotionRun, CellRun, BridgeRun, CollectionRun)
 }
 
 

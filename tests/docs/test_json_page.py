@@ -15,6 +15,7 @@ import pytest
 from clarify.data.manifest import open_manifest
 from tests.conftest import DATA_SET, Done, captioned_by_place, copied, run_clarify
 from tests.docs.tables import matches, sections
+from tests.pools import write_pool
 
 TABLES = sections("reference/json.md")
 Clarify = Callable[..., Done]
@@ -133,6 +134,13 @@ def test_the_machines_search(told: Told, place: Path) -> None:
 
 def test_slices(told: Told) -> None:
     compare("clarify discover", told("discover", DATA_SET, "waterbird", "--method", "failure-direction"))
+
+
+def test_a_pool(told: Told, tmp_path: Path) -> None:
+    pool, labels = write_pool(tmp_path)
+    asked = ("collect", DATA_SET, str(pool))
+    ranked = told(*asked, "--label-studio", str(tmp_path / "tasks.json"))
+    compare("clarify collect", ranked, told(*asked, "--labels", str(labels), "--out-name", "more"))
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ import pytest
 
 from tests.conftest import DATA_SET, copied, run_clarify
 from tests.docs.tables import matches, page
+from tests.pools import write_pool
 from tests.sentences import learn_bridge, use_words
 
 KINDS = {
@@ -20,6 +21,7 @@ KINDS = {
     "promotion": "promotion",
     "cell": "cell",
     "bridge": "bridge",
+    "collection": "collection",
 }
 
 
@@ -36,6 +38,7 @@ def documented(part: str, kind: str = "") -> list[str]:
 def full_home(network_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with a run of every kind, on heads and on networks."""
     home = copied(network_home, tmp_path_factory.mktemp("mlflow") / "home")
+    pool, labels = write_pool(home.parent)
     phrases = ("--phrase", "landbird=water", "--phrase", "waterbird=land")
     for step in (
         ("retrain", DATA_SET, "--whole", "--epochs", "1"),
@@ -44,6 +47,8 @@ def full_home(network_home: Path, tmp_path_factory: pytest.TempPathFactory) -> P
         ("score", DATA_SET, "waterbird", "night"),
         ("retrain", DATA_SET),
         ("promote", DATA_SET),
+        ("collect", DATA_SET, str(pool)),
+        ("collect", DATA_SET, str(pool), "--labels", str(labels), "--out-name", "more-birds"),
         ("benchmark", "--suite", "features", "--data-set", DATA_SET, *phrases, "--method", "erm"),
     ):
         done = run_clarify(*step, home=home)

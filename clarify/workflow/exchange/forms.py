@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -22,7 +22,7 @@ from clarify.data.images import ENDINGS, BadImage, read_kind, read_size
 from clarify.data.opening import open_image_file
 from clarify.workflow.model.project import Workspace
 
-__all__ = ["FORMS", "Form", "Handed", "hand_on"]
+__all__ = ["FORMS", "Form", "Handed", "hand_on", "label_tasks"]
 
 AT_ONCE = 256
 """Pictures that a Parquet file has in one group of rows, so that none needs all of them in memory."""
@@ -62,8 +62,8 @@ class Form:
 class Readable:
     """The rows whose pictures can be read, in turn; afterwards it is known what was left out."""
 
-    def __init__(self, project: Workspace, table: pl.DataFrame) -> None:
-        self.root = project.manifest.root
+    def __init__(self, root: Path, table: pl.DataFrame) -> None:
+        self.root = root
         self.left_out: list[str] = []
         self.rows = 0
         self._table = table
@@ -109,11 +109,39 @@ def hand_on(project: Workspace, table: pl.DataFrame, form: str, path: Path) -> H
     StoreError
         If it cannot be written.
     """
-    kept = Readable(project, table)
+    kept = Readable(project.manifest.root, table)
     with writing(path.parent, hint="then give the same command again"):
         write_atomically(path, FORMS[form].parts(project, kept))
         if form == "label_studio":
             write_atomically(path.with_suffix(".xml"), [_labeling(table)])
+    return Handed(path=path, rows=kept.rows, left_out=tuple(kept.left_out))
+
+
+def label_tasks(root: Path, table: pl.DataFrame, classes: Sequence[str], path: Path) -> Handed:
+    """Write images without labels as Label Studio's tasks, with the labeling interface (.xml) beside them.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the pictures.
+    table : DataFrame
+        ``id, path`` (absolute) and whatever is to be read beside the picture and to come back with it.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written.
+    """
+    kept = Readable(root, table)
+    tasks = [{"data": {"image": LOCAL_FILES + quote(kept.below_root(row)), **row}} for row, _ in kept]
+    view = ElementTree.Element("View")
+    ElementTree.SubElement(view, "Image", name="image", value="$image")
+    choices = ElementTree.SubElement(view, "Choices", name="class", toName="image", choice="single")
+    for name in classes:
+        ElementTree.SubElement(choices, "Choice", value=name)
+    with writing(path.parent, hint="then give the same command again"):
+        write_atomically(path, [json.dumps(tasks, ensure_ascii=False).encode()])
+        write_atomically(path.with_suffix(".xml"), [ElementTree.tostring(view, encoding="unicode").encode()])
     return Handed(path=path, rows=kept.rows, left_out=tuple(kept.left_out))
 
 

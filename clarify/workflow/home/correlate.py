@@ -15,7 +15,7 @@ from clarify.data.names import check_name
 from clarify.data.sources.correlated import Correlation, Drawn, Groups, draw_correlated, pair_by_counts
 from clarify.errors import InputError, NotFoundError, nearest, shown
 
-__all__ = ["Correlated", "correlate"]
+__all__ = ["Correlated", "correlate", "write_made"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,9 +224,6 @@ def _written(
     home: Path, base: Manifest, out_name: str, wanted: Correlation, drawn: Drawn
 ) -> tuple[Manifest, Path]:
     """Write the new manifest, unless its name is another data set's."""
-    folder = home / "data_manifests" / out_name
-    images = (home / "images").resolve()
-    inside = base.root.is_relative_to(images)  # then the home may be moved
     share = f"{float(wanted.share):g}"
     manifest = Manifest(
         name=out_name,
@@ -240,9 +237,24 @@ def _written(
         attributes={**base.attributes, wanted.attribute: wanted.values},
         table=drawn.table,
     )
+    return manifest, write_made(home, manifest)
+
+
+def write_made(home: Path, manifest: Manifest) -> Path:
+    """Write a data set that was made of images of others, and return its TOML.
+
+    Raises
+    ------
+    InputError
+        If its name is another data set's.
+    StoreError
+        If the home cannot be written.
+    """
+    folder = home / "data_manifests" / manifest.name
     _check_free(home, folder / "manifest.toml", manifest)
-    root = os.path.relpath(base.root, folder.resolve()) if inside else str(base.root)
-    return manifest, write_again(manifest, folder, root=root)
+    inside = manifest.root.is_relative_to((home / "images").resolve())  # then the home may be moved
+    root = os.path.relpath(manifest.root, folder.resolve()) if inside else str(manifest.root)
+    return write_again(manifest, folder, root=root)
 
 
 def _check_free(home: Path, toml: Path, manifest: Manifest) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from clarify.data.captions import kept_captions
 from clarify.data.manifest import Manifest
 from clarify.data.parallel import Progress
+from clarify.data.pool import ImageTable
 from clarify.data.thumbnails import Thumbnails
 from clarify.embed.encoders import Encoder, ImageEncoder
 from clarify.embed.extract import extract
@@ -318,14 +319,16 @@ def embed(
     workers: int,
     dtype: str = "float16",
     progress: Callable[[Progress], None] | None = None,
+    pool: ImageTable | None = None,
 ) -> Features:
     """Extract an encoder's features of the images that have none yet; see `extract`.
 
-    Those by a bridge are its network's, times its matrix: the network sees each image once.
+    Those by a bridge are its network's, times its matrix: the network sees each image once. With a pool,
+    they are of its images.
     """
     from clarify.embed.bridge import BridgeEncoder
 
-    store, manifest = project.store, project.manifest
+    store, manifest = project.store, pool or project.manifest
     if not isinstance(encoder, BridgeEncoder):
         return extract(manifest, encoder, store, workers=workers, dtype=dtype, progress=progress)
     known = store.open(manifest, encoder.identity)
@@ -333,7 +336,9 @@ def embed(
         return store.sealed(manifest, known)
     by_network = store.open(manifest, encoder.network.identity)
     if by_network is None or by_network.bad:
-        by_network = embed(project, encoder.network, workers=workers, dtype=dtype, progress=progress)
+        by_network = embed(
+            project, encoder.network, workers=workers, dtype=dtype, progress=progress, pool=pool
+        )
     lies = np.zeros((len(by_network.array), encoder.width), dtype=dtype)
     valid = np.flatnonzero(by_network.valid)
     for start in range(0, len(valid), ROWS_AT_ONCE):

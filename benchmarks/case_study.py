@@ -8,7 +8,6 @@ seed; everything after that is the product's own, beginning with its import of f
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import sys
 import tempfile
@@ -23,7 +22,7 @@ from clarify.assembly import open_project
 from clarify.config import Settings
 from clarify.data.manifest import open_manifest, write_manifest
 from clarify.embed.store import FeatureStore
-from clarify.evidence.case_study import PAPER, CaseStudy, case_study
+from clarify.evidence.case_study import CaseStudy, case_study
 from clarify.evidence.planted_halves import IMAGENET, HalvesSize, PlantedHalves
 from clarify.workflow.exchange.imports import import_features
 

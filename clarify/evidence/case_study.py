@@ -1,4 +1,4 @@
-"""The paper's case study, whole: of many classes those worth a look, their hard halves found, said, corrected.
+"""The paper's case study, whole: of many classes those worth a look, their hard halves told and corrected.
 
 Every step is the product's: base model, promise, suggestions, descriptions, retraining, gate. Only the
 reviewer is made up: of each class that is worth a look the suggestions are read in order, and the first one
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clarify.errors import NoScoreError
+from clarify.method.phrases.descriptions import Description
 from clarify.workflow.decide.gate import judge
 from clarify.workflow.describe.phrases import try_phrase
 from clarify.workflow.describe.recording import keep_phrase, kept_descriptions
@@ -114,7 +115,10 @@ class _Clock:
 
 
 def case_study(
-    project: Workspace, planted: Mapping[str, Sequence[str]], *, say: Callable[[str], None] = lambda line: None
+    project: Workspace,
+    planted: Mapping[str, Sequence[str]],
+    *,
+    say: Callable[[str], None] = lambda line: None,
 ) -> CaseStudy:
     """Go through the product with a data set of which the hard halves are known.
 
@@ -142,7 +146,8 @@ def case_study(
     clock.lap("promise", f"{len(found)} of {len(planted)} hard halves in {len(worth)} classes worth a look")
     runs = [run for name in worth if (run := _reviewed(project, failures, name, planted.get(name, ())))]
     clock.lap("review", f"{len(runs)} classes described")
-    after, gate = base, ()
+    after, gate = base, tuple[tuple[bool, str], ...]()
+    described: Sequence[Description] = ()
     if runs:
         described = kept_descriptions(project, base, runs)
         after = alone(retrain(project, base, described)).model
@@ -155,16 +160,14 @@ def case_study(
         looked_at=len(worth),
         found=len(found),
         described=len(runs),
-        **_outcome(project, base, after, [each.class_name for each in described] if runs else []),
+        **_outcome(project, base, after, [each.class_name for each in described]),
         gate=gate,
         minutes=clock.minutes,
         peak_memory_gib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
     )
 
 
-def _reviewed(
-    project: Workspace, failures: Failures, class_name: str, telling: Sequence[str]
-) -> str:
+def _reviewed(project: Workspace, failures: Failures, class_name: str, telling: Sequence[str]) -> str:
     """Return the run of what the reviewer keeps of a class; empty where no suggestion tells its hard half."""
     try:
         found = suggest(project, failures.model, failures.data, class_name)

@@ -72,7 +72,9 @@ class OnRay:
         if not todo:
             return
         ray = _ray()
-        _connect(ray, self.address, work.workers)
+        own = not ray.is_initialized()
+        if own:
+            _connect(ray, self.address, work.workers)
         try:
             yield from self._embedded(ray, work, todo, tell)
         except ray.exceptions.RayTaskError as error:
@@ -81,11 +83,12 @@ class OnRay:
             raise
         except ray.exceptions.RayError as error:
             raise StoreError(
-                f"workers on Ray end at their work ({one_line(error)}): look at their memory, then give the "
+                f"workers on Ray end at their work ({_cause(error)}): look at their memory, then give the "
                 "same command again; what is embedded is kept"
             ) from None
         finally:
-            ray.shutdown()
+            if own:
+                ray.shutdown()
 
     def _embedded(
         self, ray: Any, work: Work, todo: Sequence[int], tell: Callable[[int, int], None]
@@ -93,17 +96,16 @@ class OnRay:
         """Keep one shard at each worker: no more wait than are worked at."""
         count = int(ray.cluster_resources().get("CPU", 1)) if self.address else work.workers
         worker = ray.remote(_Worker).options(num_cpus=1, max_restarts=-1, max_task_retries=RETRIES)
-        # Once in the cluster's store; each node fetches it once.
+        # Once in the store of the cluster, from where each node fetches it once. A worker is given it with
+        # each shard, so that one that is started again needs nothing of the one before.
         encoder = ray.put(loaded(work.encoder))
-        workers = [
-            worker.remote(encoder, work.plan, self.image_seconds) for _ in range(min(count, len(todo)))
-        ]
+        workers = [worker.remote(work.plan, self.image_seconds) for _ in range(min(count, len(todo)))]
         left, at = iter(todo), {}
 
         def give(to: Any) -> None:
             for shard in left:
                 images = work.images.of(work.plan.rows_of(shard))
-                at[to.shard.remote(images, work.batches_of(shard))] = (to, shard)
+                at[to.shard.remote(encoder, images, work.batches_of(shard))] = (to, shard)
                 return
 
         for each in workers:
@@ -122,27 +124,27 @@ class OnRay:
 class _Worker:
     """Embeds shards, one at a time, in a process of its own."""
 
-    def __init__(self, encoder: ImageEncoder, plan: ShardLayout, image_seconds: float) -> None:
-        self._encoder, self._plan, self._seconds = encoder, plan, image_seconds
+    def __init__(self, plan: ShardLayout, image_seconds: float) -> None:
+        self._plan, self._seconds = plan, image_seconds
 
     def shard(
-        self, images: Images, batches: list[list[int]]
+        self, encoder: ImageEncoder, images: Images, batches: list[list[int]]
     ) -> tuple[NDArray[np.int64], NDArray[Any], list[BadRow]]:
         """Return the rows that were embedded (M,), their features (M, D), and those that are bad."""
         features, bad = [np.zeros((0, self._plan.width), dtype=self._plan.dtype)], list[BadRow]()
         for rows in batches:
-            batch = Batch(rows=rows, inputs=[self._input(row, images) for row in rows])
-            features.append(embedded(batch, self._plan, self._encoder, images))
+            batch = Batch(rows=rows, inputs=[self._input(row, images, encoder) for row in rows])
+            features.append(embedded(batch, self._plan, encoder, images))
             bad += bad_rows(batch, images)
         return np.fromiter(itertools.chain(*batches), dtype=np.int64), np.concatenate(features), bad
 
-    def _input(self, row: int, images: Images) -> torch.Tensor | BadImage:
+    def _input(self, row: int, images: Images, encoder: ImageEncoder) -> torch.Tensor | BadImage:
         """Prepare a picture in a thread that can be left behind: nothing ends one that waits for a disk."""
         found: list[torch.Tensor | BadImage | BaseException] = []
 
         def prepare() -> None:
             try:
-                found.append(input_of(row, images, self._encoder))
+                found.append(input_of(row, images, encoder))
             except BaseException as error:  # raised again below, where it is waited for
                 found.append(error)
 
@@ -156,6 +158,11 @@ class _Worker:
         if isinstance(prepared, BaseException) and not isinstance(prepared, BadImage):
             raise prepared
         return prepared
+
+
+def _cause(error: BaseException) -> str:
+    """Return the last line of what Ray says: those before it tell where it was."""
+    return (str(error).strip() or type(error).__name__).splitlines()[-1].strip()[:160]
 
 
 def _ray() -> Any:

@@ -19,7 +19,14 @@ __all__ = ["add_describe", "add_diagnose", "add_embed", "add_score", "diagnosis"
 
 def _embed(shell: Shell) -> None:
     """Extract the features of a data set's images."""
-    project = shell.open()
+    from clarify.embed.cluster import OnRay
+    from clarify.embed.work import here
+    from clarify.errors import InputError
+
+    args = shell.args
+    if args.address and args.engine != "ray":
+        raise InputError(f"--address {args.address} is of a Ray cluster; give --engine ray with it")
+    project, engine = shell.open(), OnRay(address=args.address) if args.engine == "ray" else here
     found = [
         {
             "encoder": encoder.identity.to_dict(),
@@ -29,7 +36,7 @@ def _embed(shell: Shell) -> None:
             "folder": str(features.folder),
             "left_out": [bad.to_dict() for bad in features.bad],
         }
-        for encoder, features in project.embed(dtype=shell.args.dtype)
+        for encoder, features in project.embed(dtype=args.dtype, engine=engine)
     ]
     for doubt in project.workspace.doubts:
         shell.say(f"note: {doubt}")
@@ -133,6 +140,10 @@ def add_embed(commands: Commands) -> None:
         "how features are kept on disk (default: float16)",
         choices=["float16", "float32"],
         default="float16",
+    )
+    command.takes("--engine", "what embeds (default: here)", choices=["here", "ray"], default="here")
+    command.takes(
+        "--address ADDRESS", "of a Ray cluster, HOST:PORT (default: Ray on this machine)", default=""
     )
 
 

@@ -1,17 +1,12 @@
-"""Embed all images of a data set on this machine, so that it can be stopped at any moment."""
+"""Embed all images of a data set, so that it can be stopped at any moment."""
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import dataclasses
-import itertools
-import os
-import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,22 +14,16 @@ from clarify.data.files import locked, write_atomically, writing
 from clarify.data.images import BadImage, load_image
 from clarify.data.parallel import Progress
 from clarify.embed.reuse import Known, known_elsewhere, write_contents
-from clarify.embed.shards import BadRow, ShardLayout, Shards
+from clarify.embed.shards import ShardLayout, Shards
 from clarify.embed.store import Features, FeatureStore, image_part, index_of, taken
-from clarify.errors import FeatureError, InputError, ManifestError, StoreError
+from clarify.embed.work import Engine, Images, Work, here
+from clarify.errors import InputError, ManifestError, StoreError
 
 if TYPE_CHECKING:
-    import torch
-    from numpy.typing import NDArray
-
     from clarify.data.pool import ImageTable
     from clarify.embed.encoders import ImageEncoder
 
 __all__ = ["extract"]
-
-PREFETCHED = 2  # batches decoded ahead of the encoder
-DECODED_AT_ONCE = 8  # images in one task of a decoding thread
-POLITENESS = 5  # how much decoding stands back behind the encoder's own threads
 
 
 def extract(
@@ -46,6 +35,7 @@ def extract(
     workers: int = 2,
     dtype: str = "float16",
     shard_rows: int = 2048,
+    engine: Engine = here,
     progress: Callable[[Progress], None] | None = None,
 ) -> Features:
     """Embed the images of a data set that have no features yet, in this data set or another.
@@ -65,6 +55,8 @@ def extract(
         How features are kept.
     shard_rows : int
         Images between two writes to the disk.
+    engine : callable, optional
+        What embeds the shards that are missing; `here` is this process.
     progress : callable, optional
         Called after every batch; bad images and those of earlier attempts count as done.
 
@@ -102,7 +94,7 @@ def extract(
             "images there or correct `root` in its TOML"
         )
     folder = store.folder(manifest, encoder.identity)
-    run = _Run(manifest=manifest, encoder=encoder, workers=workers, progress=progress)
+    run = _Run(manifest=manifest, encoder=encoder, workers=workers, engine=engine, progress=progress)
     with locked(folder, hint=f"then run: clarify embed {manifest.name}", taken=taken(manifest, folder)):
         _fill(folder, plan, run, store)
     opened = store.open(manifest, encoder.identity)
@@ -116,13 +108,8 @@ class _Run:
     manifest: ImageTable
     encoder: ImageEncoder
     workers: int
+    engine: Engine
     progress: Callable[[Progress], None] | None
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class _Batch:
-    rows: Sequence[int]
-    inputs: list[torch.Tensor | BadImage]
 
 
 def _fill(folder: Path, plan: ShardLayout, run: _Run, store: FeatureStore) -> None:
@@ -179,112 +166,23 @@ def _reopen(found: Features, shards: Shards, mended: list[int]) -> None:
 
 
 def _embed_missing(shards: Shards, run: _Run, known: Known) -> None:
-    plan = shards.plan
+    plan, name = shards.plan, run.manifest.name
     finished = [shard for shard in plan.shards if shards.is_done(shard)]
     todo = [shard for shard in plan.shards if shard not in set(finished)]
     done = sum(len(plan.rows_of(shard)) for shard in finished)
     n_bad = sum(len(shards.read_bad(shard)) for shard in finished)
+    table = run.manifest.table
+    images = Images(root=run.manifest.root, ids=table["id"], paths=table["path"])
+    work = Work(plan=plan, images=images, encoder=run.encoder, known=known, workers=run.workers)
 
-    def batches_of(shard: int) -> list[list[int]]:
-        missing = known.missing(plan.rows_of(shard))
-        return [missing[at : at + plan.batch_size] for at in range(0, len(missing), plan.batch_size)]
+    def tell(more: int, more_bad: int) -> None:
+        if run.progress is not None:
+            run.progress(Progress(done=done + more, total=plan.rows, bad=n_bad + more_bad))
 
-    every = (batch for shard in todo for batch in batches_of(shard))
-    with contextlib.closing(_decoded(every, run)) as batches:
-        for shard in todo:
-            rows = plan.rows_of(shard)
-            features = np.zeros((len(rows), plan.width), dtype=plan.dtype)
-            known.fill(features, rows)
-            bad: list[BadRow] = []
-            here = len(rows) - len(known.missing(rows))
-            for batch in itertools.islice(batches, len(batches_of(shard))):
-                features[np.array(batch.rows) - rows.start] = _embedded(batch, plan, run)
-                bad += _bad_rows(batch, run.manifest)
-                here += len(batch.rows)
-                if run.progress is not None:
-                    run.progress(Progress(done=here + done, total=plan.rows, bad=n_bad + len(bad)))
+    with contextlib.closing(run.engine(work, todo, tell)) as made:
+        for each in made:
             kept = f"{done} of {plan.rows} images are embedded and kept"
-            again = f"{kept}; then run: clarify embed {run.manifest.name}"
-            with writing(shards.folder, hint=again):
-                shards.write(shard, features, bad)
-            done += len(rows)
-            n_bad += len(bad)
-
-
-def _embedded(batch: _Batch, plan: ShardLayout, run: _Run) -> NDArray[Any]:
-    """Embed a batch in the plan's dtype; rows of unreadable images are zeros, and do not change its size."""
-    import torch
-
-    width = plan.width
-    good = [entry for entry in batch.inputs if not isinstance(entry, BadImage)]
-    if not good:
-        return np.zeros((len(batch.rows), width), dtype=plan.dtype)
-    blank = torch.zeros_like(good[0])
-    stacked = torch.stack([blank if isinstance(entry, BadImage) else entry for entry in batch.inputs])
-    embeddings = run.encoder.encode_images(stacked)
-    if embeddings.shape != (len(batch.rows), width):
-        raise FeatureError(
-            f"encoder {run.encoder.name} gave embeddings of shape {embeddings.shape} for "
-            f"{len(batch.rows)} images; its width is {width}"
-        )
-    bad = np.array([isinstance(entry, BadImage) for entry in batch.inputs])
-    with np.errstate(over="ignore"):  # beyond float16: seen as what it becomes
-        kept = np.where(bad[:, None], np.float32(0), embeddings).astype(plan.dtype)
-    wrong = ~np.isfinite(kept).all(axis=1)
-    if wrong.any():
-        row = batch.rows[int(np.argmax(wrong))]
-        raise FeatureError(
-            f"encoder {run.encoder.name} gives values that are not finite for image "
-            f"{run.manifest.table['id'][row]!r} (row {row + 1}, {run.manifest.table['path'][row]}); "
-            "check its weights, or take the image out of the table"
-        )
-    return kept
-
-
-def _bad_rows(batch: _Batch, manifest: ImageTable) -> list[BadRow]:
-    table = manifest.table
-    return [
-        BadRow(row=row, id=table["id"][row], path=table["path"][row], reason=entry.reason)
-        for row, entry in zip(batch.rows, batch.inputs, strict=True)
-        if isinstance(entry, BadImage)
-    ]
-
-
-def _decoded(batches: Iterator[Sequence[int]], run: _Run) -> Generator[_Batch, None, None]:
-    """Decode batches in threads, a few ahead of the one that is asked for."""
-    paths = run.manifest.table["path"]
-
-    def decode(rows: Sequence[int]) -> list[torch.Tensor | BadImage]:
-        return [_input(paths[row], run.manifest.root, run.encoder) for row in rows]
-
-    waiting: collections.deque[tuple[Sequence[int], list[Future[list[torch.Tensor | BadImage]]]]]
-    waiting = collections.deque()
-    with ThreadPoolExecutor(run.workers, "decode", initializer=_stand_back) as pool:
-        try:
-            while True:
-                for rows in itertools.islice(batches, 1 + PREFETCHED - len(waiting)):
-                    starts = range(0, len(rows), DECODED_AT_ONCE)
-                    parts = [rows[at : at + DECODED_AT_ONCE] for at in starts]
-                    waiting.append((rows, [pool.submit(decode, part) for part in parts]))
-                if not waiting:
-                    return
-                rows, futures = waiting.popleft()
-                inputs = [entry for future in futures for entry in future.result()]
-                yield _Batch(rows=rows, inputs=inputs)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _input(path: str, root: Path, encoder: ImageEncoder) -> torch.Tensor | BadImage:
-    try:
-        return encoder.preprocess(load_image(root / path, inside=root))
-    except BadImage as bad:
-        return bad
-
-
-def _stand_back() -> None:
-    """Lower this thread's priority: the encoder's threads wait for one another at every step."""
-    with contextlib.suppress(OSError, AttributeError):  # only a matter of speed, Linux only
-        thread = threading.get_native_id()
-        nice = os.getpriority(os.PRIO_PROCESS, thread)
-        os.setpriority(os.PRIO_PROCESS, thread, min(19, nice + POLITENESS))
+            with writing(shards.folder, hint=f"{kept}; then run: clarify embed {name}"):
+                shards.write(each.shard, each.features, each.bad)
+            done += len(each.features)
+            n_bad += len(each.bad)

@@ -14,6 +14,7 @@ from clarify.config import Settings, read_settings
 from clarify.data.parallel import Progress
 from clarify.embed.encoders import ImageEncoder
 from clarify.embed.store import Features
+from clarify.embed.work import Engine, here
 from clarify.face.diagnosis import Diagnosis, Score
 from clarify.face.models import Comparison, TrainedModel
 from clarify.face.pages import bar, check_home, check_type, table
@@ -111,7 +112,9 @@ class Project:
         """Its splits."""
         return self.workspace.manifest.splits
 
-    def embed(self, *, dtype: str = "float16", progress: Bar = bar) -> list[tuple[ImageEncoder, Features]]:
+    def embed(
+        self, *, dtype: str = "float16", engine: Engine = here, progress: Bar = bar
+    ) -> list[tuple[ImageEncoder, Features]]:
         """Extract the features that are missing: the encoder's first, then the backbone's.
 
         The first time it settles what the data set's encoder is: the one that was named, or the usual one.
@@ -120,6 +123,8 @@ class Project:
         ----------
         dtype : {"float16", "float32"}
             How they are kept on disk; those of a body that was trained here are float32.
+        engine : callable
+            What embeds: this process, or ``clarify.embed.cluster.OnRay(address=...)``.
         progress : callable
             Makes a bar of a title, and of a ``unit`` where that is no image.
 
@@ -136,7 +141,9 @@ class Project:
         found, workers = [], self.settings.workers
         for encoder, kept_as in missing:
             with progress(f"embed {self.name} by {encoder.name}") as move:
-                features = embed(self.workspace, encoder, workers=workers, dtype=kept_as, progress=move)
+                features = embed(
+                    self.workspace, encoder, workers=workers, dtype=kept_as, engine=engine, progress=move
+                )
             found.append((encoder, features))
         if first:
             own = Settled(encoder=self.workspace.encoder.name, backbone=self.settings.backbone)

@@ -17,6 +17,7 @@ from clarify.data.thumbnails import Thumbnails
 from clarify.embed.encoders import Encoder, ImageEncoder
 from clarify.embed.extract import extract
 from clarify.embed.store import Features, FeatureStore
+from clarify.embed.work import Engine, here
 from clarify.errors import FeatureError, GroupError, NotFoundError
 from clarify.method.groups.groups import AnnotatedGroups, annotated_groups
 from clarify.method.phrases.similarity import normalised
@@ -318,6 +319,7 @@ def embed(
     *,
     workers: int,
     dtype: str = "float16",
+    engine: Engine = here,
     progress: Callable[[Progress], None] | None = None,
     pool: ImageTable | None = None,
 ) -> Features:
@@ -330,14 +332,22 @@ def embed(
 
     store, manifest = project.store, pool or project.manifest
     if not isinstance(encoder, BridgeEncoder):
-        return extract(manifest, encoder, store, workers=workers, dtype=dtype, progress=progress)
+        return extract(
+            manifest, encoder, store, workers=workers, dtype=dtype, engine=engine, progress=progress
+        )
     known = store.open(manifest, encoder.identity)
     if known is not None and not known.bad:
         return store.sealed(manifest, known)
     by_network = store.open(manifest, encoder.network.identity)
     if by_network is None or by_network.bad:
         by_network = embed(
-            project, encoder.network, workers=workers, dtype=dtype, progress=progress, pool=pool
+            project,
+            encoder.network,
+            workers=workers,
+            dtype=dtype,
+            engine=engine,
+            progress=progress,
+            pool=pool,
         )
     lies = np.zeros((len(by_network.array), encoder.width), dtype=dtype)
     valid = np.flatnonzero(by_network.valid)

@@ -231,12 +231,12 @@ def _collected(folder: Path) -> list[str]:
             )
             words = next(row for row in rows if row["taken"] == "words, by phrase")
             found.append(
-                f"- Of half of the training images of {of}, {most} get their labels back (validation ordinary). "
-                f"Worst group, trained and corrected, without them "
-                f"{spread(none['worst group, trained'])} and {spread(none['worst group, corrected'])}; {told}. "
-                f"Of the first 50 by phrase {spread(words['half, first 50'])} % are of the half that was meant, "
-                f"but only {spread(words['group, first 50'])} % of its class too: a half is full of the "
-                "other class."
+                f"- Of half of the training images of {of}, {most} get their labels back (validation "
+                f"ordinary). Worst group, trained and corrected, without them "
+                f"{spread(none['worst group, trained'])} and {spread(none['worst group, corrected'])}; "
+                f"{told}. Of the first 50 by phrase {spread(words['half, first 50'])} % are of the half that "
+                f"was meant, but only {spread(words['group, first 50'])} % of its class too: a half is full "
+                "of the other class."
             )
     return found
 

@@ -23,6 +23,7 @@ __all__ = [
 ]
 
 USUAL = "clarify_reweight"
+REAL_POOL = "study-collecting-waterbirds"
 OURS = (USUAL, "clarify_worst_group", "clarify_reweight_refit")
 RIVALS = ("rwy", "cvar_dro", "jtt", "afr")
 SHOWN = (
@@ -210,8 +211,34 @@ def negative(rows: list[dict[str, Any]], folder: Path) -> str:
             f"{spread(meaning['worst group'])}, and {meaning['harmed']} did.",
             f"- Naming several things at once is no better than the one word for all of them: "
             f"{spread(several)} against {spread(single)}.",
+            *_collected(folder),
         )
     )
+
+
+def _collected(folder: Path) -> list[str]:
+    """Return what labels of a pool bring, where that was measured: validation is ordinary."""
+    found = []
+    for name, of in (("study-collecting", "the hardest drawn birds"), (REAL_POOL, "the real Waterbirds")):
+        if (place := folder / f"{name}.json").is_file():
+            rows = read(place)["rows"]
+            none, most = rows[0], max(row["labels"] for row in rows)
+            told = ", ".join(
+                f"{row['taken']} {spread(row['worst group, trained'])} and "
+                f"{spread(row['worst group, corrected'])}"
+                for row in rows
+                if row["labels"] == most
+            )
+            words = next(row for row in rows if row["taken"] == "words, by phrase")
+            found.append(
+                f"- Of half of the training images of {of}, {most} get their labels back (validation "
+                f"ordinary). Worst group, trained and corrected, without them "
+                f"{spread(none['worst group, trained'])} and {spread(none['worst group, corrected'])}; "
+                f"{told}. Of the first 50 by phrase {spread(words['half, first 50'])} % are of the half that "
+                f"was meant, but only {spread(words['group, first 50'])} % of its class too: a half is full "
+                "of the other class."
+            )
+    return found
 
 
 def _by_method(rows: list[dict[str, Any]], data_set: str) -> dict[str, dict[str, Any]]:

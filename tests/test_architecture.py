@@ -109,6 +109,7 @@ DOORS = {
         "clarify.data.checking",
         "clarify.data.copying",
         "clarify.data.names",
+        "clarify.data.labels",
         "clarify.data.parallel",
         "clarify.data.pool",
         "clarify.data.sources",

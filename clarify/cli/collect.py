@@ -70,7 +70,8 @@ def _rank(shell: Shell, project: Workspace, base: Model, model: Model, pool: Ope
 
 
 def _accept(shell: Shell, project: Workspace, base: Model, pool: OpenPool) -> None:
-    from clarify.workflow.collect.labels import accept, read_labels
+    from clarify.data.labels import read_labels
+    from clarify.workflow.collect.labels import accept
 
     place = Path(shell.args.labels)
     found = accept(project, base, pool, read_labels(place), source=place, out_name=shell.args.out_name)

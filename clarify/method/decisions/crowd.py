@@ -33,7 +33,8 @@ def overlaps(halves: ArrayLike) -> NDArray[np.float64]:
     having = np.asarray(halves, dtype=np.float64)
     if having.ndim != 2 or not having.size:
         raise InputError(f"halves of shape {having.shape}; a row of images for each phrase is legal")
-    return np.maximum(_jaccard(having, having), _jaccard(having, 1 - having))
+    found: NDArray[np.float64] = np.maximum(_jaccard(having, having), _jaccard(having, 1 - having))
+    return found
 
 
 def _jaccard(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:

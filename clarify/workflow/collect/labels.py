@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,34 +14,24 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from clarify.data.labels import Answer
 from clarify.data.manifest import Manifest
 from clarify.data.names import check_name
-from clarify.data.reading import read_table
 from clarify.embed.imported import imported_folder
-from clarify.embed.shards import BadRow
-from clarify.errors import InputError, nearest, one_line, shown
+from clarify.embed.store import BadRow
+from clarify.errors import InputError, nearest, shown
 from clarify.track.records import collection_record
 from clarify.workflow.collect.pools import OpenPool
 from clarify.workflow.home.correlate import write_made
 from clarify.workflow.model.models import Model
 from clarify.workflow.model.project import Workspace, open_features, run_context
 
-__all__ = ["ENDINGS", "Accepted", "Answer", "accept", "read_labels"]
+__all__ = ["Accepted", "accept"]
 
-ENDINGS = (".csv", ".json", ".parquet")
 NOT_ANNOTATED = "not annotated"
 """The value that each annotated attribute has of a collected image: nobody was asked."""
 
 LONGEST_SOURCE = 1_900
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """A label that came back; empty where whoever looked gave none. `collection` is the ranking's run."""
-
-    id: str
-    label: str
-    collection: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,62 +68,6 @@ class Accepted:
             "unlabelled": self.unlabelled,
             "left_out": list(self.left_out),
         }
-
-
-def read_labels(path: Path) -> tuple[Answer, ...]:
-    """Read labels.
-
-    Parameters
-    ----------
-    path : Path
-        ``.csv`` or ``.parquet`` with ``id`` and ``label``, as `clarify collect --out` wrote it, or Label
-        Studio's export (``.json``), in which a task that was skipped has no label.
-
-    Raises
-    ------
-    InputError, ManifestError
-        If it cannot be read, or is something else.
-    """
-    if path.suffix.lower() not in ENDINGS:
-        raise InputError(f"labels {path} end in {path.suffix!r}; legal are {', '.join(ENDINGS)}")
-    if path.suffix.lower() == ".json":
-        found = list(_of_tasks(path))
-    else:
-        table = read_table(path)
-        if missing := {"id", "label"} - set(table.columns):
-            raise InputError(
-                f"labels {path} have no column {' nor '.join(sorted(missing))}; id and label are needed"
-            )
-        columns = table.select("id", "label", collection=_or_empty(table, "collection")).fill_null("")
-        found = [Answer(id=a, label=b.strip(), collection=c) for a, b, c in columns.iter_rows()]
-    if not found:
-        raise InputError(f"labels {path} have no row; nothing was taken in")
-    return tuple(found)
-
-
-def _or_empty(table: pl.DataFrame, name: str) -> pl.Expr:
-    return pl.col(name) if name in table.columns else pl.lit("")
-
-
-def _of_tasks(path: Path) -> Iterator[Answer]:
-    try:
-        tasks = json.loads(path.read_bytes())
-        for task in tasks:
-            data = task["data"]
-            known = {"id": str(data["id"]), "collection": str(data.get("collection", ""))}
-            done = [each for each in task.get("annotations", []) if not each.get("was_cancelled")]
-            said = [
-                choice for each in done for result in each["result"] for choice in result["value"]["choices"]
-            ]
-            for label in said or [""]:
-                yield Answer(label=str(label), **known)
-    except OSError as error:
-        raise InputError(f"labels {path} cannot be read: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"labels {path} are not Label Studio's export ({type(error).__name__}: {one_line(error)}); legal "
-            "is its JSON, a list of tasks with data.id and annotations"
-        ) from None
 
 
 def accept(

@@ -1,4 +1,4 @@
-"""Every page: read by a checker of accessibility in light and in dark, measured as it loads, and on a telephone."""
+"""Every page: read by a checker of accessibility in light and dark, measured as it loads, and on a telephone."""
 
 from __future__ import annotations
 
@@ -34,9 +34,10 @@ new PerformanceObserver((list) => list.getEntries().forEach((each) => {
   if (!each.hadRecentInput) window.shifted += each.value;
 })).observe({ type: "layout-shift", buffered: true });
 """
-CHECK = """() => axe.run(document, { resultTypes: ["violations"] }).then((found) => found.violations.flatMap(
-  (each) => each.nodes.map((node) => `${each.id}: ${node.html.slice(0, 160)} ${node.any[0]?.message ?? ""}`)))"""
-TOO_WIDE = """() => [...document.querySelectorAll('[data-testid="stMain"] :is(button, input, img, b, p)')].filter((each) => {
+CHECK = """() => axe.run(document, { resultTypes: ["violations"] }).then((found) =>
+  found.violations.flatMap((each) => each.nodes.map((node) => `${each.id}: ${node.html.slice(0, 160)} ${node.any[0]?.message ?? ""}`)))"""
+TOO_WIDE = """() => [...document.querySelectorAll(
+  '[data-testid="stMain"] :is(button, input, img, b, p)')].filter((each) => {
   const at = each.getBoundingClientRect();
   return at.width > 0 && at.right > innerWidth + 1 && getComputedStyle(each).visibility === "visible";
 }).map((each) => each.outerHTML.slice(0, 160))"""

@@ -15,9 +15,13 @@ if TYPE_CHECKING:
 __all__ = ["entry_routes"]
 
 PLACE_FOR_SIDEBAR = """<style>
-section[data-testid="stSidebar"] { width: 212px !important; min-width: 212px !important; transition: none !important; }
+section[data-testid="stSidebar"] {
+  width: 212px !important; min-width: 212px !important; transition: none !important;
+}
 @media (min-width: 768px) {
-  [data-testid="stAppViewContainer"]:not(:has([data-testid="stSidebar"])) > :has(> [data-testid="stMain"]) { margin-left: 212px; }
+  [data-testid="stAppViewContainer"]:not(:has([data-testid="stSidebar"])) > :has(> [data-testid="stMain"]) {
+    margin-left: 212px;
+  }
 }
 </style>"""
 """The sidebar comes with the first run of the script; without this, all that is there then moves aside."""
@@ -37,9 +41,10 @@ def entry_routes(prefix: str, pages: tuple[str, ...]) -> list[BaseRoute]:
 
 @functools.cache
 def _entry(prefix: str) -> str:
-    """Return Streamlit's page, told where its server is: else it asks under the page's address first, in vain."""
+    """Return Streamlit's page, told where its server is; else it asks under the page's address first."""
     import streamlit
 
     page = (Path(streamlit.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
-    server = f"<script>window.__streamlit = {{BACKEND_BASE_URL: location.origin + {json.dumps(prefix + '/')}}}</script>"
+    address = f"location.origin + {json.dumps(prefix + '/')}"
+    server = f"<script>window.__streamlit = {{BACKEND_BASE_URL: {address}}}</script>"
     return page.replace("<head>", f"<head>{server}{PLACE_FOR_SIDEBAR}", 1)

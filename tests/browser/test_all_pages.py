@@ -1,4 +1,4 @@
-"""Every page: read by a checker of accessibility in light and dark, measured as it loads, and on a telephone."""
+"""Every page: read by a checker of accessibility, measured as it loads, and on a telephone."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ new PerformanceObserver((list) => list.getEntries().forEach((each) => {
 })).observe({ type: "layout-shift", buffered: true });
 """
 CHECK = """() => axe.run(document, { resultTypes: ["violations"] }).then((found) =>
-  found.violations.flatMap((each) => each.nodes.map((node) => `${each.id}: ${node.html.slice(0, 160)} ${node.any[0]?.message ?? ""}`)))"""
+  found.violations.flatMap((each) => each.nodes.map(
+    (node) => `${each.id}: ${node.html.slice(0, 160)} ${node.any[0]?.message ?? ""}`)))"""
 TOO_WIDE = """() => [...document.querySelectorAll(
   '[data-testid="stMain"] :is(button, input, img, b, p)')].filter((each) => {
   const at = each.getBoundingClientRect();

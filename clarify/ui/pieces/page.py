@@ -23,7 +23,7 @@ PAGES = (INSTALLED if INSTALLED.is_dir() else INSTALLED.parents[1]) / "pages"
 NAME, DATA = "reviewer", "data"
 FEW = 3
 WELCOME = (
-    '<div class="c-welcome" role="img" aria-label="Pictures on a red ground are wrong, the others right.">'
+    '<div class="c-welcome" role="img" aria-label="Of six red pictures five are wrong, of six others one.">'
     + "".join(
         f"<div>{''.join(f'<i{mark}></i>' for mark in marks)}<span>{said}</span></div>"
         for said, marks in (
@@ -31,8 +31,8 @@ WELCOME = (
             ("with red", [' class="red wrong"'] * 5 + [' class="red"']),
         )
     )
-    + "</div><p>A model is wrong more often with some pictures than with others. You look at them and say in a "
-    "word or a few what the wrong ones have in common. Clarify measures how well that explains the mistakes, "
+    + "</div><p>A model is wrong more often with some pictures than with others. You look at them and say in "
+    "a word or a few what the wrong ones have in common. Clarify measures how well that explains the mistakes, "
     "and retrains the model with what your team kept.</p>"
 )
 """What this is, in three sentences and a picture; everything in it is ours."""

@@ -73,10 +73,9 @@ def _news(page: Page, began: float, before: float | None) -> str:
     me = page.visitor.name
     kinds = {DescriptionRun: "phrase", ModelRun: "model", PromotionRun: "promotion"}
     runs: dict[str, Sequence[Run]] = {what: page.desk.runs(kind) for kind, what in kinds.items()}
-    own = [
-        run.started for each in runs.values() for run in each if run.by == me and run.started < 1000 * began
-    ]
-    since = 1000 * before if before is not None else max(own, default=None)
+    own = [run.started for each in runs.values() for run in each if run.by == me]
+    known = max((each for each in own if each < 1000 * began), default=None)
+    since = 1000 * before if before is not None else known
     if since is None:  # never here before: everything is new
         return ""
     counts = {what: sum(run.by != me and run.started > since for run in each) for what, each in runs.items()}

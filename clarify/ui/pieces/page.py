@@ -31,8 +31,8 @@ WELCOME = (
             ("with red", [' class="red wrong"'] * 5 + [' class="red"']),
         )
     )
-    + "</div><p>A model is wrong more often with some pictures than with others. You look at them and say in "
-    "a word or a few what the wrong ones have in common. Clarify measures how well that explains the mistakes, "
+    + "</div><p>A model is wrong more often with some pictures than with others. You look at them and say "
+    "in a word or a few what the wrong ones have in common. Clarify measures how well that explains the mistakes, "
     "and retrains the model with what your team kept.</p>"
 )
 """What this is, in three sentences and a picture; everything in it is ours."""

@@ -69,7 +69,7 @@ def draw_team(page: Page) -> None:
 
 
 def _news(page: Page, began: float, before: float | None) -> str:
-    """Count what others did since a visit ended; of one that this process did not see, since its last record."""
+    """Count what others did since the visit before; unless that was seen, since the last record."""
     me = page.visitor.name
     kinds = {DescriptionRun: "phrase", ModelRun: "model", PromotionRun: "promotion"}
     runs: dict[str, Sequence[Run]] = {what: page.desk.runs(kind) for kind, what in kinds.items()}

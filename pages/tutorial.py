@@ -10,18 +10,22 @@ from clarify.errors import ClarifyError
 from clarify.method.phrases.error_score import band
 from clarify.ui.pieces import blocks
 from clarify.ui.pieces.page import NEW_HERE, PAGES, Page, current, refuse, stop_with
-from clarify.ui.tutorial.lesson import draw_grid, forget_lesson, lesson, wait_for_lesson
+from clarify.ui.server.lesson import forget_lesson, lesson
+from clarify.ui.tutorial.lesson import draw_grid, wait_for_lesson
 from clarify.workflow.describe.phrases import TriedPhrase
 from clarify.workflow.shows.tutorial import CLASS, PHRASE, Lesson, corrected, practise
 
-STEP, SAID = "tutorial-step", "tutorial-phrase"
+STEP, SAID = "step", "phrase"
+"""In the address, so that a reload goes on where one was; the phrase is also the field's."""
+
+FIELD = "tutorial-phrase"
 WEAK = 0.4
 
 
 def draw(page: Page) -> None:
     """Draw the step that the visitor is at."""
     st.session_state.pop(NEW_HERE, None)
-    step = int(st.session_state.get(STEP, 1))
+    step = {"2": 2, "3": 3}.get(st.query_params.get(STEP, ""), 1)
     st.html(blocks.title("How a mistake is put into words", f"step {step} of 3", crumb="Tutorial"))
     work = lesson(page.shared)
     if not work.future.done():
@@ -41,7 +45,8 @@ def draw_ways(onward: str | None, *, again: bool = False) -> bool:
     with st.container(horizontal=True, vertical_alignment="center"):
         goes_on = onward is not None and st.button(onward, type="primary")
         if again and st.button("Start again", type="tertiary"):
-            st.session_state.pop(SAID, None)
+            st.session_state.pop(FIELD, None)
+            st.query_params.pop(SAID, None)
             go_to(1)
         if st.button("Skip", type="tertiary"):
             leave()
@@ -50,14 +55,14 @@ def draw_ways(onward: str | None, *, again: bool = False) -> bool:
 
 def go_to(step: int) -> None:
     """Draw another step."""
-    st.session_state[STEP] = step
+    st.query_params[STEP] = str(step)
     st.rerun()
 
 
 def leave() -> None:
     """Go to the data set's own classes; another time begins at the first step."""
-    for key in (STEP, SAID):
-        st.session_state.pop(key, None)
+    st.session_state.pop(FIELD, None)
+    st.query_params.clear()
     st.switch_page(st.Page(PAGES / "classes.py", default=True))
 
 
@@ -74,6 +79,11 @@ def draw_failure(ready: Lesson) -> None:
     )
     if draw_ways("I have an idea"):
         go_to(2)
+    draw_squares(ready)
+
+
+def draw_squares(ready: Lesson) -> None:
+    """Draw the squares that the model knows, and those that it misses."""
     rows = ready.failures.explored(ready.project.manifest.class_index(CLASS))
     right = ready.failures.right[rows]
     draw_two(
@@ -85,20 +95,23 @@ def draw_failure(ready: Lesson) -> None:
 def draw_phrase(ready: Lesson) -> None:
     """Step 2: say it, and see how well that explains the mistakes."""
     draw_sentence("Say it in a word or a few: the model is often wrong with squares that are")
+    st.session_state.setdefault(FIELD, st.query_params.get(SAID, ""))
     text = st.text_input(
         "What the squares are",
-        key=SAID,
+        key=FIELD,
         label_visibility="collapsed",
         width=320,
         max_chars=100,
-        placeholder=PHRASE,
+        placeholder="a word or a few",
         autocomplete="off",
         persist_state="session",
     )
     tried = said(ready, text)
     if tried is None:
         draw_ways("Test it")
+        draw_squares(ready)
         return
+    st.query_params[SAID] = tried.description.phrase
     value = tried.evidence.score.value
     hint = "" if value >= WEAK else f" Look at their colour: is it “{PHRASE}”?"
     st.html(
@@ -129,7 +142,7 @@ def said(ready: Lesson, text: str | None) -> TriedPhrase | None:
 def draw_corrected(ready: Lesson) -> None:
     """Step 3: the same squares, by the model that was retrained with the phrase."""
     try:
-        tried = practise(ready, str(st.session_state.get(SAID) or PHRASE))
+        tried = practise(ready, st.query_params.get(SAID) or PHRASE)
         now = corrected(ready, tried)
     except ClarifyError as error:
         refuse(error)

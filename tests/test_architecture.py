@@ -90,6 +90,7 @@ VENDORS = {
         "ui/registry/actions.py",
         "ui/registry/champion.py",
         "ui/retrain/jobs.py",
+        "ui/server/entry.py",  # where its first page lies
         "ui/server/shared.py",  # under which prefix it serves
         "ui/tutorial/lesson.py",
     },

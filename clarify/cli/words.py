@@ -1,4 +1,4 @@
-"""Numbers and tables as text: percent with one decimal, scores as .66."""
+"""Numbers and tables as text: percent with one decimal, scores as 0.66."""
 
 from __future__ import annotations
 
@@ -38,9 +38,8 @@ METRICS = {
 
 
 def score_text(value: float) -> str:
-    """Return a score in [-1, 1] as people write it: .66, 1.00, -.05."""
-    text = f"{value:.2f}"
-    return text.replace("0.", ".", 1) if abs(value) < 0.995 else text
+    """Return a score in [-1, 1] with two decimals: the one way that scores are written."""
+    return f"{value:.2f}"
 
 
 def group_counts(counts: dict[str, dict[str, int]]) -> str:

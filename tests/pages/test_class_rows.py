@@ -140,13 +140,13 @@ def test_what_was_said_counts_kept_phrases_of_this_model(found: classes.Overview
     said = classes.said_of(runs, "base")
     assert said == {"bee": classes.Said(tried=3, kept=2, best=0.66, by=("<b>Bob", "Ada"))}
     html = classes.numbers_html(found, 1, said["bee"], 0.125)
-    assert "2 kept · best .66" in html
+    assert "2 kept · best 0.66" in html
     assert "&lt;b&gt;Bob and 1 more" in html
     assert "<b>Bob" not in html
-    assert "promise .12" in html
+    assert "promise 0.12" in html
     assert "50.0% right" in html
     none_kept = classes.said_of(runs[:1], "base")["bee"]
-    assert "1 tried, none kept · best .90" in classes.numbers_html(found, 1, none_kept, None)
+    assert "1 tried, none kept · best 0.90" in classes.numbers_html(found, 1, none_kept, None)
 
 
 def test_the_heat_map_tells_counts_and_shows_names_as_text() -> None:

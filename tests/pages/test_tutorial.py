@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from clarify.ui.server.lesson import lesson
 from clarify.ui.server.shared import shared
-from clarify.ui.tutorial.lesson import lesson
 from tests.pages.conftest import Visit, html_of
 
 pytestmark = pytest.mark.slow
@@ -53,6 +53,21 @@ def test_the_three_steps_lead_from_the_failure_to_the_corrected_model(tutorial: 
     assert not page.exception
     assert "Retrained so that both sides count alike" in html_of(page)
     assert "Where does the model fail?" in html_of(press(page, "Now your own images"))
+
+
+def test_the_grids_stay_the_field_does_not_give_the_answer_and_a_reload_goes_on(
+    tutorial: AppTest, visit: Visit
+) -> None:
+    page = press(tutorial, "I have an idea")
+    assert "squares it misses" in html_of(page)  # before anything is said
+    assert "red" not in page.text_input(key="tutorial-phrase").placeholder
+    page = page.text_input(key="tutorial-phrase").set_value("big").run()
+    assert page.query_params["step"] == ["2"]
+    again = visit("tutorial", step="2", phrase="big")
+    assert again.text_input(key="tutorial-phrase").value == "big"
+    assert "with big" in html_of(again)
+    assert "Retrained so that" in html_of(visit("tutorial", step="3", phrase="red"))
+    assert "what do they have in common?" in html_of(visit("tutorial", step="7"))
 
 
 def test_a_phrase_that_explains_little_is_met_with_a_hint(tutorial: AppTest) -> None:

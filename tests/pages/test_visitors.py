@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from clarify.errors import RefusedError
 from clarify.ui.server.visitors import logged_in_as, visitor
+from tests.conftest import DATA_SET, run_clarify
+from tests.pages.conftest import Visit, html_of
 
 ADA, ISSUER = "ada@example.org", "https://login.example.org"
 
@@ -46,3 +50,13 @@ def test_without_leads_everybody_is_one() -> None:
     assert visitor("Ada", []).lead
     assert visitor("Ada", ["Ada"]).lead
     assert not visitor("Ada", ["Grace"]).lead
+
+
+def test_the_sidebar_says_who_is_here_and_what_changed_since_somebody_was(visit: Visit, home: Path) -> None:
+    assert "here now" not in html_of(visit("classes", reviewer="Ada"))
+    done = run_clarify("describe", DATA_SET, "waterbird", "lake", "--reviewer", "Lin", home=home)
+    assert done.status == 0, done.err
+    grace = html_of(visit("retrain", reviewer="Grace"))
+    assert "here now: Ada" in grace
+    assert "since you were here" not in grace  # she never was
+    assert "since you were here: 1 phrase<" in html_of(visit("retrain", reviewer="Ada"))

@@ -73,11 +73,8 @@ def percent(value: float | None) -> str:
 
 
 def score(value: float | None) -> str:
-    """Return a score in [-1, 1] as people write it: .66, 1.00, -.05."""
-    if value is None:
-        return "–"
-    text = f"{value:.2f}"
-    return text.replace("0.", ".", 1) if abs(value) < 0.995 else text
+    """Return a score in [-1, 1] with two decimals, or a dash."""
+    return "–" if value is None else f"{value:.2f}"
 
 
 def title(name: str, facts: str, *, crumb: str = "") -> str:
@@ -120,7 +117,7 @@ def chip(text: str) -> str:
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a table; the header is text, the cells are HTML made with the functions above."""
-    head = "".join(f"<th>{cell(name)}</th>" for name in header)
+    head = "".join(f"<th>{cell(name)}</th>" if name else "<td></td>" for name in header)
     body = "".join("<tr>" + "".join(f"<td>{each}</td>" for each in row) + "</tr>" for row in rows)
     return f'<table class="c-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 

@@ -21,6 +21,22 @@ __all__ = ["DATA", "NEW_HERE", "PAGES", "Page", "apologise", "current", "refuse"
 INSTALLED = Path(__file__).resolve().parents[2] / "dashboard_files"
 PAGES = (INSTALLED if INSTALLED.is_dir() else INSTALLED.parents[1]) / "pages"
 NAME, DATA = "reviewer", "data"
+FEW = 3
+WELCOME = (
+    '<div class="c-welcome" role="img" aria-label="Of six red pictures five are wrong, of six others one.">'
+    + "".join(
+        f"<div>{''.join(f'<i{mark}></i>' for mark in marks)}<span>{said}</span></div>"
+        for said, marks in (
+            ("without red", [""] * 5 + [' class="wrong"']),
+            ("with red", [' class="red wrong"'] * 5 + [' class="red"']),
+        )
+    )
+    + "</div><p>A model is wrong more often with some pictures than with others. You look at them and say "
+    "in a word or a few what the wrong ones have in common. Clarify measures how well that explains the mistakes, "
+    "and retrains the model with what your team kept.</p>"
+)
+"""What this is, in three sentences and a picture; everything in it is ours."""
+
 NEW_HERE = "new_here"
 """In the session of somebody who just gave a name for the first time."""
 
@@ -102,7 +118,8 @@ def _name(found: Shared) -> str:
 
 def _ask_for_name(found: Shared) -> NoReturn:
     with st.container(horizontal_alignment="center"), st.form("who", width=420):
-        st.html(blocks.title("Welcome", "What is your name? It stands beside what you describe."))
+        st.html(f"{blocks.title('Welcome to Clarify', '')}{WELCOME}")
+        st.html(blocks.muted(f"Here: {_titles(found)}.") + blocks.heading("What is your name?"))
         text = st.text_input(
             "Your name", max_chars=100, label_visibility="collapsed", placeholder="Ada Lovelace"
         )
@@ -115,6 +132,14 @@ def _ask_for_name(found: Shared) -> NoReturn:
             except InputError:
                 st.caption("A name of 1 to 100 characters, please.")
     st.stop()
+
+
+def _titles(found: Shared) -> str:
+    """Return what the data sets are called that are looked at here."""
+    names = found.desks.names()
+    titles = [found.desks.manifest(name).title for name in names[:FEW]]
+    more = [f"{len(names) - FEW:,} more"] if len(names) > FEW else []
+    return ", ".join(titles + more) or "no data set yet"
 
 
 def _desk(found: Shared) -> Desk:

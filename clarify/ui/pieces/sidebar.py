@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.navigation.page import StreamlitPage
 
 from clarify.errors import ClarifyError
-from clarify.track.runs import BaseRun, ModelRun, PromotionRun
+from clarify.track.runs import BaseRun, DescriptionRun, ModelRun, PromotionRun, Run
 from clarify.ui.pieces import blocks
 from clarify.ui.pieces.page import DATA, Page
 from clarify.workflow.decide.compare import retrained_from
@@ -17,6 +18,7 @@ from clarify.workflow.model.models import usable_runs
 
 __all__ = ["draw_foot", "draw_sidebar"]
 
+MOST_NAMES = 4
 REDRAWN_S = 3.0
 """How often the foot is drawn again while the store is away."""
 
@@ -44,12 +46,40 @@ def draw_sidebar(page: Page, pages: dict[str, StreamlitPage]) -> DeltaGenerator:
                 query_params={DATA: manifest.name, **(last if name == "describe" else {})},
             )
         with st.container(key="foot", gap=None):
+            draw_team(page)
             foot = st.empty()
             st.page_link(pages["tutorial"], label="Tutorial", width="content")
     draw_foot(page, foot)
     if _trouble(page):
         _redraw_foot(page, foot)
     return foot
+
+
+def draw_team(page: Page) -> None:
+    """Say who else is here now, and what others did since the visitor was here before."""
+    began, before = page.shared.presence.saw(page.visitor.name)
+    others = [name for name in page.shared.presence.here() if name != page.visitor.name]
+    said = [f"here now: {', '.join(others[:MOST_NAMES])}"] if others else []
+    if len(others) > MOST_NAMES:
+        said[0] += f" and {len(others) - MOST_NAMES:,} more"
+    if news := _news(page, began, before):
+        said.append(f"since you were here: {news}")
+    if said:
+        st.html('<div class="c-foot">' + "<br>".join(blocks.cell(each) for each in said) + "</div>")
+
+
+def _news(page: Page, began: float, before: float | None) -> str:
+    """Count what others did since the visit before; unless that was seen, since the last record."""
+    me = page.visitor.name
+    kinds = {DescriptionRun: "phrase", ModelRun: "model", PromotionRun: "promotion"}
+    runs: dict[str, Sequence[Run]] = {what: page.desk.runs(kind) for kind, what in kinds.items()}
+    own = [run.started for each in runs.values() for run in each if run.by == me]
+    known = max((each for each in own if each < 1000 * began), default=None)
+    since = 1000 * before if before is not None else known
+    if since is None:  # never here before: everything is new
+        return ""
+    counts = {what: sum(run.by != me and run.started > since for run in each) for what, each in runs.items()}
+    return ", ".join(f"{n:,} {what}{'' if n == 1 else 's'}" for what, n in counts.items() if n)
 
 
 def draw_foot(page: Page, place: DeltaGenerator) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clarify.errors import ClarifyError
+from clarify.ui.server.entry import entry_routes
 from clarify.ui.server.guard import Guard
+from clarify.ui.server.lesson import lesson
 from clarify.ui.server.pictures import picture_route
 from clarify.ui.server.shared import shared
 from clarify.ui.server.visitors import name_route
@@ -18,9 +20,11 @@ if TYPE_CHECKING:
     from starlette.middleware import Middleware
     from starlette.routing import BaseRoute
 
-__all__ = ["SCRIPT", "lifespan", "middleware", "routes"]
+__all__ = ["NAMES", "SCRIPT", "lifespan", "middleware", "routes"]
 
 SCRIPT = Path(__file__).parents[1] / "pieces" / "script.py"
+NAMES = ("classes", "describe", "retrain", "compare", "registry", "tutorial")
+"""Of the pages, as they stand in addresses."""
 
 
 @contextlib.asynccontextmanager
@@ -28,6 +32,7 @@ async def lifespan(app: object) -> AsyncIterator[None]:
     """Get ready for the first visit; record what was tried before the server ends."""
     found = shared()
     found.background.once("warm up", lambda say: warm_up())
+    lesson(found)  # ready before somebody new asks for it
     yield
     found.background.stop()
     found.desks.close()
@@ -65,6 +70,7 @@ def routes() -> list[BaseRoute]:
     return [
         picture_route(found.addresses, found.desks.manifest, found.thumbnails),
         name_route(found.name_tags),
+        *entry_routes(found.addresses.prefix, NAMES),
     ]
 
 

@@ -21,6 +21,7 @@ from clarify.errors import StoreError
 from clarify.ui.server.background import Background
 from clarify.ui.server.desk import Desks
 from clarify.ui.server.pictures import PictureAddresses
+from clarify.ui.server.presence import Presence
 from clarify.ui.server.visitors import NameTags
 
 __all__ = ["Shared", "read_secret", "shared"]
@@ -38,6 +39,7 @@ class Shared:
     name_tags: NameTags
     thumbnails: Thumbnails
     background: Background
+    presence: Presence
 
 
 @functools.cache
@@ -60,6 +62,7 @@ def shared() -> Shared:
         name_tags=NameTags(secret, prefix=prefix),
         thumbnails=Thumbnails(settings.home),
         background=Background(),
+        presence=Presence(),
     )
 
 

@@ -1,9 +1,8 @@
-"""The tutorial's lesson, made ready beside the pages once, and its grids."""
+"""The tutorial's grids, and what stands there until its lesson is ready."""
 
 from __future__ import annotations
 
 import base64
-import dataclasses
 import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,50 +10,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from clarify.assembly import open_project
 from clarify.ui.pieces import blocks
 from clarify.ui.pieces.gallery import Picture, gallery
-from clarify.workflow.shows.tutorial import prepare_tutorial
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from clarify.data.thumbnails import Thumbnails
-    from clarify.ui.server.background import Say, Work
-    from clarify.ui.server.shared import Shared
+    from clarify.ui.server.background import Work
     from clarify.workflow.model.failures import Failures
     from clarify.workflow.shows.tutorial import Lesson
 
-__all__ = ["draw_grid", "forget_lesson", "lesson", "wait_for_lesson"]
+__all__ = ["draw_grid", "wait_for_lesson"]
 
-KEY = "tutorial"
 SHOWN = 40
-
-
-def lesson(found: Shared) -> Work:
-    """Return the lesson under way or ready; the first call begins to make it.
-
-    It has a home of its own under the team's cache, and none of the team's settings: the encoder
-    is the one that comes with Clarify.
-    """
-    settings = dataclasses.replace(
-        found.settings,
-        home=found.settings.home / "cache" / "tutorial",
-        encoder="small-clip",
-        backbone="",
-        tracking_uri="",
-    )
-
-    def prepare(say: Say) -> Lesson:
-        opened = functools.partial(open_project, settings)
-        return prepare_tutorial(settings.home, opened, workers=settings.workers, say=say)
-
-    return found.background.once(KEY, prepare)
-
-
-def forget_lesson(found: Shared) -> None:
-    """Make it anew at the next visit: it failed."""
-    found.background.forget(KEY)
 
 
 @st.fragment(run_every=1.0)

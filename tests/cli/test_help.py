@@ -9,7 +9,7 @@ from tests.conftest import run_clarify
 HEADINGS = {
     "the loop": "demo embed train diagnose promise suggest discover score describe retrain compare gate "
     "promote",
-    "data": "data bridge encoder features predictions import export",
+    "data": "data bridge encoder features predictions import export collect",
     "models and registry": "predict card history rollback",
     "team": "serve",
     "look after": "doctor relocate benchmark",

@@ -33,14 +33,13 @@ def overlaps(halves: ArrayLike) -> NDArray[np.float64]:
     having = np.asarray(halves, dtype=np.float64)
     if having.ndim != 2 or not having.size:
         raise InputError(f"halves of shape {having.shape}; a row of images for each phrase is legal")
-    found: NDArray[np.float64] = np.maximum(_jaccard(having, having), _jaccard(having, 1 - having))
-    return found
+    return np.asarray(np.maximum(_jaccard(having, having), _jaccard(having, 1 - having)))
 
 
 def _jaccard(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
     both = one @ other.T
     either = one.sum(axis=1)[:, None] + other.sum(axis=1)[None, :] - both
-    return np.divide(both, either, out=np.zeros_like(both), where=either > 0)
+    return np.asarray(np.divide(both, either, out=np.zeros_like(both), where=either > 0))
 
 
 def ideas_of(halves: ArrayLike, order: ArrayLike) -> NDArray[np.int64]:

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 Visitor = Callable[..., Any]
 PAGES = {
-    "classes": "validation images",
+    "": "validation images",
     "describe?class=waterbird&phrase=forest": "If retrained with it",
     "retrain": "What counts most",
     "compare": "worst described half",
@@ -63,7 +63,7 @@ def test_no_page_shuts_anybody_out_jumps_or_asks_for_what_is_not_there(visitor: 
     page.on("response", lambda each: each.status >= 400 and faults.append(f"{each.status} {each.url}"))
     page.on("console", lambda each: each.type == "error" and faults.append(each.text))
     for path, text in PAGES.items():
-        name = path.partition("?")[0]
+        name = path.partition("?")[0] or "classes"
         page.emulate_media(color_scheme="light")
         page.goto(f"{address}/{path}")
         page.get_by_text(text).first.wait_for()

@@ -32,8 +32,8 @@ WELCOME = (
         )
     )
     + "</div><p>A model is wrong more often with some pictures than with others. You look at them and say "
-    "in a word or a few what the wrong ones have in common. Clarify measures how well that explains the mistakes, "
-    "and retrains the model with what your team kept.</p>"
+    "in a word or a few what the wrong ones have in common. Clarify measures how well that explains the "
+    "mistakes, and retrains the model with what your team kept.</p>"
 )
 """What this is, in three sentences and a picture; everything in it is ours."""
 

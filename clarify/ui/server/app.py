@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["NAMES", "SCRIPT", "lifespan", "middleware", "routes"]
 
 SCRIPT = Path(__file__).parents[1] / "pieces" / "script.py"
-NAMES = ("classes", "describe", "retrain", "compare", "registry", "tutorial")
-"""Of the pages, as they stand in addresses."""
+NAMES = ("describe", "retrain", "compare", "registry", "tutorial")
+"""Of the pages, as they stand in addresses; Classes is the first, and has none."""
 
 
 @contextlib.asynccontextmanager

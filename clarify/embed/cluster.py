@@ -25,7 +25,7 @@ import numpy as np
 from clarify.data.images import BadImage
 from clarify.embed.deferred import loaded
 from clarify.embed.shards import BadRow, ShardLayout
-from clarify.embed.work import Batch, Images, Made, Work, bad_rows, embedded, input_of
+from clarify.embed.work import Batch, ImageRows, MadeShard, ShardWork, bad_rows, embedded, input_of
 from clarify.errors import ClarifyError, InputError, StoreError, one_line, shown
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ CONNECT_SECONDS = 5.0
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class OnRay:
-    """An `Engine` of workers on Ray.
+    """An `ShardEngine` of workers on Ray.
 
     Parameters
     ----------
@@ -60,8 +60,8 @@ class OnRay:
     image_seconds: float = IMAGE_SECONDS
 
     def __call__(
-        self, work: Work, todo: Sequence[int], tell: Callable[[int, int], None]
-    ) -> Generator[Made, None, None]:
+        self, work: ShardWork, todo: Sequence[int], tell: Callable[[int, int], None]
+    ) -> Generator[MadeShard, None, None]:
         """Embed shards, each on the worker that is free first.
 
         Raises
@@ -91,8 +91,8 @@ class OnRay:
                 ray.shutdown()
 
     def _embedded(
-        self, ray: Any, work: Work, todo: Sequence[int], tell: Callable[[int, int], None]
-    ) -> Generator[Made, None, None]:
+        self, ray: Any, work: ShardWork, todo: Sequence[int], tell: Callable[[int, int], None]
+    ) -> Generator[MadeShard, None, None]:
         """Keep one shard at each worker: no more wait than are worked at."""
         count = int(ray.cluster_resources().get("CPU", 1)) if self.address else work.workers
         worker = ray.remote(_Worker).options(num_cpus=1, max_restarts=-1, max_task_retries=RETRIES)
@@ -118,7 +118,7 @@ class OnRay:
             features = work.begun(shard)
             features[rows - work.plan.rows_of(shard).start] = found
             tell(len(features), len(bad))
-            yield Made(shard=shard, features=features, bad=bad)
+            yield MadeShard(shard=shard, features=features, bad=bad)
 
 
 class _Worker:
@@ -128,7 +128,7 @@ class _Worker:
         self._plan, self._seconds = plan, image_seconds
 
     def shard(
-        self, encoder: ImageEncoder, images: Images, batches: list[list[int]]
+        self, encoder: ImageEncoder, images: ImageRows, batches: list[list[int]]
     ) -> tuple[NDArray[np.int64], NDArray[Any], list[BadRow]]:
         """Return the rows that were embedded (M,), their features (M, D), and those that are bad."""
         features, bad = [np.zeros((0, self._plan.width), dtype=self._plan.dtype)], list[BadRow]()
@@ -138,7 +138,7 @@ class _Worker:
             bad += bad_rows(batch, images)
         return np.fromiter(itertools.chain(*batches), dtype=np.int64), np.concatenate(features), bad
 
-    def _input(self, row: int, images: Images, encoder: ImageEncoder) -> torch.Tensor | BadImage:
+    def _input(self, row: int, images: ImageRows, encoder: ImageEncoder) -> torch.Tensor | BadImage:
         """Prepare a picture in a thread that can be left behind: nothing ends one that waits for a disk."""
         found: list[torch.Tensor | BadImage | BaseException] = []
 

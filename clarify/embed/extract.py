@@ -16,7 +16,7 @@ from clarify.data.parallel import Progress
 from clarify.embed.reuse import Known, known_elsewhere, write_contents
 from clarify.embed.shards import ShardLayout, Shards
 from clarify.embed.store import Features, FeatureStore, image_part, index_of, taken
-from clarify.embed.work import Engine, Images, Work, here
+from clarify.embed.work import ImageRows, ShardEngine, ShardWork, here
 from clarify.errors import InputError, ManifestError, StoreError
 
 if TYPE_CHECKING:
@@ -35,26 +35,26 @@ def extract(
     workers: int = 2,
     dtype: str = "float16",
     shard_rows: int = 2048,
-    engine: Engine = here,
+    engine: ShardEngine = here,
     progress: Callable[[Progress], None] | None = None,
 ) -> Features:
     """Embed the images of a data set that have no features yet, in this data set or another.
 
-    An interrupted extraction goes on where it stopped and ends with the same bytes. Images that
+    An interrupted extraction goes on where it stopped and ends with the same bytes. ImageRows that
     cannot be read are listed in the result and left out; given again, the command embeds those
     that can be read by then.
 
     Parameters
     ----------
     batch_size : int
-        Images embedded at once.
+        ImageRows embedded at once.
     workers : int
         Threads that decode, of low priority: decoding leaves Python's lock, so processes would
         only cost their start.
     dtype : {"float16", "float32"}
         How features are kept.
     shard_rows : int
-        Images between two writes to the disk.
+        ImageRows between two writes to the disk.
     engine : callable, optional
         What embeds the shards that are missing; `here` is this process.
     progress : callable, optional
@@ -108,7 +108,7 @@ class _Run:
     manifest: ImageTable
     encoder: ImageEncoder
     workers: int
-    engine: Engine
+    engine: ShardEngine
     progress: Callable[[Progress], None] | None
 
 
@@ -172,8 +172,8 @@ def _embed_missing(shards: Shards, run: _Run, known: Known) -> None:
     done = sum(len(plan.rows_of(shard)) for shard in finished)
     n_bad = sum(len(shards.read_bad(shard)) for shard in finished)
     table = run.manifest.table
-    images = Images(root=run.manifest.root, ids=table["id"], paths=table["path"])
-    work = Work(plan=plan, images=images, encoder=run.encoder, known=known, workers=run.workers)
+    images = ImageRows(root=run.manifest.root, ids=table["id"], paths=table["path"])
+    work = ShardWork(plan=plan, images=images, encoder=run.encoder, known=known, workers=run.workers)
 
     def tell(more: int, more_bad: int) -> None:
         if run.progress is not None:

@@ -31,7 +31,17 @@ if TYPE_CHECKING:
 
     from clarify.embed.encoders import ImageEncoder
 
-__all__ = ["Batch", "Engine", "Images", "Made", "Work", "bad_rows", "embedded", "here", "input_of"]
+__all__ = [
+    "Batch",
+    "ImageRows",
+    "MadeShard",
+    "ShardEngine",
+    "ShardWork",
+    "bad_rows",
+    "embedded",
+    "here",
+    "input_of",
+]
 
 PREFETCHED = 2  # batches decoded ahead of the encoder
 DECODED_AT_ONCE = 8  # images in one task of a decoding thread
@@ -39,7 +49,7 @@ POLITENESS = 5  # how much decoding stands back behind the encoder's own threads
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Images:
+class ImageRows:
     """Where the images of some rows of a manifest's table are.
 
     Parameters
@@ -54,10 +64,10 @@ class Images:
     paths: pl.Series
     first: int = 0
 
-    def of(self, rows: range) -> Images:
+    def of(self, rows: range) -> ImageRows:
         """Return those of some rows: small enough to be sent away."""
         part = slice(rows.start - self.first, rows.stop - self.first)
-        return Images(root=self.root, ids=self.ids[part], paths=self.paths[part], first=rows.start)
+        return ImageRows(root=self.root, ids=self.ids[part], paths=self.paths[part], first=rows.start)
 
     def path(self, row: int) -> str:
         """Return a row's path below the root."""
@@ -69,7 +79,7 @@ class Images:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
+class MadeShard:
     """A shard: features (M, D) of its rows in the plan's dtype, zeros where bad."""
 
     shard: int
@@ -78,7 +88,7 @@ class Made:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class ShardWork:
     """What is to be embedded, and by what.
 
     Parameters
@@ -90,7 +100,7 @@ class Work:
     """
 
     plan: ShardLayout
-    images: Images
+    images: ImageRows
     encoder: ImageEncoder
     known: Known
     workers: int
@@ -108,12 +118,12 @@ class Work:
         return features
 
 
-class Engine(Protocol):
+class ShardEngine(Protocol):
     """Embeds shards."""
 
     def __call__(
-        self, work: Work, todo: Sequence[int], tell: Callable[[int, int], None]
-    ) -> Generator[Made, None, None]:
+        self, work: ShardWork, todo: Sequence[int], tell: Callable[[int, int], None]
+    ) -> Generator[MadeShard, None, None]:
         """Yield each shard of `todo` once.
 
         Parameters
@@ -125,13 +135,15 @@ class Engine(Protocol):
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Images that go through the encoder together."""
+    """ImageRows that go through the encoder together."""
 
     rows: Sequence[int]
     inputs: list[torch.Tensor | BadImage]
 
 
-def here(work: Work, todo: Sequence[int], tell: Callable[[int, int], None]) -> Generator[Made, None, None]:
+def here(
+    work: ShardWork, todo: Sequence[int], tell: Callable[[int, int], None]
+) -> Generator[MadeShard, None, None]:
     """Embed shards in this process, one after the other, with threads that decode ahead."""
     every = (batch for shard in todo for batch in work.batches_of(shard))
     with contextlib.closing(_decoded(every, work)) as batches:
@@ -147,10 +159,10 @@ def here(work: Work, todo: Sequence[int], tell: Callable[[int, int], None]) -> G
                 bad += bad_rows(batch, work.images)
                 done += len(batch.rows)
                 tell(done, len(bad))
-            yield Made(shard=shard, features=features, bad=bad)
+            yield MadeShard(shard=shard, features=features, bad=bad)
 
 
-def embedded(batch: Batch, plan: ShardLayout, encoder: ImageEncoder, images: Images) -> NDArray[Any]:
+def embedded(batch: Batch, plan: ShardLayout, encoder: ImageEncoder, images: ImageRows) -> NDArray[Any]:
     """Embed a batch in the plan's dtype; rows of unreadable images are zeros, and do not change its size.
 
     Raises
@@ -185,7 +197,7 @@ def embedded(batch: Batch, plan: ShardLayout, encoder: ImageEncoder, images: Ima
     return kept
 
 
-def bad_rows(batch: Batch, images: Images) -> list[BadRow]:
+def bad_rows(batch: Batch, images: ImageRows) -> list[BadRow]:
     """Return the images of a batch that could not be read."""
     return [
         images.bad(row, entry.reason)
@@ -194,7 +206,7 @@ def bad_rows(batch: Batch, images: Images) -> list[BadRow]:
     ]
 
 
-def input_of(row: int, images: Images, encoder: ImageEncoder) -> torch.Tensor | BadImage:
+def input_of(row: int, images: ImageRows, encoder: ImageEncoder) -> torch.Tensor | BadImage:
     """Return what the encoder takes of an image."""
     try:
         return encoder.preprocess(load_image(images.root / images.path(row), inside=images.root))
@@ -202,7 +214,7 @@ def input_of(row: int, images: Images, encoder: ImageEncoder) -> torch.Tensor | 
         return bad
 
 
-def _decoded(batches: Iterator[Sequence[int]], work: Work) -> Generator[Batch, None, None]:
+def _decoded(batches: Iterator[Sequence[int]], work: ShardWork) -> Generator[Batch, None, None]:
     """Decode batches in threads, a few ahead of the one that is asked for."""
 
     def decode(rows: Sequence[int]) -> list[torch.Tensor | BadImage]:

@@ -14,7 +14,7 @@ from clarify.config import Settings, read_settings
 from clarify.data.parallel import Progress
 from clarify.embed.encoders import ImageEncoder
 from clarify.embed.store import Features
-from clarify.embed.work import Engine, here
+from clarify.embed.work import ShardEngine, here
 from clarify.face.diagnosis import Diagnosis, Score
 from clarify.face.models import Comparison, TrainedModel
 from clarify.face.pages import bar, check_home, check_type, table
@@ -113,7 +113,7 @@ class Project:
         return self.workspace.manifest.splits
 
     def embed(
-        self, *, dtype: str = "float16", engine: Engine = here, progress: Bar = bar
+        self, *, dtype: str = "float16", engine: ShardEngine = here, progress: Bar = bar
     ) -> list[tuple[ImageEncoder, Features]]:
         """Extract the features that are missing: the encoder's first, then the backbone's.
 

@@ -17,7 +17,7 @@ from clarify.data.thumbnails import Thumbnails
 from clarify.embed.encoders import Encoder, ImageEncoder
 from clarify.embed.extract import extract
 from clarify.embed.store import Features, FeatureStore
-from clarify.embed.work import Engine, here
+from clarify.embed.work import ShardEngine, here
 from clarify.errors import FeatureError, GroupError, NotFoundError
 from clarify.method.groups.groups import AnnotatedGroups, annotated_groups
 from clarify.method.phrases.similarity import normalised
@@ -319,7 +319,7 @@ def embed(
     *,
     workers: int,
     dtype: str = "float16",
-    engine: Engine = here,
+    engine: ShardEngine = here,
     progress: Callable[[Progress], None] | None = None,
     pool: ImageTable | None = None,
 ) -> Features:

@@ -26,8 +26,8 @@ PAGES = {
 """Addresses, each with a text that stands on the page when all is there."""
 
 MOST_SHIFT = 0.3
-"""Above 0.1 the web's own measure calls a page unstable, which is not reached: Describe 0.158, Compare 0.146, Retrain
-0.131, and Classes 0.218 on a busy machine were seen. Grids and rows have no height before they are there."""
+"""Above 0.1 the web's own measure calls a page unstable, which is not reached: Describe 0.158, Compare 0.146,
+Retrain 0.131, and Classes 0.218 on a busy machine were seen. Grids and rows have no height before they come."""
 
 WATCH = """
 window.shifted = 0;

@@ -2,8 +2,8 @@
 
 Fifty sessions of one process keep twenty phrases each at the same moment, on SQLite and, where Debian's
 PostgreSQL is installed, on that: each is to be listed once. Then people test phrases and keep them, on the
-drawn birds with a model that can be retrained: by Streamlit's protocol, which is what the server takes, and in
-real browsers (Debian's chromium), which draw on the same cores.
+drawn birds with a model that can be retrained: by Streamlit's protocol, which is what the server takes, and
+in real browsers (Debian's chromium), which draw on the same cores.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ def test_diagnose_lists_the_worst_class_first(clarify: Clarify) -> None:
 
 def test_a_score_says_what_it_means_and_how_far_to_trust_it(clarify: Clarify) -> None:
     done = clarify("score", DATA_SET, "waterbird", "forest")
-    assert re.search(r"waterbird: 'forest' \.\d\d, ", done.out)
+    assert re.search(r"waterbird: 'forest' 0\.\d\d, ", done.out)
     assert "95% interval" in done.out
     assert "corrected for" in done.out
 

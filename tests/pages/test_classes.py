@@ -63,7 +63,7 @@ def test_the_promise_is_worked_out_beside_the_page_and_then_orders_it(visit: Vis
     page = ready(page)
     assert not page.exception
     assert "First where a description would pay most." in [each.value for each in page.caption]
-    assert "promise ." in html_of(page)
+    assert "promise 0." in html_of(page)
     promised = run_clarify("promise", DATA_SET, "--json", home=shared().settings.home).result
     first = promised["classes"][0]["class"]
     assert links(page)[0][0] == f"**{first}**"

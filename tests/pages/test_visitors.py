@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from clarify.errors import RefusedError
+from clarify.ui.server.shared import shared
 from clarify.ui.server.visitors import logged_in_as, visitor
 from tests.conftest import DATA_SET, run_clarify
 from tests.pages.conftest import Visit, html_of
@@ -59,4 +60,5 @@ def test_the_sidebar_says_who_is_here_and_what_changed_since_somebody_was(visit:
     grace = html_of(visit("retrain", reviewer="Grace"))
     assert "here now: Ada" in grace
     assert "since you were here" not in grace  # she never was
+    shared().desks.desk(DATA_SET).look_again()  # others' work is seen in seconds
     assert "since you were here: 1 phrase<" in html_of(visit("retrain", reviewer="Ada"))

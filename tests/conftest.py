@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.warm import SUBPROCESS
 
@@ -108,6 +109,32 @@ def stamps(folder: Path) -> dict[str, tuple[int, int, int]]:
                 found = entry.stat()
                 known[name + entry.name] = (found.st_ino, found.st_size, found.st_mtime_ns)
     return known
+
+
+TOGETHER = {
+    "tests/docs/test_mlflow_page.py": "mlflow page",
+    "tests/docs/test_site.py": "site",
+    "tests/track/test_elsewhere.py": "elsewhere",
+    "tests/track/test_served_photographs.py": "served photographs",
+    "tests/workflow/retrain/test_photographs.py": "retrained photographs",
+    "tests/workflow/test_photographs.py": "photographs",
+    **dict.fromkeys(
+        (f"tests/browser/test_{name}.py" for name in ("all_pages", "describe_page", "guard", "story")),
+        "browser",
+    ),
+}
+"""Files whose tests share what takes long to make, above all a browser and a server: one worker has them."""
+
+
+class Together(LoadScopeScheduling):
+    """Deals tests out one by one, but for those of `TOGETHER`, which come first."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return TOGETHER.get(nodeid.partition("::")[0], nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
+    return Together(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -30,7 +30,10 @@ LABEL = "label"
 
 OF_FEATURES = ("mlflow", "numpy", "pandas", "safetensors")
 OF_IMAGES = (*OF_FEATURES, "open_clip_torch", "pillow", "timm", "torch", "torchvision")
-LEFT_OUT = ("__pycache__", "*.pyc", "cli", "discover", "evidence", "face", "finetune", "ui", "workflow")
+LEFT_OUT = (
+    *("__pycache__", "*.pyc", "cli", "discover", "evidence", "face", "finetune", "ui", "workflow"),
+    *("sources", "pool.py", "cluster.py"),
+)
 """Of this package, in a model: what no answer needs."""
 WEIGHTS_IN_PACKAGE = "small-clip"
 """The one encoder whose weights are a file of this package."""

@@ -12,7 +12,7 @@ import pytest
 from tests.browser.conftest import SCREENSHOTS, until
 from tests.conftest import DATA_SET, run_clarify
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.slow
 
 Visitor = Callable[..., Any]
 PAGES = {
@@ -75,7 +75,7 @@ def test_no_page_shuts_anybody_out_jumps_or_asks_for_what_is_not_there(visitor: 
         page.evaluate(axe)
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-            page.wait_for_timeout(400)  # colours fade over
+            page.wait_for_timeout(1500)  # colours fade over
             faults += [f"{name}, {scheme}: {each}" for each in page.evaluate(CHECK)]
             SCREENSHOTS.mkdir(parents=True, exist_ok=True)
             page.screenshot(path=SCREENSHOTS / f"all-{name}-{scheme}.png")

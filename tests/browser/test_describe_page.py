@@ -20,7 +20,7 @@ from tests.browser.conftest import free_port, seen, serving, until, visiting
 from tests.browser.test_story import FIELD, enter
 from tests.conftest import DATA_SET, Done, captioned_by_place
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.slow
 
 Visitor = Callable[..., Any]
 Clarify = Callable[..., Done]

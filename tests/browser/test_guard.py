@@ -14,7 +14,7 @@ import pytest
 from clarify.ui.server.shared import read_secret
 from clarify.ui.server.visitors import NameTags
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.slow
 
 
 def asked(

@@ -14,7 +14,7 @@ import pytest
 from tests.browser.conftest import seen, serving
 from tests.conftest import DATA_SET, run_clarify
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.slow
 
 Visitor = Callable[..., Any]
 FIELD = "a word or a few"

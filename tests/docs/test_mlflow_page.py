@@ -14,8 +14,6 @@ from tests.docs.tables import matches, page
 from tests.pools import write_pool
 from tests.sentences import learn_bridge, use_words
 
-pytestmark = pytest.mark.xdist_group("mlflow page")  # what is made for it is made once
-
 KINDS = {
     "base": "base, retraining",
     "retraining": "base, retraining",

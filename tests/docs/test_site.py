@@ -17,8 +17,6 @@ from tests.conftest import run_clarify
 from tests.docs.site import ROOT, build
 from tests.docs.tables import sections
 
-pytestmark = pytest.mark.xdist_group("site")  # what is made for it is made once
-
 LOADED = {"script": "src", "link": "href", "img": "src", "iframe": "src", "source": "src", "use": "href"}
 """What a page loads by itself; where a link of text leads is the reader's choice."""
 

@@ -26,7 +26,7 @@ from tests.track.test_outbox import OPENS, child
 from tests.track.test_registry import LOADS, registered, verdict
 from tests.track.test_store import LOGS_THREE
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("elsewhere")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="session")

@@ -13,12 +13,7 @@ from tests.conftest import DATA_SET, run_clarify
 from tests.real import PHOTOGRAPHS, needs_photographs, needs_weights
 from tests.track.test_served import agree, post, serving, text
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.xdist_group("served photographs"),
-    needs_weights,
-    needs_photographs,
-]
+pytestmark = [pytest.mark.slow, needs_weights, needs_photographs]
 
 
 @pytest.fixture(scope="module")

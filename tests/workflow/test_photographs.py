@@ -12,7 +12,7 @@ from benchmarks.real_waterbirds import prepare
 from tests.conftest import copied, run_clarify
 from tests.real import PHOTOGRAPHS, WATERBIRDS, needs_photographs, needs_waterbirds, needs_weights, waterbirds
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("photographs"), needs_weights]
+pytestmark = [pytest.mark.slow, needs_weights]
 
 NET = ("--network", "imported:lite0")
 

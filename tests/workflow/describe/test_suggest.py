@@ -55,7 +55,7 @@ def test_people_read_that_it_is_the_machines_and_what_it_is_worth(clarify: Clari
     lines = done.out.splitlines()
     assert lines[0].startswith("Suggested by the machine for waterbird: ")
     assert re.search(r"^phrase +gain +worse half +errors +held-out +p corrected$", done.out, flags=re.M)
-    assert re.search(r"images that had no part in it, the search's best score is worth \.\d\d", done.out)
+    assert re.search(r"images that had no part in it, the search's best score is worth 0\.\d\d", done.out)
     assert lines[-1].startswith("No suggestion is kept.")
     assert "of 3,929" not in done.out
     few = clarify("suggest", DATA_SET, "landbird").out

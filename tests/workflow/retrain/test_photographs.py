@@ -17,12 +17,7 @@ from clarify.track.runs import BaseRun
 from tests.conftest import Done, copied, run_clarify
 from tests.real import needs_photographs, needs_weights, write_waterbirds
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.xdist_group("retrained photographs"),
-    needs_photographs,
-    needs_weights,
-]
+pytestmark = [pytest.mark.slow, needs_photographs, needs_weights]
 
 Clarify = Callable[..., Done]
 BIRDS = "birds"

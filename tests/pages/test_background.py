@@ -91,7 +91,6 @@ def test_the_server_stops_what_is_under_way_and_records_what_was_tried(
     desks = types.SimpleNamespace(close=lambda: closed.append(True))
     monkeypatch.setattr(app, "shared", lambda: types.SimpleNamespace(background=background, desks=desks))
     monkeypatch.setattr(app, "warm_up", lambda: None)
-    monkeypatch.setattr(app, "lesson", lambda found: None)
 
     def on_and_on(say: Say) -> None:
         while True:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from clarify.errors import ClarifyError
 from clarify.ui.server.entry import entry_routes
 from clarify.ui.server.guard import Guard
-from clarify.ui.server.lesson import lesson
 from clarify.ui.server.pictures import picture_route
 from clarify.ui.server.shared import shared
 from clarify.ui.server.visitors import name_route
@@ -32,7 +31,6 @@ async def lifespan(app: object) -> AsyncIterator[None]:
     """Get ready for the first visit; record what was tried before the server ends."""
     found = shared()
     found.background.once("warm up", lambda say: warm_up())
-    lesson(found)  # ready before somebody new asks for it
     yield
     found.background.stop()
     found.desks.close()

@@ -38,6 +38,8 @@ LIBRARIES = (
     "open_clip",
     "scipy.stats",
     "timm",
+    "plotly.graph_objects",
+    "streamlit.web.bootstrap",
     "clarify.assembly",
     "clarify.workflow.jobs.process",
     "clarify.workflow.retrain.retrain",
@@ -152,6 +154,12 @@ def run(*arguments: str, timeout: float = 300, **how: Any) -> subprocess.Complet
     process = Warm(*arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **how)
     out, err = process.communicate(timeout)
     return subprocess.CompletedProcess(arguments, process.wait(), out, err)
+
+
+def exec_warm(_: str, command: Sequence[str]) -> None:
+    """Be ``python -m MODULE ...`` without leaving this process: what `os.execv` is for what began warm."""
+    sys.argv = [command[2], *command[3:]]
+    runpy.run_module(command[2], run_name="__main__", alter_sys=True)
 
 
 def started(command: Sequence[str], *, text: bool = True, **how: Any) -> Warm:

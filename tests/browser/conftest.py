@@ -6,8 +6,6 @@ import contextlib
 import os
 import shutil
 import socket
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -17,6 +15,16 @@ from typing import Any
 import pytest
 
 from tests.conftest import copied
+from tests.warm import Warm
+
+SERVE = """
+import os, sys
+import tests.warm
+from clarify.cli import main
+os.execv = tests.warm.exec_warm
+sys.exit(main(sys.argv[1:]))
+"""
+"""`clarify serve`, which becomes Streamlit."""
 
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
 """Ignored by git: every page as it was last seen."""
@@ -66,14 +74,11 @@ def serving(
 ) -> Iterator[str]:
     """Run the dashboard of a home, from a folder; yields its address."""
     port = port or free_port()
-    command = [sys.executable, "-m", "clarify.cli", "serve", "--home", str(home)]
+    command = ["serve", "--home", str(home), "--port", str(port)]
+    command += ["--base-path", base_path] if base_path else []
     with open(log, "ab") as file:
-        process = subprocess.Popen(
-            [*command, "--port", str(port), *(["--base-path", base_path] if base_path else [])],
-            stdout=file,
-            stderr=file,
-            env={**os.environ, **settings},
-            cwd=folder,
+        process = Warm(
+            "-c", SERVE, *command, stdout=file, stderr=file, env={**os.environ, **settings}, cwd=folder
         )
         try:
             address = f"http://localhost:{port}/{base_path}".rstrip("/")

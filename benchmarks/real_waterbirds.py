@@ -10,8 +10,8 @@ and with an ordinary one for each of five seeds. Without the file or the extra p
 
 from __future__ import annotations
 
+import contextlib
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -139,6 +139,8 @@ def _gate(whole: Situation) -> Iterator[Measurement]:
 
 
 def _clarify(home: Path, *command: str) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "clarify.cli", *command, "--home", str(home)], check=True, stdout=sys.stderr
-    )
+    from clarify.cli import main
+
+    with contextlib.redirect_stdout(sys.stderr):
+        if (status := main([*command, "--home", str(home)])) != 0:
+            raise SystemExit(status)

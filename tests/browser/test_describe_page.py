@@ -68,6 +68,18 @@ def test_a_picture_opens_with_its_file_similarity_probabilities_and_attributes(
     dialog.wait_for(state="detached")
 
 
+def test_a_picture_stays_open_when_the_machine_has_found_its_phrases(visitor: Visitor, home: Path) -> None:
+    for cache in ("mlruns/gains", "features/phrases"):
+        shutil.rmtree(home / cache)
+    page = visitor(PLACE)
+    enter(page, "meadow")
+    page.locator(".grid button").first.click()
+    page.get_by_role("dialog").get_by_text("Taken for").wait_for()
+    page.get_by_text("It is still searching").wait_for(state="attached")
+    page.get_by_text("It is still searching").wait_for(state="detached")
+    assert page.get_by_role("dialog").get_by_text("Taken for").is_visible()
+
+
 def test_a_grid_is_one_stop_of_the_tab_key_and_arrows_go_through_it(guest: Visitor) -> None:
     page = guest(PLACE)
     enter(page, "meadow")

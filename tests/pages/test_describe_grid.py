@@ -52,7 +52,10 @@ def test_pictures_are_ordered_filtered_and_drawn_anew(visit: Visit, monkeypatch:
         page.radio(key="order").set_value(order)
         for rows in shown_rows(page, monkeypatch).values():
             assert [key(row) for row in rows] == sorted(key(row) for row in rows), order
-    page.selectbox(key="taken-for").set_value("landbird")
+    taken = page.selectbox(key="taken-for")
+    assert taken.value == ""  # which no class is called, whatever it says
+    assert taken.options[0].startswith("any class · ")
+    taken.set_value("landbird")
     only = shown_rows(page, monkeypatch)
     wrong = [row for row in scores if failures.predicted[row] == 0]
     assert sorted(only["gallery-left"] + only["gallery-right"]) == sorted(wrong)

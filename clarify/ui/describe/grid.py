@@ -27,7 +27,6 @@ SAMPLE, LIKE, NEAR, SURE, UNSURE = (
 SIZES = {"Small": (48, 70), "Medium": (84, 35), "Large": (150, 12)}
 """Pixels that a picture takes at least, and how many are on a page of a half."""
 
-ANY = "any class"
 ORDER, TAKEN, SIZE, SEED = "order", "taken-for", "size", "sample"
 
 
@@ -86,24 +85,24 @@ def choose(page: Page, failures: Failures, rows: NDArray[np.int64], tried: Tried
     if state.get(ORDER) not in orders:
         state[ORDER] = SAMPLE
     if state.get(TAKEN) not in taken_for:
-        state[TAKEN] = ANY
-    told = f"Pictures: {state[ORDER]}" + ("" if state[TAKEN] == ANY else f", taken for {state[TAKEN]}")
+        state[TAKEN] = ""
+    told = f"Pictures: {state[ORDER]}" + (f", taken for {state[TAKEN]}" if state[TAKEN] else "")
     with st.popover(told, type="tertiary", width="content", key="arranged"):
         st.radio("Order", orders, key=ORDER, on_change=_from_the_first)
         if state[ORDER] == SAMPLE:
             st.button("Draw another sample", key="draw-another", on_click=_draw_another)
         st.selectbox(
             "Taken for",
-            [ANY, *taken_for],
+            ["", *taken_for],
             key=TAKEN,
-            format_func=lambda name: f"{name} · {taken_for.get(name, len(rows)):,}",
+            format_func=lambda name: f"{name or 'any class'} · {taken_for.get(name, len(rows)):,}",
             on_change=_from_the_first,
         )
         size = st.segmented_control(
             "Size", list(SIZES), key=SIZE, default="Small", required=True, on_change=_from_the_first
         )
     side, shown = SIZES[size or "Small"]
-    taken = None if state[TAKEN] == ANY else classes.index(state[TAKEN])
+    taken = classes.index(state[TAKEN]) if state[TAKEN] else None
     return Arrangement(order=state[ORDER], taken=taken, side=side, shown=shown, seed=int(state.get(SEED, 0)))
 
 

@@ -233,14 +233,6 @@ def _draw_phrases(page: Page, failures: Failures, class_name: str) -> None:
         choose(listed[chosen].phrase)
 
 
-@st.fragment(run_every=2.0)
-def _await_suggestions(page: Page, failures: Failures, class_name: str) -> None:
-    """Look now and then whether the machine has finished; then run the page again."""
-    if suggestions(page, failures, class_name) is not None:
-        st.rerun()
-    st.html(blocks.muted("It is still searching its vocabulary."))
-
-
 def _draw_suggestions(page: Page, failures: Failures, class_name: str) -> None:
     """Show the machine's phrases, once the person has tried one of their own."""
     if not wants_suggestions(page, failures, class_name):
@@ -248,9 +240,17 @@ def _draw_suggestions(page: Page, failures: Failures, class_name: str) -> None:
     st.html(blocks.heading("The machine suggests"))
     if page.project.caution:
         st.html(blocks.muted(f"{page.project.caution[0].upper()}{page.project.caution[1:]}."))
+    draw = _draw_found
+    if suggestions(page, failures, class_name) is None:  # by itself: a picture that is open stays open
+        draw = st.fragment(draw, run_every=2.0)
+    draw(page, failures, class_name)
+
+
+def _draw_found(page: Page, failures: Failures, class_name: str) -> None:
+    """Show what the machine has found so far, to be chosen from."""
     found = suggestions(page, failures, class_name)
     if found is None:
-        _await_suggestions(page, failures, class_name)
+        st.html(blocks.muted("It is still searching its vocabulary."))
     elif isinstance(found, str):
         st.html(blocks.muted(found))
     elif not found:

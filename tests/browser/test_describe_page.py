@@ -78,6 +78,12 @@ def test_a_picture_stays_open_when_the_machine_has_found_its_phrases(visitor: Vi
     page.get_by_text("It is still searching").wait_for(state="attached")
     page.get_by_text("It is still searching").wait_for(state="detached")
     assert page.get_by_role("dialog").get_by_text("Taken for").is_visible()
+    page.keyboard.press("Escape")
+    page.get_by_role("dialog").wait_for(state="detached")
+    chip = page.get_by_role("button", name=re.compile(r"\+\d+\.\d$")).first
+    phrase = chip.inner_text().split("+")[0].strip()
+    chip.click()
+    page.get_by_text(f"with {phrase}", exact=True).wait_for()
 
 
 def test_a_grid_is_one_stop_of_the_tab_key_and_arrows_go_through_it(guest: Visitor) -> None:
